@@ -1,0 +1,184 @@
+//! What an agent reports: one window of one node.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::{Family, FlowCounters, FlowRecord, Hook, NodeName, ObservationPoint};
+
+/// Everything one agent's hooks counted in one window.
+///
+/// Invariant of the books: the bytes the hooks saw are those of `records`, of `totals` and of
+/// `skipped` together; no byte is in two of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowBatch {
+    /// Who reports, and which window it is.
+    pub header: BatchHeader,
+    /// One record a key; no key twice.
+    pub records: Vec<FlowRecord>,
+    /// What has no addresses, by where it was seen.
+    pub totals: Vec<Total>,
+    /// What the hooks saw and left out of records and totals, by reason.
+    pub skipped: Vec<Skipped>,
+    /// Every address the node itself holds (uplinks, bridges, node-local services), so that the
+    /// server knows which are the node's own. Loopback and link-local addresses are left out.
+    pub node_addresses: Vec<IpAddr>,
+}
+
+impl FlowBatch {
+    /// Sum over records, totals and skipped: all that the hooks saw in this window.
+    pub fn seen(&self) -> FlowCounters {
+        let records = self.records.iter().map(|record| record.counters);
+        let totals = self.totals.iter().map(|total| total.counters);
+        let skipped = self.skipped.iter().map(|skipped| skipped.counters);
+        records.chain(totals).chain(skipped).sum()
+    }
+}
+
+/// Who reports, and which window it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchHeader {
+    /// The node the agent runs on.
+    pub node: NodeName,
+    /// Made together with the kernel's maps; sequences count within it.
+    pub epoch: Epoch,
+    /// 1, 2, 3, … within the epoch, without gaps on the agent's side.
+    pub sequence: u64,
+    /// How long the window was, by the agent's monotonic clock.
+    pub window: Duration,
+    /// What was attached during the window.
+    pub coverage: Coverage,
+}
+
+/// What of its node's traffic an agent saw in a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Coverage {
+    hooks: u8,
+    /// The agent takes its hooks off with the end of this window: what follows is not covered.
+    pub ends: bool,
+}
+
+impl Coverage {
+    /// Every hook, both families, and no end in sight.
+    pub fn full() -> Self {
+        let mut coverage = Self::default();
+        for hook in Hook::ALL {
+            for family in Family::ALL {
+                coverage.add(hook, family);
+            }
+        }
+        coverage
+    }
+
+    /// Adds a hook that is attached for a family.
+    pub fn add(&mut self, hook: Hook, family: Family) {
+        self.hooks |= Self::bit(hook, family);
+    }
+
+    /// Whether the hook is attached for the family.
+    pub fn has(self, hook: Hook, family: Family) -> bool {
+        self.hooks & Self::bit(hook, family) != 0
+    }
+
+    fn bit(hook: Hook, family: Family) -> u8 {
+        let hook = match hook {
+            Hook::Postrouting => 0,
+            Hook::LocalIn => 2,
+        };
+        let family = match family {
+            Family::Ipv4 => 0,
+            Family::Ipv6 => 1,
+        };
+        1 << (hook + family)
+    }
+}
+
+/// 128 random bits made together with the kernel's maps: a new count begins with a new epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Epoch(pub [u8; 16]);
+
+impl fmt::Display for Epoch {
+    /// 32 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Epoch({self})")
+    }
+}
+
+/// Bytes without addresses, by where they were seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Total {
+    /// Why they have no addresses.
+    pub kind: TotalKind,
+    /// Where they were seen.
+    pub point: ObservationPoint,
+    /// How many.
+    pub counters: FlowCounters,
+}
+
+/// Why bytes are in a [`Total`] and not in a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TotalKind {
+    /// Both the flow map and the map of address pairs were full: the detail is lost, not the bytes.
+    Coarsened,
+    /// Left by the loopback interface: from the node to itself.
+    Loopback,
+    /// Multicast or broadcast destination.
+    Multicast,
+}
+
+impl TotalKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Coarsened, Self::Loopback, Self::Multicast];
+
+    /// The name in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Coarsened => "coarsened",
+            Self::Loopback => "loopback",
+            Self::Multicast => "multicast",
+        }
+    }
+}
+
+/// Packets that a hook saw and did not count as traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Skipped {
+    /// Why.
+    pub reason: SkipReason,
+    /// The hook that saw them.
+    pub hook: Hook,
+    /// How many.
+    pub counters: FlowCounters,
+}
+
+/// Why a hook left packets out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SkipReason {
+    /// Seen a second time: it came back by the loopback interface, or is the host's own copy of a
+    /// multicast it sent. Counted where it was seen first.
+    Looped,
+    /// Neither address is in a network given with `--cidr`.
+    OutsideCidr,
+    /// The IP header could not be read: cut short, or of another version than its hook's.
+    Malformed,
+}
+
+impl SkipReason {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::Looped, Self::OutsideCidr, Self::Malformed];
+
+    /// The name in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Looped => "looped",
+            Self::OutsideCidr => "outside_cidr",
+            Self::Malformed => "malformed",
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The words of kubezonnet, as plain types.
+//!
+//! ```text
+//! capture ─▶ FlowRecord ─▶ FlowBatch ─▶ (wire) ─▶ server: Endpoint × Endpoint ─▶ Locality
+//! ```
+//!
+//! [`FlowBatch`] is what an agent reports: everything its node's hooks counted in one window.
+//! [`Endpoint`] and [`Site`] are what the server makes of an address, and [`Locality::between`]
+//! is the one rule that says what kind of boundary a byte crossed.
+//!
+//! Nothing in this crate does I/O, reads a clock or is async.
+
+mod batch;
+mod endpoint;
+mod flow;
+mod locality;
+mod name;
+mod time;
+
+pub use batch::{BatchHeader, Coverage, Epoch, FlowBatch, SkipReason, Skipped, Total, TotalKind};
+pub use endpoint::{Endpoint, Node, Pod, UnknownReason, Workload};
+pub use flow::{
+    Family, FlowCounters, FlowKey, FlowRecord, Hook, InterfaceClass, ObservationPoint, PortSide,
+    Protocol, ServicePort, Transport,
+};
+pub use locality::{Direction, Locality, Site};
+pub use name::{InvalidName, Name, Namespace, NodeName, Region, Zone};
+pub use time::{Timestamp, Window};

@@ -1,0 +1,53 @@
+# What a developer types. `make` alone lists the targets: the text after ## is what it shows.
+#
+# Every target first installs what it lacks (scripts/install-deps.sh says what and why), so that
+# `make demo` and `make test` are enough on a fresh machine. `cargo build` and `cargo test` work
+# without make once those packages are there.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# Tools that are fetched for this checkout alone; `cargo clean` removes them too.
+TOOLS := $(CURDIR)/target/tools
+export PATH := $(TOOLS)/bin:$(PATH)
+
+# The real Prometheus of the tests. Set both to use your own.
+export PROMETHEUS ?= $(TOOLS)/prometheus/usr/bin/prometheus
+export PROMTOOL ?= $(TOOLS)/prometheus/usr/bin/promtool
+
+BPF_SOURCES := $(wildcard crates/capture/src/bpf/*.[ch])
+SHELL_SOURCES := .ci/run $(wildcard scripts/*.sh)
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: deps-build ## Build all binaries (dev profile)
+	cargo build --workspace --bins
+
+.PHONY: test
+test: deps-test ## Run all tests; as root also the ones that load BPF programs and make namespaces
+	scripts/test.sh
+
+.PHONY: lint
+lint: deps-lint ## Check format, clippy, rustdoc, BPF C and shell; anything found is an error
+	cargo fmt --all --check
+	clang-format-19 --dry-run --Werror $(BPF_SOURCES)
+	shellcheck $(SHELL_SOURCES)
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+.PHONY: fmt
+fmt: deps-lint ## Format Rust and BPF C
+	cargo fmt --all
+	clang-format-19 -i $(BPF_SOURCES)
+
+.PHONY: deps
+deps: deps-build deps-test deps-lint ## Install what the targets above need, and nothing else
+
+.PHONY: deps-%
+deps-%:
+	@scripts/install-deps.sh $*

@@ -1,0 +1,94 @@
+#!/bin/bash
+# Installs what a make target lacks: Debian packages through apt, cargo tools through cargo.
+# One line for each says what and why. Quiet and quick when nothing is missing.
+#
+# Usage: scripts/install-deps.sh build|demo|test|lint|images
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Debian keeps ip and ethtool where an ordinary user's PATH does not look.
+PATH="$PATH:/usr/sbin:/sbin"
+
+missing=()
+
+# need PACKAGE WHY PROBE... notes the package if the probe, a command, fails.
+need() {
+    local package=$1 why=$2
+    shift 2
+    if ! "$@" >/dev/null 2>&1; then
+        missing+=("$package")
+        echo "missing: $package — $why"
+    fi
+}
+
+need_build() {
+    need gcc "links Rust programs" command -v cc
+    need libc6-dev "the C library's headers, for libbpf" test -e /usr/include/stdio.h
+    need make "builds libbpf" command -v make
+    need clang-19 "compiles the BPF programs" command -v clang-19
+    need pkg-config "finds libelf and zlib" command -v pkg-config
+    need libelf-dev "libbpf reads BPF objects with it" test -e /usr/include/libelf.h
+    need zlib1g-dev "libelf unpacks sections with it" test -e /usr/include/zlib.h
+}
+
+need_demo() {
+    need_build
+    need iproute2 "makes the namespaces and links of nodes and pods" command -v ip
+    need ethtool "turns segmentation off where wire bytes are compared" command -v ethtool
+}
+
+need_test() {
+    need_demo
+}
+
+need_lint() {
+    need_build
+    need clang-format-19 "checks the format of the BPF programs" command -v clang-format-19
+    need shellcheck "checks the scripts" command -v shellcheck
+}
+
+need_images() {
+    need_build
+    need buildah "builds images without a daemon" command -v buildah
+    need ca-certificates "the roots of trust in the images" test -e /etc/ssl/certs/ca-certificates.crt
+}
+
+install_packages() {
+    if ! command -v apt-get >/dev/null; then
+        echo "there is no apt here: install the above by other means (names are Debian's), then try again" >&2
+        exit 1
+    fi
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            echo "installing needs root and there is no sudo: run as root: apt-get install ${missing[*]}" >&2
+            exit 1
+        fi
+        as_root=(sudo)
+    fi
+    # A source that is out of reach is no reason to stop: the package may come from another.
+    "${as_root[@]}" apt-get update -qq || true
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+if ! command -v cargo >/dev/null; then
+    echo "cargo is missing: install rustup, see https://rustup.rs" >&2
+    exit 1
+fi
+
+case "${1:-}" in
+build | demo | test | lint | images) "need_$1" ;;
+*)
+    echo "usage: $0 build|demo|test|lint|images" >&2
+    exit 64
+    ;;
+esac
+
+if [ ${#missing[@]} -gt 0 ]; then
+    install_packages
+fi
+
+if [ "$1" = test ]; then
+    scripts/tools.sh
+fi

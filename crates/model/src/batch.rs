@@ -80,6 +80,26 @@ impl Coverage {
         self.hooks & Self::bit(hook, family) != 0
     }
 
+    /// The attached hooks as one bit each, as they go over the wire: bit 0 is POSTROUTING for IPv4,
+    /// bit 1 for IPv6, bits 2 and 3 are LOCAL_IN.
+    pub fn bits(self) -> u64 {
+        u64::from(self.hooks)
+    }
+
+    /// The reverse of [`bits`](Self::bits). Bits that stand for no hook known here are left out.
+    pub fn from_bits(bits: u64, ends: bool) -> Self {
+        let mut coverage = Self::default();
+        for hook in Hook::ALL {
+            for family in Family::ALL {
+                if bits & u64::from(Self::bit(hook, family)) != 0 {
+                    coverage.add(hook, family);
+                }
+            }
+        }
+        coverage.ends = ends;
+        coverage
+    }
+
     fn bit(hook: Hook, family: Family) -> u8 {
         let hook = match hook {
             Hook::Postrouting => 0,

@@ -1,1 +1,23 @@
-//! placeholder
+//! Who holds this address: from Kubernetes, or a file, to endpoints and sites.
+//!
+//! ```text
+//! kubernetes ─┐  PodState, NodeState
+//!             ├─────────────────────▶ TopologyIndex ──holder(address, window)──▶ Holder
+//! file ───────┘   apply, delete, reset      ▲
+//!                                        Topology: the shared handle
+//! ```
+//!
+//! [`TopologyIndex`] is pure: it is told what happened and when, and answers who held an address
+//! in a window. [`Topology`] shares one index between the source that writes it and the readers,
+//! and keeps what metrics want to know of the source. `kubernetes` and `file` are the sources;
+//! only the first knows Kubernetes' client.
+
+mod clock;
+pub mod index;
+mod state;
+mod topology;
+
+pub use clock::Clock;
+pub use index::{Holder, Sizes, TopologyIndex};
+pub use state::{NodeState, PodState};
+pub use topology::{FailureReason, Source, SourceCounts, Topology};

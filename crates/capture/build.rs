@@ -1,0 +1,49 @@
+//! Compiles the BPF programs and generates their skeleton.
+
+use std::env;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use libbpf_cargo::SkeletonBuilder;
+
+/// Where clang is looked for, best first. clang 15 is the first with all the CO-RE built-ins that
+/// the programs use; 19 is what they are tested with.
+const CLANGS: [&str; 7] =
+    ["clang-19", "clang-20", "clang-21", "clang-18", "clang-17", "clang-16", "clang"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=src/bpf");
+    println!("cargo::rerun-if-env-changed=CLANG");
+
+    let source = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("src/bpf/capture.bpf.c");
+    let skeleton = PathBuf::from(env::var("OUT_DIR")?).join("capture.skel.rs");
+    let mut arguments = vec!["-Wall".into(), "-Wextra".into(), "-Werror".into()];
+    // Debian and Ubuntu keep <asm/types.h> in a folder per architecture.
+    let multiarch = format!("/usr/include/{}-linux-gnu", env::var("CARGO_CFG_TARGET_ARCH")?);
+    if Path::new(&multiarch).is_dir() {
+        arguments.push(format!("-I{multiarch}"));
+    }
+    SkeletonBuilder::new()
+        .source(source)
+        .clang(clang()?)
+        .clang_args(arguments)
+        .build_and_generate(skeleton)?;
+    Ok(())
+}
+
+fn clang() -> Result<String, Box<dyn Error>> {
+    if let Ok(clang) = env::var("CLANG") {
+        return Ok(clang);
+    }
+    let runs = |clang: &&str| {
+        let mut version = Command::new(clang);
+        version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+        version.status().is_ok_and(|status| status.success())
+    };
+    let found = CLANGS.into_iter().find(runs).ok_or(
+        "no clang found to compile the BPF programs: install one (Debian: apt-get install \
+         clang-19), or name it in CLANG",
+    )?;
+    Ok(found.to_owned())
+}

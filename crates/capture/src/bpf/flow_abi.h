@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the programs and the agent share: the keys and values of the maps, and the codes in them.
+ *
+ * This is the only definition. The Rust side reads the same layout in abi.rs, where a test holds it
+ * against the types generated from the compiled object. All integers are in host byte order,
+ * addresses are in network byte order.
+ */
+#ifndef KUBEZONNET_FLOW_ABI_H
+#define KUBEZONNET_FLOW_ABI_H
+
+/* Where the packet was seen. */
+enum flow_hook {
+	HOOK_POSTROUTING = 0,
+	HOOK_LOCAL_IN = 1,
+	HOOKS = 2,
+};
+
+/* What an interface leads to. The agent tells; what it has not told yet is CLASS_OTHER. */
+enum interface_class {
+	CLASS_OTHER = 0,
+	CLASS_POD = 1,
+	CLASS_UPLINK = 2,
+	CLASS_TUNNEL = 3,
+	CLASS_HOST = 4, /* also: there is no interface, the packet begins or ends here */
+	CLASS_LOOPBACK = 5,
+	CLASSES = 6,
+};
+
+/* Which address the service port belongs to. */
+enum port_side {
+	SIDE_NONE = 0,
+	SIDE_SOURCE = 1,
+	SIDE_DESTINATION = 2,
+	SIDE_MASK = 3,
+};
+
+/* Set in flow_key.ports beside the side: client_port is kept. */
+#define CLIENT_PORT_KEPT 4
+
+/* Why bytes are in a total, without addresses. */
+enum total_kind {
+	TOTAL_COARSENED = 0, /* flow map and pair map were full */
+	TOTAL_LOOPBACK = 1,
+	TOTAL_MULTICAST = 2,
+	TOTAL_KINDS = 3,
+};
+
+/* Why packets were left out. */
+enum skip_reason {
+	SKIP_LOOPED = 0, /* seen a second time */
+	SKIP_OUTSIDE_CIDR = 1,
+	SKIP_MALFORMED = 2,
+	SKIP_REASONS = 3,
+};
+
+/* The detail of a flow's ports. */
+enum flow_detail {
+	DETAIL_SERVICE = 0, /* the service's port only */
+	DETAIL_CONNECTION = 1, /* both ports */
+};
+
+/* 40 bytes, no padding. IPv4 addresses are IPv4-mapped (::ffff:a.b.c.d). */
+struct flow_key {
+	__u8 src[16];
+	__u8 dst[16];
+	__u16 service_port; /* 0 with SIDE_NONE */
+	__u16 client_port; /* 0 unless CLIENT_PORT_KEPT */
+	__u8 protocol;
+	__u8 ports; /* enum port_side, CLIENT_PORT_KEPT */
+	__u8 hook; /* enum flow_hook */
+	__u8 interfaces; /* input class << 4 | output class */
+};
+
+/* 40 bytes; the reserved ones are always 0. */
+struct pair_key {
+	__u8 src[16];
+	__u8 dst[16];
+	__u8 hook;
+	__u8 interfaces;
+	__u8 reserved[6];
+};
+
+/* Values of flows, pairs, totals and skipped. */
+struct flow_counters {
+	__u64 bytes; /* IP bytes as on the wire */
+	__u64 packets; /* segments as on the wire */
+};
+
+/* The totals of a generation are one flat array: kind, hook, input class, output class. */
+#define TOTALS (TOTAL_KINDS * HOOKS * CLASSES * CLASSES)
+#define TOTAL_INDEX(kind, hook, input, output) \
+	((((kind) * HOOKS + (hook)) * CLASSES + (input)) * CLASSES + (output))
+
+/* And so are the reasons: reason, hook. */
+#define SKIPS (SKIP_REASONS * HOOKS)
+#define SKIP_INDEX(reason, hook) ((reason) * HOOKS + (hook))
+
+/*
+ * The class of an interface is in slot ifindex % INTERFACE_SLOTS; the slot names its interface, so
+ * that another one with the same remainder reads CLASS_OTHER and not a wrong class.
+ */
+#define INTERFACE_SLOTS 8192
+
+struct interface_slot {
+	__u32 ifindex;
+	__u32 class;
+};
+
+/* A network given with --cidr; IPv4 networks are IPv4-mapped, 96 bits longer. */
+struct network_key {
+	__u32 prefix_length;
+	__u8 address[16];
+};
+
+#define GENERATIONS 2
+
+_Static_assert(sizeof(struct flow_key) == 40, "flow_key has padding");
+_Static_assert(sizeof(struct pair_key) == 40, "pair_key has padding");
+_Static_assert(sizeof(struct flow_counters) == 16, "flow_counters has padding");
+_Static_assert(sizeof(struct network_key) == 20, "network_key has padding");
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The kernel's types that the programs read, cut to the fields they read. Offsets are relocated at
+ * load time against the running kernel's BTF (preserve_access_index), so order and size here do
+ * not matter.
+ */
+#ifndef KUBEZONNET_KERNEL_BPF_H
+#define KUBEZONNET_KERNEL_BPF_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* include/linux/netdevice.h */
+struct net_device {
+	int ifindex;
+};
+
+/* include/linux/skbuff.h */
+struct sk_buff {
+	unsigned int len;
+	unsigned int data_len;
+	unsigned long _skb_refdst;
+	__u8 pkt_type : 3;
+	__u16 network_header;
+	unsigned int end;
+	unsigned char *head;
+	unsigned char *data;
+};
+
+/* include/linux/skbuff.h */
+struct skb_shared_info {
+	unsigned short gso_size;
+	unsigned short gso_segs;
+	unsigned int gso_type;
+};
+
+/* include/linux/netfilter.h */
+struct nf_hook_state {
+	struct net_device *in;
+	struct net_device *out;
+};
+
+/* include/net/netfilter/nf_bpf_link.h */
+struct bpf_nf_ctx {
+	const struct nf_hook_state *state;
+	struct sk_buff *skb;
+};
+
+/* include/net/route.h */
+struct rtable {
+	unsigned int rt_flags;
+};
+
+#pragma clang attribute pop
+
+/*
+ * Headers as they are in a packet. Their layout is the protocol's, so nothing is relocated; the
+ * names are the kernel's, by which bpf_rdonly_cast knows how far a read may go.
+ */
+
+/* RFC 791, 3.1 */
+struct iphdr {
+	__u8 version_ihl; /* version << 4 | header length in 32-bit words */
+	__u8 tos;
+	__be16 tot_len;
+	__be16 id;
+	__be16 frag_off;
+	__u8 ttl;
+	__u8 protocol;
+	__be16 check;
+	__be32 saddr;
+	__be32 daddr;
+};
+
+/* RFC 8200, 3 */
+struct ipv6hdr {
+	__u8 version_class; /* version << 4 | high bits of the traffic class */
+	__u8 class_flow[3];
+	__be16 payload_len;
+	__u8 nexthdr;
+	__u8 hop_limit;
+	__u64 saddr[2];
+	__u64 daddr[2];
+};
+
+/* RFC 8200, 4.2 */
+struct ipv6_opt_hdr {
+	__u8 nexthdr;
+	__u8 hdrlen; /* in 8 bytes beyond the first 8; AH: in 4 bytes beyond the first 8 */
+};
+
+/* RFC 8200, 4.5 */
+struct frag_hdr {
+	__u8 nexthdr;
+	__u8 reserved;
+	__be16 frag_off;
+	__be32 identification;
+};
+
+/* RFC 768, and the first four bytes of TCP, SCTP, DCCP and UDP-Lite */
+struct udphdr {
+	__be16 source;
+	__be16 dest;
+	__be16 len;
+	__be16 check;
+};
+
+/* RFC 9293, 3.1 */
+struct tcphdr {
+	__be16 source;
+	__be16 dest;
+	__be32 seq;
+	__be32 ack_seq;
+	__u8 doff_reserved; /* header length in 32-bit words << 4 */
+	__u8 flags;
+	__be16 window;
+	__be16 check;
+	__be16 urg_ptr;
+};
+
+#endif

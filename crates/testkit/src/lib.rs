@@ -1,1 +1,32 @@
-//! placeholder
+//! What tests and the demo are made of: clusters of network namespaces, traffic, programs.
+//!
+//! ```text
+//! Run ◀─ Cluster ─▶ nodes, pods, fabric (Place) ─▶ traffic, Flow
+//!  ▲                        │
+//!  └─ Process, Relay ◀──────┴─▶ topology file
+//! ```
+//!
+//! - [`Cluster`]: nodes and pods as network namespaces, gone when it is dropped.
+//! - [`traffic`]: exact amounts of TCP, UDP and ICMP between two [`Place`]s.
+//! - [`Run`]: owns namespaces, programs and files, and cleans up after runs that were killed.
+//!
+//! Nothing here is part of what runs in a Kubernetes cluster.
+
+mod cluster;
+mod error;
+mod netns;
+mod privilege;
+mod run;
+mod tool;
+pub mod traffic;
+mod wait;
+
+pub use cluster::{
+    Cluster, ClusterBuilder, ClusterNode, ClusterPod, Fabric, NodeSpec, Place, PodSpec,
+    Segmentation,
+};
+pub use error::Error;
+pub use netns::{ETHERNET_HEADER_BYTES, LinkCounters, Netns};
+pub use privilege::{check_root, require_root};
+pub use run::Run;
+pub use wait::{wait_for, wait_until_steady};

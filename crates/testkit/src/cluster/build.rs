@@ -1,0 +1,265 @@
+//! Builds the namespaces, links, addresses and routes of a cluster in a few batches of `ip`.
+//!
+//! No link ever speaks for itself: there is no duplicate address detection, no router discovery,
+//! no link-local address, no ARP and no neighbour discovery (links are `arp off`, and the
+//! neighbours they need are permanent), no multicast group that would be reported, and no frame
+//! that the fabric would flood. So the counters of an idle uplink stand still, and those of a
+//! busy one count what was sent over it and nothing else.
+
+use kubezonnet_model::Family;
+
+use super::plan::{self, BRIDGE, UPLINK};
+use super::spec::Segmentation;
+use super::{Cluster, ClusterNode, ClusterPod};
+use crate::{Error, Netns, tool};
+
+/// Settings of every namespace, before it has a link. Forwarding is switched on for the namespace
+/// only and not for its links, for a link that forwards joins the all-routers groups and reports it.
+const QUIET: [(&str, &str); 6] = [
+    ("ipv6/conf/default/addr_gen_mode", "1"),
+    ("ipv6/conf/default/accept_ra", "0"),
+    ("ipv6/conf/default/accept_dad", "0"),
+    ("ipv6/conf/default/router_solicitations", "0"),
+    // Group numbers that may send echo requests through ordinary datagram sockets: all of them.
+    ("ipv4/ping_group_range", "0 2147483647"),
+    ("ipv4/conf/all/send_redirects", "0"),
+];
+
+/// Further settings of what forwards: nodes and the fabric.
+const FORWARDING: [(&str, &str); 6] = [
+    ("ipv4/ip_forward", "1"),
+    ("ipv6/conf/all/forwarding", "1"),
+    ("ipv6/conf/default/forwarding", "0"),
+    ("ipv4/conf/default/rp_filter", "0"),
+    ("ipv4/conf/all/rp_filter", "0"),
+    ("ipv4/conf/default/send_redirects", "0"),
+];
+
+/// The kinds of segmentation that a virtual link offers to do for its sender.
+const SEGMENTATION: [&str; 10] = [
+    "tso",
+    "gso",
+    "tx-udp-segmentation",
+    "tx-gso-list",
+    "tx-sctp-segmentation",
+    "tx-gre-segmentation",
+    "tx-gre-csum-segmentation",
+    "tx-udp_tnl-segmentation",
+    "tx-udp_tnl-csum-segmentation",
+    "tx-ipxip4-segmentation",
+];
+
+/// Tracks every connection that is forwarded, local or sent.
+const CONNTRACK: &str = "table inet testkit {
+    chain forward { type filter hook forward priority 0; ct state new,established,related accept; }
+    chain input { type filter hook input priority 0; ct state new,established,related accept; }
+    chain output { type filter hook output priority 0; ct state new,established,related accept; }
+}
+";
+
+/// Builds all of it. What was built when an error comes is removed by the cluster's run.
+pub(super) fn build(cluster: &Cluster) -> Result<(), Error> {
+    let fabric = &cluster.fabric.netns;
+    let nodes = cluster.nodes.iter().map(|node| &node.netns);
+    let pods = cluster.pods.iter().map(|pod| &pod.netns);
+    let all: Vec<&Netns> = [fabric]
+        .into_iter()
+        .chain(nodes.clone())
+        .chain(pods)
+        .collect();
+    let lines: Vec<String> = all
+        .iter()
+        .map(|netns| format!("netns add {}", netns.name()))
+        .collect();
+    tool::batch(&["ip", "-batch", "-"], &lines)?;
+    for netns in all {
+        netns.set(&QUIET)?;
+    }
+    for netns in [fabric].into_iter().chain(nodes) {
+        netns.set(&FORWARDING)?;
+    }
+    fabric.ip(&fabric_lines(cluster))?;
+    fabric.bridge(&forwarding_entries(cluster))?;
+    for node in &cluster.nodes {
+        node.netns.ip(&node_lines(cluster, node))?;
+        if node.spec.uplink == Segmentation::Off {
+            segmentation_off(&node.netns, UPLINK)?;
+            segmentation_off(fabric, &plan::fabric_port(node.number))?;
+        }
+        if node.spec.conntrack {
+            node.netns.tool(&["nft", "-f", "-"], CONNTRACK)?;
+        }
+    }
+    for pod in &cluster.pods {
+        pod.netns.ip(&pod_lines(pod))?;
+        if pod.spec.segmentation == Segmentation::Off {
+            segmentation_off(&pod.netns, UPLINK)?;
+        }
+    }
+    if cluster
+        .nodes
+        .iter()
+        .any(|node| node.spec.uplink == Segmentation::Off)
+    {
+        segmentation_off(fabric, BRIDGE)?;
+    }
+    Ok(())
+}
+
+fn segmentation_off(netns: &Netns, interface: &str) -> Result<(), Error> {
+    let mut words = vec!["ethtool", "-K", interface];
+    for kind in SEGMENTATION {
+        words.extend([kind, "off"]);
+    }
+    netns.tool(&words, "")
+}
+
+fn fabric_lines(cluster: &Cluster) -> Vec<String> {
+    let mac = plan::gateway_mac();
+    let mut lines = vec![
+        "link set lo up".to_owned(),
+        format!("link add {BRIDGE} address {mac} type bridge mcast_snooping 0 stp_state 0"),
+        format!("link set {BRIDGE} arp off up"),
+    ];
+    for family in Family::ALL {
+        let (gateway, prefix) = (plan::gateway_address(family), plan::fabric_prefix(family));
+        lines.push(address_line(&format!("{gateway}/{prefix}"), BRIDGE, family));
+        let (outside, prefix) = (plan::outside_address(family), plan::host_prefix(family));
+        lines.push(address_line(&format!("{outside}/{prefix}"), "lo", family));
+    }
+    for node in &cluster.nodes {
+        let (number, mtu) = (node.number, node.spec.mtu);
+        let (port, mac, netns) = (
+            plan::fabric_port(number),
+            plan::node_mac(number),
+            node.netns.name(),
+        );
+        lines.extend([
+            format!("link add {port} mtu {mtu} type veth peer name {UPLINK} address {mac} mtu {mtu} netns {netns}"),
+            format!("link set {port} master {BRIDGE}"),
+            format!("link set {port} type bridge_slave learning off flood off"),
+            format!("link set {port} arp off up"),
+        ]);
+        for family in Family::ALL {
+            let address = plan::node_address(number, family);
+            lines.push(format!(
+                "neigh add {address} lladdr {mac} dev {BRIDGE} nud permanent"
+            ));
+            lines.push(format!(
+                "route add {} via {address} dev {BRIDGE}",
+                plan::pod_network(number, family)
+            ));
+        }
+    }
+    lines
+}
+
+/// Tells the bridge which node is behind which port.
+fn forwarding_entries(cluster: &Cluster) -> Vec<String> {
+    let entry = |node: &ClusterNode| {
+        let (mac, port) = (plan::node_mac(node.number), plan::fabric_port(node.number));
+        format!("fdb add {mac} dev {port} master static")
+    };
+    cluster.nodes.iter().map(entry).collect()
+}
+
+fn node_lines(cluster: &Cluster, node: &ClusterNode) -> Vec<String> {
+    let number = node.number;
+    let mut lines = vec![
+        "link set lo up".to_owned(),
+        format!("link set {UPLINK} arp off up"),
+    ];
+    for family in Family::ALL {
+        let (own, prefix) = (
+            plan::node_address(number, family),
+            plan::fabric_prefix(family),
+        );
+        let (gateway, gateway_mac) = (plan::gateway_address(family), plan::gateway_mac());
+        lines.push(address_line(&format!("{own}/{prefix}"), UPLINK, family));
+        lines.push(format!(
+            "neigh add {gateway} lladdr {gateway_mac} dev {UPLINK} nud permanent"
+        ));
+        lines.push(format!(
+            "route add {} via {gateway} dev {UPLINK}",
+            everywhere(family)
+        ));
+        for other in cluster.nodes.iter().filter(|other| other.number != number) {
+            let (address, mac) = (
+                plan::node_address(other.number, family),
+                plan::node_mac(other.number),
+            );
+            lines.push(format!(
+                "neigh add {address} lladdr {mac} dev {UPLINK} nud permanent"
+            ));
+            lines.push(format!(
+                "route add {} via {address} dev {UPLINK}",
+                plan::pod_network(other.number, family)
+            ));
+        }
+    }
+    for pod in cluster.pods.iter().filter(|pod| pod.node == number) {
+        lines.extend(pod_link_lines(pod));
+    }
+    lines
+}
+
+fn pod_link_lines(pod: &ClusterPod) -> Vec<String> {
+    let (mtu, netns, link) = (pod.spec.mtu, pod.netns.name(), plan::pod_link(pod.number));
+    let mac = plan::pod_mac(pod.node, pod.number);
+    let gateway_mac = plan::pod_gateway_mac(pod.node, pod.number);
+    let mut lines = vec![
+        format!(
+            "link add {link} address {gateway_mac} mtu {mtu} type veth peer name {UPLINK} address {mac} mtu {mtu} netns {netns}"
+        ),
+        format!("link set {link} arp off up"),
+    ];
+    for family in Family::ALL {
+        let address = plan::pod_address(pod.node, pod.number, family);
+        let prefix = plan::host_prefix(family);
+        lines.push(format!("route add {address}/{prefix} dev {link}"));
+        lines.push(format!(
+            "neigh add {address} lladdr {mac} dev {link} nud permanent"
+        ));
+    }
+    lines
+}
+
+fn pod_lines(pod: &ClusterPod) -> Vec<String> {
+    let mac = plan::pod_gateway_mac(pod.node, pod.number);
+    let mut lines = vec![
+        "link set lo up".to_owned(),
+        format!("link set {UPLINK} arp off up"),
+    ];
+    let gateways = [
+        plan::POD_GATEWAY_V4.to_string(),
+        plan::POD_GATEWAY_V6.to_string(),
+    ];
+    for (family, gateway) in Family::ALL.into_iter().zip(gateways) {
+        let address = plan::pod_address(pod.node, pod.number, family);
+        let prefix = plan::host_prefix(family);
+        lines.push(address_line(&format!("{address}/{prefix}"), UPLINK, family));
+        lines.push(format!(
+            "neigh add {gateway} lladdr {mac} dev {UPLINK} nud permanent"
+        ));
+        lines.push(format!(
+            "route add {} via {gateway} dev {UPLINK} onlink",
+            everywhere(family)
+        ));
+    }
+    lines
+}
+
+fn address_line(address: &str, interface: &str, family: Family) -> String {
+    match family {
+        Family::Ipv4 => format!("address add {address} dev {interface}"),
+        Family::Ipv6 => format!("address add {address} dev {interface} nodad"),
+    }
+}
+
+/// Everywhere, written as a prefix: the word `default` would not say which family it is of.
+fn everywhere(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "0.0.0.0/0",
+        Family::Ipv6 => "::/0",
+    }
+}

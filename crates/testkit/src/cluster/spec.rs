@@ -1,0 +1,108 @@
+//! What a cluster is to be: its nodes and pods and their options.
+
+/// Whether a link takes packets larger than its MTU, to be cut into segments later (GSO).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Segmentation {
+    /// The link takes them whole, as a virtual link does by default.
+    Offloaded,
+    /// The kernel cuts them before the link, so that the link's counters count what a wire
+    /// would carry.
+    Off,
+}
+
+/// One node.
+#[derive(Debug, Clone)]
+pub struct NodeSpec {
+    pub(crate) name: String,
+    pub(crate) zone: Option<String>,
+    pub(crate) region: Option<String>,
+    pub(crate) mtu: u32,
+    pub(crate) uplink: Segmentation,
+    pub(crate) conntrack: bool,
+}
+
+impl NodeSpec {
+    /// A node without zone, with an uplink of MTU 1500 and segmentation off, and no connection
+    /// tracking.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            zone: None,
+            region: None,
+            mtu: 1500,
+            uplink: Segmentation::Off,
+            conntrack: false,
+        }
+    }
+
+    /// Puts it into a zone of a region.
+    pub fn zone(mut self, region: impl Into<String>, zone: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self.zone = Some(zone.into());
+        self
+    }
+
+    /// Sets the MTU of its uplink.
+    pub fn mtu(mut self, mtu: u32) -> Self {
+        self.mtu = mtu;
+        self
+    }
+
+    /// Says whether its uplink takes large packets whole.
+    pub fn uplink(mut self, segmentation: Segmentation) -> Self {
+        self.uplink = segmentation;
+        self
+    }
+
+    /// Tracks connections, which also puts fragments together before they are forwarded.
+    pub fn conntrack(mut self) -> Self {
+        self.conntrack = true;
+        self
+    }
+}
+
+/// One pod.
+#[derive(Debug, Clone)]
+pub struct PodSpec {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) owner: Option<(String, String)>,
+    pub(crate) mtu: u32,
+    pub(crate) segmentation: Segmentation,
+}
+
+impl PodSpec {
+    /// A pod that nothing owns, with MTU 1500 and segmentation offloaded.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+            owner: None,
+            mtu: 1500,
+            segmentation: Segmentation::Offloaded,
+        }
+    }
+
+    /// Names the workload that owns it, such as `("StatefulSet", "postgres")`.
+    pub fn owner(mut self, kind: impl Into<String>, name: impl Into<String>) -> Self {
+        self.owner = Some((kind.into(), name.into()));
+        self
+    }
+
+    /// Sets the MTU of its link.
+    pub fn mtu(mut self, mtu: u32) -> Self {
+        self.mtu = mtu;
+        self
+    }
+
+    /// Says whether its link takes large packets whole.
+    pub fn segmentation(mut self, segmentation: Segmentation) -> Self {
+        self.segmentation = segmentation;
+        self
+    }
+
+    /// `namespace/name`.
+    pub(crate) fn key(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+}

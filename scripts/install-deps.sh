@@ -33,6 +33,7 @@ need_build() {
 
 need_demo() {
     need_build
+    need nftables "hides traffic that is not of the test from uplinks" command -v nft
     need iproute2 "makes the namespaces and links of nodes and pods" command -v ip
     need ethtool "turns segmentation off where wire bytes are compared" command -v ethtool
 }

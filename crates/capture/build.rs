@@ -9,8 +9,9 @@ use libbpf_cargo::SkeletonBuilder;
 
 /// Where clang is looked for, best first. clang 15 is the first with all the CO-RE built-ins that
 /// the programs use; 19 is what they are tested with.
-const CLANGS: [&str; 7] =
-    ["clang-19", "clang-20", "clang-21", "clang-18", "clang-17", "clang-16", "clang"];
+const CLANGS: [&str; 7] = [
+    "clang-19", "clang-20", "clang-21", "clang-18", "clang-17", "clang-16", "clang",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=src/bpf");
@@ -20,7 +21,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let skeleton = PathBuf::from(env::var("OUT_DIR")?).join("capture.skel.rs");
     let mut arguments = vec!["-Wall".into(), "-Wextra".into(), "-Werror".into()];
     // Debian and Ubuntu keep <asm/types.h> in a folder per architecture.
-    let multiarch = format!("/usr/include/{}-linux-gnu", env::var("CARGO_CFG_TARGET_ARCH")?);
+    let multiarch = format!(
+        "/usr/include/{}-linux-gnu",
+        env::var("CARGO_CFG_TARGET_ARCH")?
+    );
     if Path::new(&multiarch).is_dir() {
         arguments.push(format!("-I{multiarch}"));
     }
@@ -38,7 +42,10 @@ fn clang() -> Result<String, Box<dyn Error>> {
     }
     let runs = |clang: &&str| {
         let mut version = Command::new(clang);
-        version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+        version
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         version.status().is_ok_and(|status| status.success())
     };
     let found = CLANGS.into_iter().find(runs).ok_or(

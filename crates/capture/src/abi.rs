@@ -32,11 +32,17 @@ const CLASSES: [InterfaceClass; 6] = [
     InterfaceClass::Loopback,
 ];
 /// The kinds of totals in the order of their codes.
-const TOTAL_KINDS: [TotalKind; 3] =
-    [TotalKind::Coarsened, TotalKind::Loopback, TotalKind::Multicast];
+const TOTAL_KINDS: [TotalKind; 3] = [
+    TotalKind::Coarsened,
+    TotalKind::Loopback,
+    TotalKind::Multicast,
+];
 /// The reasons in the order of their codes.
-const SKIP_REASONS: [SkipReason; 3] =
-    [SkipReason::Looped, SkipReason::OutsideCidr, SkipReason::Malformed];
+const SKIP_REASONS: [SkipReason; 3] = [
+    SkipReason::Looped,
+    SkipReason::OutsideCidr,
+    SkipReason::Malformed,
+];
 
 /// Entries of one generation in the array of totals.
 pub(crate) const TOTALS: u32 = 3 * 2 * 6 * 6;
@@ -53,7 +59,10 @@ pub struct Undecodable {
 
 /// Decodes one entry of a flow map.
 pub(crate) fn flow(key: &[u8], value: &[u8]) -> Result<FlowRecord, Undecodable> {
-    flow_parts(key, value).ok_or_else(|| Undecodable { map: "flow", entry: key.to_vec() })
+    flow_parts(key, value).ok_or_else(|| Undecodable {
+        map: "flow",
+        entry: key.to_vec(),
+    })
 }
 
 fn flow_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
@@ -67,8 +76,19 @@ fn flow_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
     };
     let transport = Transport {
         protocol,
-        service: side.map(|side| Some(ServicePort { number: u16_at(key, 32)?, side })).flatten(),
-        client_port: if ports & CLIENT_PORT_KEPT == 0 { None } else { u16_at(key, 34) },
+        service: side
+            .map(|side| {
+                Some(ServicePort {
+                    number: u16_at(key, 32)?,
+                    side,
+                })
+            })
+            .flatten(),
+        client_port: if ports & CLIENT_PORT_KEPT == 0 {
+            None
+        } else {
+            u16_at(key, 34)
+        },
     };
     let key = FlowKey {
         source: address(key.get(..16)?)?,
@@ -76,12 +96,18 @@ fn flow_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
         transport: Some(transport),
         point: point(*key.get(38)?, *key.get(39)?)?,
     };
-    Some(FlowRecord { key, counters: counters(value)? })
+    Some(FlowRecord {
+        key,
+        counters: counters(value)?,
+    })
 }
 
 /// Decodes one entry of a pair map.
 pub(crate) fn pair(key: &[u8], value: &[u8]) -> Result<FlowRecord, Undecodable> {
-    pair_parts(key, value).ok_or_else(|| Undecodable { map: "pair", entry: key.to_vec() })
+    pair_parts(key, value).ok_or_else(|| Undecodable {
+        map: "pair",
+        entry: key.to_vec(),
+    })
 }
 
 fn pair_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
@@ -91,12 +117,18 @@ fn pair_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
         transport: None,
         point: point(*key.get(32)?, *key.get(33)?)?,
     };
-    Some(FlowRecord { key, counters: counters(value)? })
+    Some(FlowRecord {
+        key,
+        counters: counters(value)?,
+    })
 }
 
 /// Decodes entry `index` of a generation's totals; `None` if nothing was counted there.
 pub(crate) fn total(index: u32, value: &[u8]) -> Result<Option<Total>, Undecodable> {
-    let entry = || Undecodable { map: "totals", entry: value.to_vec() };
+    let entry = || Undecodable {
+        map: "totals",
+        entry: value.to_vec(),
+    };
     let counters = counters(value).ok_or_else(entry)?;
     if counters == FlowCounters::ZERO {
         return Ok(None);
@@ -108,19 +140,30 @@ pub(crate) fn total(index: u32, value: &[u8]) -> Result<Option<Total>, Undecodab
         output: CLASSES[at % 6],
     };
     let kind = *TOTAL_KINDS.get(at / 72).ok_or_else(entry)?;
-    Ok(Some(Total { kind, point, counters }))
+    Ok(Some(Total {
+        kind,
+        point,
+        counters,
+    }))
 }
 
 /// Decodes entry `index` of what a generation left out; `None` if nothing was.
 pub(crate) fn skip(index: u32, value: &[u8]) -> Result<Option<Skipped>, Undecodable> {
-    let entry = || Undecodable { map: "skipped", entry: value.to_vec() };
+    let entry = || Undecodable {
+        map: "skipped",
+        entry: value.to_vec(),
+    };
     let counters = counters(value).ok_or_else(entry)?;
     if counters == FlowCounters::ZERO {
         return Ok(None);
     }
     let at = index as usize;
     let reason = *SKIP_REASONS.get(at / 2).ok_or_else(entry)?;
-    Ok(Some(Skipped { reason, hook: HOOKS[at % 2], counters }))
+    Ok(Some(Skipped {
+        reason,
+        hook: HOOKS[at % 2],
+        counters,
+    }))
 }
 
 /// The slot that holds an interface's class.
@@ -131,7 +174,9 @@ pub(crate) fn interface_slot(ifindex: u32) -> u32 {
 /// The content of a slot: which interface it is for, and its class.
 pub(crate) fn interface(ifindex: u32, class: InterfaceClass) -> [u8; 8] {
     let code = CLASSES.iter().position(|each| *each == class);
-    let code = code.and_then(|code| u32::try_from(code).ok()).unwrap_or_default();
+    let code = code
+        .and_then(|code| u32::try_from(code).ok())
+        .unwrap_or_default();
     let mut slot = [0; 8];
     slot[..4].copy_from_slice(&ifindex.to_ne_bytes());
     slot[4..].copy_from_slice(&code.to_ne_bytes());
@@ -141,7 +186,10 @@ pub(crate) fn interface(ifindex: u32, class: InterfaceClass) -> [u8; 8] {
 /// The key of a network in the trie.
 pub(crate) fn network(network: &IpNet) -> [u8; 20] {
     let (address, length) = match network {
-        IpNet::V4(v4) => (v4.network().to_ipv6_mapped(), 96 + u32::from(v4.prefix_len())),
+        IpNet::V4(v4) => (
+            v4.network().to_ipv6_mapped(),
+            96 + u32::from(v4.prefix_len()),
+        ),
         IpNet::V6(v6) => (v6.network(), u32::from(v6.prefix_len())),
     };
     let mut key = [0; 20];
@@ -152,7 +200,10 @@ pub(crate) fn network(network: &IpNet) -> [u8; 20] {
 
 fn counters(value: &[u8]) -> Option<FlowCounters> {
     let word = |at: usize| Some(u64::from_ne_bytes(value.get(at..at + 8)?.try_into().ok()?));
-    Some(FlowCounters { bytes: word(0)?, packets: word(8)? })
+    Some(FlowCounters {
+        bytes: word(0)?,
+        packets: word(8)?,
+    })
 }
 
 fn point(hook: u8, interfaces: u8) -> Option<ObservationPoint> {

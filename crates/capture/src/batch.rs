@@ -3,7 +3,10 @@
 //! Only for maps that nobody writes meanwhile: a batch walk over a map that changes can miss or
 //! repeat entries.
 
-#![expect(unsafe_code, reason = "libbpf-rs has no batch call that reads into one buffer")]
+#![expect(
+    unsafe_code,
+    reason = "libbpf-rs has no batch call that reads into one buffer"
+)]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -67,17 +70,29 @@ type BatchCall = unsafe extern "C" fn(
 
 fn walk(map: &MapHandle, call: BatchCall) -> io::Result<Entries> {
     let (key_bytes, value_bytes) = (map.key_size() as usize, map.value_size() as usize);
-    let mut entries = Entries { key_bytes, value_bytes, ..Entries::default() };
+    let mut entries = Entries {
+        key_bytes,
+        value_bytes,
+        ..Entries::default()
+    };
     let mut asked = ENTRIES_PER_CALL;
     // Where the next call goes on: a bucket number for hashes, an index for arrays.
     let mut position = [0_u8; 8];
     let mut first = true;
     loop {
         let filled = entries.len();
-        entries.keys.resize((filled + asked as usize) * key_bytes, 0);
-        entries.values.resize((filled + asked as usize) * value_bytes, 0);
+        entries
+            .keys
+            .resize((filled + asked as usize) * key_bytes, 0);
+        entries
+            .values
+            .resize((filled + asked as usize) * value_bytes, 0);
         let mut count = asked;
-        let from = if first { ptr::null_mut() } else { position.as_mut_ptr().cast() };
+        let from = if first {
+            ptr::null_mut()
+        } else {
+            position.as_mut_ptr().cast()
+        };
         // SAFETY: keys and values have room for `asked` entries from `filled` on, `position` for
         // the 4 bytes the kernel writes for hashes and arrays alike; all outlive the call.
         let result = unsafe {
@@ -91,7 +106,11 @@ fn walk(map: &MapHandle, call: BatchCall) -> io::Result<Entries> {
                 ptr::null(),
             )
         };
-        let got = if result == 0 || -result == libc::ENOENT { count as usize } else { 0 };
+        let got = if result == 0 || -result == libc::ENOENT {
+            count as usize
+        } else {
+            0
+        };
         entries.keys.truncate((filled + got) * key_bytes);
         entries.values.truncate((filled + got) * value_bytes);
         match -result {

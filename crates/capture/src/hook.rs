@@ -7,6 +7,7 @@ use libbpf_rs::{
 };
 
 use crate::CaptureError;
+use crate::capture::skeleton::CaptureSkel;
 
 /// A program attached to a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +34,13 @@ pub(crate) struct HookPoint {
 const BEFORE_SOURCE_NAT: &[i32] = &[95, 94, 93, 92, 91];
 /// After everything but the confirmation of a connection, which is at the largest number. (The
 /// largest number itself is not allowed for BPF.)
-const LAST: &[i32] =
-    &[i32::MAX - 1, i32::MAX - 2, i32::MAX - 3, i32::MAX - 4, i32::MAX - 5];
+const LAST: &[i32] = &[
+    i32::MAX - 1,
+    i32::MAX - 2,
+    i32::MAX - 3,
+    i32::MAX - 4,
+    i32::MAX - 5,
+];
 
 /// Every place, in the order of attaching.
 pub(crate) const HOOKS: [HookPoint; 4] = [
@@ -50,7 +56,35 @@ impl HookPoint {
             Hook::Postrouting => (NF_INET_POST_ROUTING, BEFORE_SOURCE_NAT),
             Hook::LocalIn => (NF_INET_LOCAL_IN, LAST),
         };
-        Self { hook, family, number, priorities }
+        Self {
+            hook,
+            family,
+            number,
+            priorities,
+        }
+    }
+
+    /// The program that belongs here.
+    pub(crate) fn program<'a, 'object>(
+        &self,
+        skeleton: &'a CaptureSkel<'object>,
+    ) -> &'a ProgramMut<'object> {
+        let programs = &skeleton.progs;
+        match (self.hook, self.family) {
+            (Hook::Postrouting, Family::Ipv4) => &programs.postrouting_ipv4,
+            (Hook::Postrouting, Family::Ipv6) => &programs.postrouting_ipv6,
+            (Hook::LocalIn, Family::Ipv4) => &programs.local_in_ipv4,
+            (Hook::LocalIn, Family::Ipv6) => &programs.local_in_ipv6,
+        }
+    }
+
+    /// The first two bytes of the kernel's `nf_hook_state`: hook number and protocol family.
+    pub(crate) fn state(&self) -> [u8; 2] {
+        let family = match self.family {
+            Family::Ipv4 => NFPROTO_IPV4,
+            Family::Ipv6 => NFPROTO_IPV6,
+        };
+        [self.number, family].map(|number| u8::try_from(number).expect("both are below 11"))
     }
 
     /// Attaches the program in the network namespace of the calling thread.
@@ -59,17 +93,38 @@ impl HookPoint {
     ///
     /// [`CaptureError::PrioritiesTaken`] if something is attached at each priority of the list,
     /// [`CaptureError::Attach`] for everything else that the kernel refuses.
-    pub(crate) fn attach(&self, program: &ProgramMut<'_>) -> Result<(Link, Attached), CaptureError> {
-        let Self { hook, family, number, priorities } = *self;
+    pub(crate) fn attach(
+        &self,
+        program: &ProgramMut<'_>,
+    ) -> Result<(Link, Attached), CaptureError> {
+        let Self {
+            hook,
+            family,
+            number,
+            priorities,
+        } = *self;
         let protocol_family = match family {
             Family::Ipv4 => NFPROTO_IPV4,
             Family::Ipv6 => NFPROTO_IPV6,
         };
         for &priority in priorities {
-            let options =
-                NetfilterOpts { protocol_family, hooknum: number, priority, ..Default::default() };
+            let options = NetfilterOpts {
+                protocol_family,
+                hooknum: number,
+                priority,
+                ..Default::default()
+            };
             match program.attach_netfilter_with_opts(options) {
-                Ok(link) => return Ok((link, Attached { hook, family, priority })),
+                Ok(link) => {
+                    return Ok((
+                        link,
+                        Attached {
+                            hook,
+                            family,
+                            priority,
+                        },
+                    ));
+                }
                 Err(error) if is_taken(&error) => {
                     tracing::debug!(
                         hook = hook.as_str(),
@@ -78,10 +133,20 @@ impl HookPoint {
                         "priority is taken"
                     );
                 }
-                Err(source) => return Err(CaptureError::Attach { hook, family, source }),
+                Err(source) => {
+                    return Err(CaptureError::Attach {
+                        hook,
+                        family,
+                        source,
+                    });
+                }
             }
         }
-        Err(CaptureError::PrioritiesTaken { hook, family, priorities: priorities.to_vec() })
+        Err(CaptureError::PrioritiesTaken {
+            hook,
+            family,
+            priorities: priorities.to_vec(),
+        })
     }
 }
 

@@ -19,7 +19,9 @@ mod batch;
 mod capture;
 mod hook;
 mod preflight;
+mod trial;
 
 pub use capture::{Capture, CaptureError, Config, Drained, Fill, FlowDetail};
 pub use hook::Attached;
 pub use preflight::{Problem, preflight};
+pub use trial::Trial;

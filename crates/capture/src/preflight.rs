@@ -52,11 +52,16 @@ pub fn preflight() -> Vec<Problem> {
 
 fn supports_netfilter_programs() -> bool {
     // An error of the probe itself says nothing; attaching will then tell more.
-    libbpf_rs::ProgramType::Netfilter.is_supported().unwrap_or(true)
+    libbpf_rs::ProgramType::Netfilter
+        .is_supported()
+        .unwrap_or(true)
 }
 
 fn kernel(release: &str) -> Option<Problem> {
-    let mut numbers = release.trim().split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let mut numbers = release
+        .trim()
+        .split(|c: char| !c.is_ascii_digit())
+        .map(str::parse::<u32>);
     let version = match (numbers.next(), numbers.next()) {
         (Some(Ok(major)), Some(Ok(minor))) => (major, minor),
         // A release that cannot be read is no reason to stop: loading will tell.
@@ -64,13 +69,18 @@ fn kernel(release: &str) -> Option<Problem> {
     };
     let (major, minor) = KERNEL_MINIMUM;
     (version < KERNEL_MINIMUM).then(|| Problem {
-        what: format!("the kernel is {}, older than {major}.{minor}", release.trim()),
+        what: format!(
+            "the kernel is {}, older than {major}.{minor}",
+            release.trim()
+        ),
         remedy: format!("run this node on a kernel from {major}.{minor} on"),
     })
 }
 
 fn capabilities(status: &str) -> Option<Problem> {
-    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))?;
     let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
     let has = |bit: u32| mask & (1 << bit) != 0;
     let stands_in = |bit: u32| bit != 12 && has(CAP_SYS_ADMIN);
@@ -110,8 +120,14 @@ mod tests {
 
         assert_eq!(of(1 << 39 | 1 << 12 | 1 << 38), None);
         assert_eq!(of(1 << 21 | 1 << 12), None);
-        assert_eq!(of(1 << 12).unwrap(), "the process lacks CAP_BPF, CAP_PERFMON");
+        assert_eq!(
+            of(1 << 12).unwrap(),
+            "the process lacks CAP_BPF, CAP_PERFMON"
+        );
         assert_eq!(of(1 << 21).unwrap(), "the process lacks CAP_NET_ADMIN");
-        assert_eq!(of(0).unwrap(), "the process lacks CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON");
+        assert_eq!(
+            of(0).unwrap(),
+            "the process lacks CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON"
+        );
     }
 }

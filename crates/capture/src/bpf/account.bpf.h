@@ -68,17 +68,63 @@ static __noinline int copy_from_packet(struct sk_buff *skb, __u32 offset, void *
 	return bpf_dynptr_read(to, size, &content, offset, 0);
 }
 
-/* Copies a header of `type` at `offset` into `to`. True if the packet holds it. */
+/*
+ * The fields that are used, each by a load of its own: the verifier allows no load that covers two
+ * fields of a kernel type, which is what the compiler makes of a struct's assignment.
+ */
+static __always_inline void copy_iphdr(struct iphdr *to, const volatile struct iphdr *from)
+{
+	to->version_ihl = from->version_ihl;
+	to->frag_off = from->frag_off;
+	to->protocol = from->protocol;
+	to->saddr = from->saddr;
+	to->daddr = from->daddr;
+}
+
+static __always_inline void copy_ipv6hdr(struct ipv6hdr *to, const volatile struct ipv6hdr *from)
+{
+	to->version_class = from->version_class;
+	to->payload_len = from->payload_len;
+	to->nexthdr = from->nexthdr;
+	to->saddr[0] = from->saddr[0];
+	to->saddr[1] = from->saddr[1];
+	to->daddr[0] = from->daddr[0];
+	to->daddr[1] = from->daddr[1];
+}
+
+static __always_inline void copy_ipv6_opt_hdr(struct ipv6_opt_hdr *to,
+					      const volatile struct ipv6_opt_hdr *from)
+{
+	to->nexthdr = from->nexthdr;
+	to->hdrlen = from->hdrlen;
+}
+
+static __always_inline void copy_frag_hdr(struct frag_hdr *to, const volatile struct frag_hdr *from)
+{
+	to->nexthdr = from->nexthdr;
+	to->frag_off = from->frag_off;
+}
+
+static __always_inline void copy_udphdr(struct udphdr *to, const volatile struct udphdr *from)
+{
+	to->source = from->source;
+	to->dest = from->dest;
+}
+
+static __always_inline void copy_tcphdr(struct tcphdr *to, const volatile struct tcphdr *from)
+{
+	to->doff_reserved = from->doff_reserved;
+}
+
+/* Copies a header at `offset` into `to`. True if the packet holds it. */
 #define read_header(packet, offset, type, to) \
 	({ \
-		bool read_; \
-		if ((offset) + sizeof(type) <= (packet)->linear) { \
-			*(to) = *(const type *)bpf_rdonly_cast((packet)->start + (offset), \
-							       bpf_core_type_id_kernel(type)); \
-			read_ = true; \
-		} else { \
-			read_ = !copy_from_packet((packet)->skb, offset, to, sizeof(type)); \
-		} \
+		bool read_ = true; \
+		if ((offset) + sizeof(struct type) <= (packet)->linear) \
+			copy_##type(to, bpf_rdonly_cast((packet)->start + (offset), \
+							bpf_core_type_id_kernel(struct type))); \
+		else \
+			read_ = !copy_from_packet((packet)->skb, offset, to, sizeof(struct type)); \
 		read_; \
 	})
 
@@ -93,7 +139,7 @@ static __always_inline bool read_ipv4(struct packet *packet, struct flow_key *ke
 {
 	struct iphdr ip;
 
-	if (!read_header(packet, 0, struct iphdr, &ip))
+	if (!read_header(packet, 0, iphdr, &ip))
 		return false;
 	packet->transport = (ip.version_ihl & 0xf) * 4;
 	if (ip.version_ihl >> 4 != 4 || packet->transport < sizeof(ip))
@@ -120,7 +166,7 @@ static __noinline int skip_extensions(struct packet *packet, struct flow_key *ke
 		case IPPROTO_ROUTING:
 		case IPPROTO_DSTOPTS:
 		case IPPROTO_AH:
-			if (!read_header(packet, packet->transport, struct ipv6_opt_hdr,
+			if (!read_header(packet, packet->transport, ipv6_opt_hdr,
 					 &extension))
 				goto cut_short;
 			packet->transport += key->protocol == IPPROTO_AH ?
@@ -129,7 +175,7 @@ static __noinline int skip_extensions(struct packet *packet, struct flow_key *ke
 			key->protocol = extension.nexthdr;
 			break;
 		case IPPROTO_FRAGMENT:
-			if (!read_header(packet, packet->transport, struct frag_hdr, &fragment))
+			if (!read_header(packet, packet->transport, frag_hdr, &fragment))
 				goto cut_short;
 			packet->transport += sizeof(fragment);
 			key->protocol = fragment.nexthdr;
@@ -156,7 +202,7 @@ static __always_inline bool read_ipv6(struct packet *packet, struct flow_key *ke
 {
 	struct ipv6hdr ip;
 
-	if (!read_header(packet, 0, struct ipv6hdr, &ip))
+	if (!read_header(packet, 0, ipv6hdr, &ip))
 		return false;
 	if (ip.version_class >> 4 != 6)
 		return false;
@@ -201,7 +247,7 @@ static __always_inline void read_ports(struct packet *packet, struct flow_key *k
 
 	if (!has_ports(key->protocol) || !packet->has_transport)
 		return;
-	if (!read_header(packet, packet->transport, struct udphdr, &ports))
+	if (!read_header(packet, packet->transport, udphdr, &ports))
 		return;
 	src = bpf_ntohs(ports.source);
 	dst = bpf_ntohs(ports.dest);
@@ -227,7 +273,7 @@ static __always_inline __u32 segment_header_length(struct packet *packet, __u8 p
 
 	switch (protocol) {
 	case IPPROTO_TCP:
-		if (!read_header(packet, packet->transport, struct tcphdr, &tcp))
+		if (!read_header(packet, packet->transport, tcphdr, &tcp))
 			return sizeof(tcp);
 		return (tcp.doff_reserved >> 4) * 4;
 	case IPPROTO_UDP:

@@ -8,6 +8,8 @@
 //!
 //! - [`Cluster`]: nodes and pods as network namespaces, gone when it is dropped.
 //! - [`traffic`]: exact amounts of TCP, UDP and ICMP between two [`Place`]s.
+//! - [`Process`], [`Relay`], [`Scrape`]: agents and servers as children, the way from one to the
+//!   other that no uplink sees, and what their metrics say.
 //! - [`Run`]: owns namespaces, programs and files, and cleans up after runs that were killed.
 //!
 //! Nothing here is part of what runs in a Kubernetes cluster.
@@ -16,8 +18,12 @@ mod cluster;
 mod error;
 mod netns;
 mod privilege;
+mod process;
+mod relay;
 mod run;
+pub mod scrape;
 mod tool;
+mod topology;
 pub mod traffic;
 mod wait;
 
@@ -28,5 +34,8 @@ pub use cluster::{
 pub use error::Error;
 pub use netns::{ETHERNET_HEADER_BYTES, LinkCounters, Netns};
 pub use privilege::{check_root, require_root};
+pub use process::{Process, binary};
+pub use relay::Relay;
 pub use run::Run;
+pub use scrape::Scrape;
 pub use wait::{wait_for, wait_until_steady};

@@ -37,6 +37,7 @@ lint: deps-lint ## Check format, clippy, rustdoc, BPF C and shell; anything foun
 	cargo fmt --all --check
 	clang-format-19 --dry-run --Werror $(BPF_SOURCES)
 	shellcheck $(SHELL_SOURCES)
+	cargo deny --log-level error check licenses bans sources
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 
@@ -44,6 +45,10 @@ lint: deps-lint ## Check format, clippy, rustdoc, BPF C and shell; anything foun
 fmt: deps-lint ## Format Rust and BPF C
 	cargo fmt --all
 	clang-format-19 -i $(BPF_SOURCES)
+
+.PHONY: images
+images: deps-images ## Build both container images with static binaries and start each once; needs root
+	scripts/images.sh
 
 .PHONY: deps
 deps: deps-build deps-test deps-lint ## Install what the targets above need, and nothing else

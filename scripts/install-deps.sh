@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs what a make target lacks: Debian packages through apt, cargo tools through cargo.
+# Installs what a make target lacks: Debian packages through apt, the rest by scripts/tools.sh.
 # One line for each says what and why. Quiet and quick when nothing is missing.
 #
 # Usage: scripts/install-deps.sh build|demo|test|lint|images
@@ -21,11 +21,16 @@ need() {
     fi
 }
 
+# Debian's plain clang is too old; elsewhere it is the one there is.
+any_clang() {
+    command -v clang-19 || { ! command -v apt-get && command -v clang; }
+}
+
 need_build() {
     need gcc "links Rust programs" command -v cc
     need libc6-dev "the C library's headers, for libbpf" test -e /usr/include/stdio.h
     need make "builds libbpf" command -v make
-    need clang-19 "compiles the BPF programs" command -v clang-19
+    need clang-19 "compiles the BPF programs" any_clang
     need pkg-config "finds libelf and zlib" command -v pkg-config
     need libelf-dev "libbpf reads BPF objects with it" test -e /usr/include/libelf.h
     need zlib1g-dev "libelf unpacks sections with it" test -e /usr/include/zlib.h
@@ -50,6 +55,7 @@ need_lint() {
 
 need_images() {
     need_build
+    need binutils "tells whether a binary is static" command -v readelf
     need buildah "builds images without a daemon" command -v buildah
     need ca-certificates "the roots of trust in the images" test -e /etc/ssl/certs/ca-certificates.crt
 }
@@ -90,6 +96,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     install_packages
 fi
 
-if [ "$1" = test ]; then
-    scripts/tools.sh
-fi
+case "$1" in
+test) scripts/tools.sh nextest prometheus ;;
+lint) scripts/tools.sh deny ;;
+esac

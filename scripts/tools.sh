@@ -1,25 +1,38 @@
 #!/bin/bash
-# Fetches the tools of the tests into target/tools, where nothing else on the machine sees them:
-#   cargo-nextest  runs the tests; built from source once, unless it is installed already
-#   prometheus     scrapes the servers under test; Debian's package, unpacked, no service started
+# Fetches tools into target/tools, where nothing else on the machine sees them, unless they are there.
+#
+# Usage: scripts/tools.sh nextest|deny|prometheus...
 set -euo pipefail
 cd "$(dirname "$0")/.."
-
-# The release that .config/nextest.toml is written for.
-NEXTEST_VERSION=0.9.143
 
 tools=$PWD/target/tools
 PATH="$tools/bin:$PATH"
 mkdir -p "$tools"
 
-if ! cargo nextest --version >/dev/null 2>&1; then
-    echo "missing: cargo-nextest — runs the tests; building it takes some minutes, once"
-    cargo install cargo-nextest --version "$NEXTEST_VERSION" --locked --quiet --root "$tools"
-fi
+# install NAME VERSION WHY builds a cargo subcommand from source. Without optimisation: that halves
+# the time to build, and these tools hardly compute.
+install() {
+    local name=$1 version=$2 why=$3
+    if ! cargo "$name" --version >/dev/null 2>&1; then
+        echo "missing: cargo-$name — $why; building it takes about two minutes, once"
+        cargo install "cargo-$name" --version "$version" --locked --debug --quiet --root "$tools"
+    fi
+}
 
-prometheus=${PROMETHEUS:-$tools/prometheus/usr/bin/prometheus}
-promtool=${PROMTOOL:-$tools/prometheus/usr/bin/promtool}
-if [ ! -x "$prometheus" ] || [ ! -x "$promtool" ]; then
+nextest() {
+    install nextest 0.9.143 "runs the tests"
+}
+
+deny() {
+    install deny 0.20.2 "checks the licences and sources of dependencies"
+}
+
+# Debian's package, unpacked: nothing is installed and no service started.
+prometheus() {
+    if [ -x "${PROMETHEUS:-$tools/prometheus/usr/bin/prometheus}" ] &&
+        [ -x "${PROMTOOL:-$tools/prometheus/usr/bin/promtool}" ]; then
+        return
+    fi
     echo "missing: prometheus — scrapes and lints the metrics in tests; unpacked into target/tools, not installed"
     if ! command -v apt-get >/dev/null; then
         echo "there is no apt here: set PROMETHEUS and PROMTOOL to the paths of the two programs" >&2
@@ -30,11 +43,23 @@ if [ ! -x "$prometheus" ] || [ ! -x "$promtool" ]; then
         if [ "$(id -u)" -eq 0 ]; then apt-get update -qq; else sudo apt-get update -qq; fi
     fi
     # Unpacked beside its place and moved there whole, so that a broken download leaves nothing half.
+    local work
     work=$(mktemp -d "$tools/prometheus.XXXXXX")
-    trap 'rm -rf "$work"' EXIT
+    # shellcheck disable=SC2064 # the path as it is now
+    trap "rm -rf '$work'" EXIT
     chmod 755 "$work"
     (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root prometheus)
     dpkg -x "$work"/prometheus_*.deb "$work/root"
     rm -rf "$tools/prometheus"
     mv "$work/root" "$tools/prometheus"
-fi
+}
+
+for tool in "$@"; do
+    case "$tool" in
+    nextest | deny | prometheus) "$tool" ;;
+    *)
+        echo "usage: $0 nextest|deny|prometheus..." >&2
+        exit 64
+        ;;
+    esac
+done

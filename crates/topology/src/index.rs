@@ -1,15 +1,56 @@
 //! Who held an address in a window: the pure index.
+//!
+//! It is told what pods and nodes there are and when that changed; it reads no clock and does no
+//! I/O. For every address it keeps who holds it and, until [`TopologyIndex::prune`], who held it
+//! before. An address has one holder at a time:
+//!
+//! - A pod that completes, goes, or no longer names an address gives it back.
+//! - Two that name one address at a time are seen when the end of the first is told late: the one
+//!   told of later has it. Of two in one list, which has no order in time, it is the one created
+//!   last; one whose deletion has begun takes an address from no one.
+//! - What was told of a pod or node after its end is not believed, unless by a list.
+//!
+//! [`TopologyIndex::holder`] says what that means for a window.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use kubezonnet_model::{Endpoint, Node, NodeName, Site, Timestamp, Window};
 
-use crate::{NodeState, PodState};
+use self::address::Address;
+use self::holding::{Found, Holding, Holdings, Owner};
+use self::list::List;
+use self::nodes::Nodes;
+use self::pods::Pods;
+
+mod address;
+mod apply;
+mod claim;
+mod holding;
+mod list;
+mod names;
+mod nodes;
+mod pods;
+#[cfg(test)]
+mod tests;
 
 /// Who holds and held which address.
 #[derive(Debug, Default)]
-pub struct TopologyIndex {}
+pub struct TopologyIndex {
+    addresses: HashMap<Address, Holdings>,
+    pods: Pods,
+    nodes: Nodes,
+    /// Pods and nodes that went, by uid, until pruned: an event about them that comes late changes
+    /// nothing.
+    gone: HashMap<Box<str>, Timestamp>,
+    /// The list of pods being told, if one is.
+    pod_list: Option<List>,
+    /// The list of nodes being told, if one is.
+    node_list: Option<List>,
+    /// The number of the last list, so that what it did not have can be told.
+    last_list: u32,
+}
 
 /// Who held an address in a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,63 +88,72 @@ impl TopologyIndex {
     }
 
     /// Who held the address in the window.
-    pub fn holder(&self, _address: IpAddr, _window: Window) -> Holder {
-        Holder::Nobody
+    ///
+    /// - Two or more, one after another: [`Holder::Reused`].
+    /// - One, if only for a part of the window: that one. Nobody else could speak with the address.
+    /// - None by what was told, and one that got it after the window: that one, if it existed by
+    ///   the window's end, since we hear of a pod a little after it began to speak. Of a holder
+    ///   whose creation is not known this is taken to be so if it is the address's first.
+    ///
+    /// A pod's site is its node's name with the zone and region the node has now (or had when it
+    /// went); of a node that was not told of, only the name is known.
+    pub fn holder(&self, address: IpAddr, window: Window) -> Holder {
+        let Some(holdings) = self.addresses.get(&Address::from(address)) else {
+            return Holder::Nobody;
+        };
+        match holdings.within(window) {
+            Found::One(holding) => self.held(holding),
+            Found::Several => Holder::Reused,
+            Found::None => Holder::Nobody,
+        }
+    }
+
+    fn held(&self, holding: &Holding) -> Holder {
+        let entry = self.nodes.get(holding.slot);
+        let site = entry.map_or_else(
+            || Site::Known {
+                node: None,
+                zone: None,
+                region: None,
+            },
+            |entry| entry.site.clone(),
+        );
+        let endpoint = match &holding.owner {
+            Owner::Pod(pod) => Endpoint::Pod(Arc::clone(pod)),
+            Owner::Node => {
+                let node = entry.and_then(|entry| entry.node.as_ref());
+                let node = node.expect("a node that holds an address was told of");
+                Endpoint::Node(Arc::clone(node))
+            }
+        };
+        Holder::Held { endpoint, site }
     }
 
     /// The node of that name; one that is gone is known until it is pruned.
-    pub fn node(&self, _name: &NodeName) -> Option<Arc<Node>> {
-        None
+    pub fn node(&self, name: &NodeName) -> Option<Arc<Node>> {
+        let slot = self.nodes.find(name)?;
+        self.nodes.get(slot)?.node.clone()
     }
 
-    /// How much it holds.
+    /// How much it holds. Looks at every address: for metrics, not for every batch.
     pub fn sizes(&self) -> Sizes {
-        Sizes::default()
-    }
-
-    /// Takes over a pod as it is since `now`.
-    pub fn apply_pod(&mut self, _pod: PodState, _now: Timestamp) {}
-
-    /// Ends everything the pod held.
-    pub fn delete_pod(&mut self, _uid: &str, _now: Timestamp) {}
-
-    /// Takes over a node as it is since `now`.
-    pub fn apply_node(&mut self, _node: NodeState, _now: Timestamp) {}
-
-    /// Ends everything the node held, unless another of the same name has taken its place.
-    pub fn delete_node(&mut self, _name: &NodeName, _uid: &str, _now: Timestamp) {}
-
-    /// Begins to tell of all the pods there are: [`Self::apply_pod`] for each, then
-    /// [`Self::end_pods`].
-    pub fn begin_pods(&mut self, _now: Timestamp) {}
-
-    /// Ends what [`Self::begin_pods`] began: pods not told of since are gone.
-    pub fn end_pods(&mut self) {}
-
-    /// Begins to tell of all the nodes there are, as [`Self::begin_pods`] does for pods.
-    pub fn begin_nodes(&mut self, _now: Timestamp) {}
-
-    /// Ends what [`Self::begin_nodes`] began: nodes not told of since are gone.
-    pub fn end_nodes(&mut self) {}
-
-    /// These are all the pods there are.
-    pub fn reset_pods(&mut self, pods: impl IntoIterator<Item = PodState>, now: Timestamp) {
-        self.begin_pods(now);
-        for pod in pods {
-            self.apply_pod(pod, now);
+        let holdings = || self.addresses.values();
+        Sizes {
+            pods: self.pods.by_uid.len(),
+            nodes: self.nodes.live().count(),
+            addresses: holdings().filter(|all| all.holder().is_some()).count(),
+            past: holdings().map(Holdings::ended).sum(),
         }
-        self.end_pods();
-    }
-
-    /// These are all the nodes there are.
-    pub fn reset_nodes(&mut self, nodes: impl IntoIterator<Item = NodeState>, now: Timestamp) {
-        self.begin_nodes(now);
-        for node in nodes {
-            self.apply_node(node, now);
-        }
-        self.end_nodes();
     }
 
     /// Forgets the holdings that ended before.
-    pub fn prune(&mut self, _before: Timestamp) {}
+    pub fn prune(&mut self, before: Timestamp) {
+        self.addresses.retain(|_, holdings| holdings.prune(before));
+        self.gone.retain(|_, gone| *gone >= before);
+        let holdings = self.addresses.values().flat_map(Holdings::iter);
+        let pods = self.pods.by_uid.values().map(|entry| entry.slot);
+        let in_use = holdings.map(|holding| holding.slot).chain(pods);
+        self.nodes.prune(before, in_use);
+        self.pods.prune();
+    }
 }

@@ -1,0 +1,133 @@
+//! The nodes, each in a slot that a holding points to.
+
+use std::sync::Arc;
+
+use foldhash::HashMap;
+use kubezonnet_model::{Node, NodeName, Site, Timestamp};
+
+use super::address::Address;
+
+/// Where a node is in [`Nodes`]; stays the same as long as anything points to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Slot(u32);
+
+impl Slot {
+    /// Of a pod that is on no node yet.
+    pub(super) const NONE: Self = Self(u32::MAX);
+
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Every node that exists, or that a pod or holding still names.
+#[derive(Debug, Default)]
+pub(super) struct Nodes {
+    by_name: HashMap<NodeName, Slot>,
+    entries: Vec<NodeEntry>,
+    /// Slots that can be given again.
+    free: Vec<Slot>,
+}
+
+/// A node, as far as it is known.
+#[derive(Debug)]
+pub(super) struct NodeEntry {
+    pub(super) name: NodeName,
+    /// Its name, and the zone and region it has, or had when it went.
+    pub(super) site: Site,
+    /// What it is, or was when it went; `None` until it is told of.
+    pub(super) node: Option<Arc<Node>>,
+    pub(super) uid: String,
+    pub(super) addresses: Box<[Address]>,
+    /// Told of, and not gone.
+    pub(super) live: bool,
+    /// When it went.
+    pub(super) gone: Timestamp,
+    /// The list that last had it.
+    pub(super) seen: u32,
+}
+
+impl NodeEntry {
+    fn new(name: NodeName) -> Self {
+        Self {
+            site: Site::Known {
+                node: Some(name.clone()),
+                zone: None,
+                region: None,
+            },
+            name,
+            node: None,
+            uid: String::new(),
+            addresses: Box::default(),
+            live: false,
+            gone: Timestamp(0),
+            seen: 0,
+        }
+    }
+}
+
+impl Nodes {
+    /// The slot of the node of that name, made if it is the first time it is named.
+    pub(super) fn slot(&mut self, name: &NodeName) -> Slot {
+        if let Some(slot) = self.by_name.get(name) {
+            return *slot;
+        }
+        let entry = NodeEntry::new(name.clone());
+        let slot = if let Some(slot) = self.free.pop() {
+            self.entries[slot.index()] = entry;
+            slot
+        } else {
+            let next = u32::try_from(self.entries.len()).expect("fewer than 2^32 nodes in memory");
+            self.entries.push(entry);
+            Slot(next)
+        };
+        self.by_name.insert(name.clone(), slot);
+        slot
+    }
+
+    /// The slot of the node of that name, if it has been named.
+    pub(super) fn find(&self, name: &NodeName) -> Option<Slot> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The node in the slot; `None` for [`Slot::NONE`].
+    pub(super) fn get(&self, slot: Slot) -> Option<&NodeEntry> {
+        self.entries.get(slot.index())
+    }
+
+    /// The node in the slot; `None` for [`Slot::NONE`].
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut NodeEntry> {
+        self.entries.get_mut(slot.index())
+    }
+
+    /// The nodes there are.
+    pub(super) fn live(&self) -> impl Iterator<Item = &NodeEntry> {
+        let entries = self
+            .by_name
+            .values()
+            .map(|slot| &self.entries[slot.index()]);
+        entries.filter(|entry| entry.live)
+    }
+
+    /// Forgets the nodes that went before and that nothing names any more.
+    pub(super) fn prune(&mut self, before: Timestamp, in_use: impl Iterator<Item = Slot>) {
+        let mut keep: Vec<bool> = self
+            .entries
+            .iter()
+            .map(|entry| entry.live || entry.gone >= before)
+            .collect();
+        for slot in in_use {
+            if let Some(keep) = keep.get_mut(slot.index()) {
+                *keep = true;
+            }
+        }
+        let free = &mut self.free;
+        self.by_name.retain(|_, slot| {
+            let keep = keep[slot.index()];
+            if !keep {
+                free.push(*slot);
+            }
+            keep
+        });
+    }
+}

@@ -1,0 +1,678 @@
+//! Histories of pods, nodes and addresses, each with its right owner.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use kubezonnet_model::{
+    Endpoint, Name, Namespace, NodeName, Region, Site, Timestamp, Window, Workload, Zone,
+};
+
+use super::{Holder, Sizes, TopologyIndex};
+use crate::{NodeState, PodState};
+
+const WEB: &str = "10.1.0.7";
+const HOST: &str = "192.168.0.1";
+
+fn pod(name: &str, address: &str) -> PodState {
+    PodState {
+        namespace: Namespace::new("shop").unwrap(),
+        name: Name::new(name).unwrap(),
+        uid: format!("uid-of-{name}"),
+        node: NodeName::new("node-a").ok(),
+        workload: None,
+        addresses: address.parse().into_iter().collect(),
+        host_network: false,
+        completed: false,
+        leaving: false,
+        created: None,
+    }
+}
+
+fn completed(name: &str, address: &str) -> PodState {
+    PodState {
+        completed: true,
+        ..pod(name, address)
+    }
+}
+
+fn leaving(name: &str, address: &str) -> PodState {
+    PodState {
+        leaving: true,
+        ..pod(name, address)
+    }
+}
+
+fn created(at: u64, pod: PodState) -> PodState {
+    PodState {
+        created: Some(Timestamp(at)),
+        ..pod
+    }
+}
+
+fn node(name: &str, zone: &str, address: &str) -> NodeState {
+    NodeState {
+        name: NodeName::new(name).unwrap(),
+        uid: format!("uid-of-{name}"),
+        zone: Zone::new(zone).ok(),
+        region: Region::new("region-1").ok(),
+        addresses: address.parse().into_iter().collect(),
+    }
+}
+
+/// Who held the address in the window, as a word: a pod's or node's name, `reused` or `nobody`.
+fn owner(index: &TopologyIndex, address: &str, start: u64, end: u64) -> String {
+    let window = Window {
+        start: Timestamp(start),
+        end: Timestamp(end),
+    };
+    match index.holder(address.parse().unwrap(), window) {
+        Holder::Held { endpoint, .. } => match endpoint {
+            Endpoint::Pod(pod) => pod.name.to_string(),
+            Endpoint::Node(node) => node.name.to_string(),
+            other => panic!("the index names pods and nodes only, got {other:?}"),
+        },
+        Holder::Reused => "reused".to_owned(),
+        Holder::Nobody => "nobody".to_owned(),
+    }
+}
+
+fn site(index: &TopologyIndex, address: &str) -> Site {
+    let window = Window {
+        start: Timestamp(0),
+        end: Timestamp(u64::MAX - 1),
+    };
+    match index.holder(address.parse().unwrap(), window) {
+        Holder::Held { site, .. } => site,
+        other => panic!("{address} has no site but {other:?}"),
+    }
+}
+
+enum Event {
+    Pod(PodState),
+    PodGone(&'static str),
+    Pods(Vec<PodState>),
+    Node(NodeState),
+    NodeGone(&'static str),
+    Nodes(Vec<NodeState>),
+}
+use Event as E;
+
+fn after(events: Vec<(u64, Event)>) -> TopologyIndex {
+    let mut index = TopologyIndex::new();
+    for (at, event) in events {
+        let now = Timestamp(at);
+        match event {
+            E::Pod(pod) => index.apply_pod(pod, now),
+            E::PodGone(name) => index.delete_pod(&format!("uid-of-{name}"), now),
+            E::Pods(pods) => index.reset_pods(pods, now),
+            E::Node(node) => index.apply_node(node, now),
+            E::NodeGone(name) => {
+                index.delete_node(
+                    &NodeName::new(name).unwrap(),
+                    &format!("uid-of-{name}"),
+                    now,
+                );
+            }
+            E::Nodes(nodes) => index.reset_nodes(nodes, now),
+        }
+    }
+    index
+}
+
+/// A history, and who then held `WEB` in which window.
+type History = (
+    &'static str,
+    Vec<(u64, Event)>,
+    Vec<(u64, u64, &'static str)>,
+);
+
+fn check(histories: Vec<History>) {
+    for (what, events, expected) in histories {
+        let index = after(events);
+        for (start, end, name) in expected {
+            let found = owner(&index, WEB, start, end);
+            assert_eq!(found, name, "{what}: from {start} to {end}");
+        }
+    }
+}
+
+#[test]
+fn a_pod_holds_its_address_from_its_first_event_to_its_last() {
+    check(vec![
+        (
+            "never told of",
+            vec![(10, E::Pod(pod("other", "10.1.0.8")))],
+            vec![(0, 100, "nobody")],
+        ),
+        (
+            "created without address, then running",
+            vec![(10, E::Pod(pod("web", ""))), (20, E::Pod(pod("web", WEB)))],
+            vec![(20, 30, "web"), (15, 25, "web"), (1_000, 1_010, "web")],
+        ),
+        (
+            "told of a little after it began to speak",
+            vec![(31, E::Pod(created(15, pod("web", WEB))))],
+            vec![(20, 30, "web"), (5, 15, "nobody")],
+        ),
+        (
+            "told twice",
+            vec![(10, E::Pod(pod("web", WEB))), (20, E::Pod(pod("web", WEB)))],
+            vec![(10, 20, "web"), (12, 25, "web")],
+        ),
+        (
+            "completed: the address is free at once",
+            vec![
+                (10, E::Pod(pod("web", WEB))),
+                (20, E::Pod(completed("web", WEB))),
+            ],
+            vec![(10, 20, "web"), (15, 25, "web"), (20, 30, "nobody")],
+        ),
+        (
+            "completed before its address was told",
+            vec![
+                (10, E::Pod(created(10, pod("web", "")))),
+                (20, E::Pod(created(10, completed("web", WEB)))),
+            ],
+            vec![
+                (12, 18, "web"),
+                (15, 25, "web"),
+                (20, 30, "nobody"),
+                (0, 10, "nobody"),
+            ],
+        ),
+        (
+            "deleted: kept for the windows before",
+            vec![(10, E::Pod(pod("web", WEB))), (20, E::PodGone("web"))],
+            vec![(10, 20, "web"), (15, 25, "web"), (20, 30, "nobody")],
+        ),
+        (
+            "names another address",
+            vec![
+                (10, E::Pod(pod("web", WEB))),
+                (20, E::Pod(pod("web", "10.1.0.8"))),
+            ],
+            vec![(10, 20, "web"), (20, 30, "nobody")],
+        ),
+    ]);
+}
+
+#[test]
+fn an_address_that_is_reused_has_the_holder_of_the_window() {
+    check(vec![
+        (
+            "reused at once",
+            vec![
+                (10, E::Pod(pod("old", WEB))),
+                (20, E::Pod(completed("old", WEB))),
+                (21, E::Pod(pod("new", WEB))),
+            ],
+            vec![
+                (10, 20, "old"),
+                (10, 21, "old"),
+                (15, 25, "reused"),
+                (20, 30, "new"),
+                (30, 40, "new"),
+            ],
+        ),
+        (
+            "reused while the end of the first is not yet told",
+            vec![
+                (10, E::Pod(pod("old", WEB))),
+                (20, E::Pod(pod("new", WEB))),
+                (22, E::Pod(leaving("old", WEB))),
+                (25, E::PodGone("old")),
+            ],
+            vec![
+                (10, 20, "old"),
+                (15, 21, "reused"),
+                (20, 30, "new"),
+                (26, 30, "new"),
+            ],
+        ),
+        (
+            "the same pod again after it lost its address",
+            vec![
+                (10, E::Pod(pod("web", WEB))),
+                (20, E::Pod(pod("web", ""))),
+                (30, E::Pod(pod("web", WEB))),
+            ],
+            vec![(15, 35, "web"), (22, 28, "nobody")],
+        ),
+        (
+            "a gap goes to the next holder if it existed",
+            vec![
+                (10, E::Pod(created(5, pod("old", WEB)))),
+                (20, E::PodGone("old")),
+                (40, E::Pod(created(28, pod("new", WEB)))),
+            ],
+            vec![(20, 28, "nobody"), (25, 35, "new"), (0, 9, "old")],
+        ),
+        (
+            "a pod recreated under the same name is another",
+            vec![
+                (10, E::Pod(pod("web", WEB))),
+                (20, E::PodGone("web")),
+                (
+                    20,
+                    E::Pod(PodState {
+                        uid: "another".to_owned(),
+                        ..pod("web", WEB)
+                    }),
+                ),
+            ],
+            vec![(10, 20, "web"), (15, 25, "reused"), (20, 30, "web")],
+        ),
+        (
+            "taken over by a pod of another namespace",
+            vec![
+                (10, E::Pod(pod("old", WEB))),
+                (20, E::PodGone("old")),
+                (
+                    25,
+                    E::Pod(PodState {
+                        namespace: Namespace::new("lab").unwrap(),
+                        ..pod("new", WEB)
+                    }),
+                ),
+            ],
+            vec![(10, 20, "old"), (15, 26, "reused"), (24, 34, "new")],
+        ),
+        (
+            "a node's old address goes to a pod",
+            vec![
+                (10, E::Node(node("node-b", "zone-b", WEB))),
+                (20, E::Pod(pod("web", WEB))),
+                (30, E::NodeGone("node-b")),
+            ],
+            vec![(10, 20, "node-b"), (15, 25, "reused"), (31, 40, "web")],
+        ),
+    ]);
+}
+
+#[test]
+fn events_out_of_order_give_back_nothing_that_has_ended() {
+    check(vec![
+        (
+            "running after completed",
+            vec![
+                (10, E::Pod(pod("web", WEB))),
+                (20, E::Pod(completed("web", WEB))),
+                (30, E::Pod(pod("web", WEB))),
+            ],
+            vec![(10, 20, "web"), (20, 40, "nobody")],
+        ),
+        (
+            "running after deleted, while another has it",
+            vec![
+                (10, E::Pod(pod("old", WEB))),
+                (20, E::PodGone("old")),
+                (22, E::Pod(pod("new", WEB))),
+                (25, E::Pod(pod("old", WEB))),
+            ],
+            vec![(23, 30, "new")],
+        ),
+        (
+            "deleted before it was told of",
+            vec![(10, E::PodGone("web")), (20, E::Pod(pod("web", WEB)))],
+            vec![(0, 100, "nobody")],
+        ),
+        (
+            "completed long ago, and told of again",
+            vec![
+                (10, E::Pod(created(5, pod("web", WEB)))),
+                (20, E::Pod(created(5, completed("web", WEB)))),
+                (60, E::Pod(created(5, completed("web", WEB)))),
+            ],
+            vec![(30, 50, "nobody"), (55, 65, "nobody")],
+        ),
+        (
+            "a clock that was set back",
+            vec![(50, E::Pod(pod("old", WEB))), (40, E::Pod(pod("new", WEB)))],
+            vec![(60, 70, "new")],
+        ),
+    ]);
+}
+
+#[test]
+fn a_list_ends_what_it_does_not_have() {
+    check(vec![
+        (
+            "vanished while the connection was down",
+            vec![
+                (10, E::Pod(pod("web", WEB))),
+                (50, E::Pods(vec![pod("other", "10.1.0.8")])),
+            ],
+            vec![(10, 20, "web"), (45, 55, "web"), (50, 60, "nobody")],
+        ),
+        (
+            "still there: as if nothing had been",
+            vec![
+                (10, E::Pod(pod("web", WEB))),
+                (50, E::Pods(vec![pod("web", WEB)])),
+            ],
+            vec![(10, 20, "web"), (45, 55, "web"), (60, 70, "web")],
+        ),
+        (
+            "completed while the connection was down",
+            vec![
+                (10, E::Pod(pod("web", WEB))),
+                (50, E::Pods(vec![completed("web", WEB)])),
+            ],
+            vec![(45, 55, "web"), (50, 60, "nobody")],
+        ),
+        (
+            "completed before the first list: holds nothing, claims nothing",
+            vec![(50, E::Pods(vec![created(10, completed("web", WEB))]))],
+            vec![(20, 40, "nobody"), (45, 55, "nobody")],
+        ),
+        (
+            "handed over while the connection was down",
+            vec![
+                (10, E::Pod(pod("old", WEB))),
+                (50, E::Pods(vec![pod("new", WEB)])),
+            ],
+            vec![(10, 20, "old"), (45, 55, "reused"), (50, 60, "new")],
+        ),
+        (
+            "gone by one list and back by the next",
+            vec![
+                (10, E::Pods(vec![pod("web", WEB)])),
+                (20, E::Pods(vec![])),
+                (30, E::Pods(vec![pod("web", WEB)])),
+            ],
+            vec![(10, 20, "web"), (22, 28, "nobody"), (30, 40, "web")],
+        ),
+    ]);
+}
+
+#[test]
+fn of_two_in_one_list_one_has_the_address_whatever_their_order() {
+    let rivals = [
+        (leaving("old", WEB), pod("new", WEB)),
+        (created(10, pod("old", WEB)), created(20, pod("new", WEB))),
+        (
+            created(20, leaving("old", WEB)),
+            created(10, pod("new", WEB)),
+        ),
+    ];
+    for (old, new) in rivals {
+        for pods in [
+            vec![old.clone(), new.clone()],
+            vec![new.clone(), old.clone()],
+        ] {
+            let index = after(vec![(50, E::Pods(pods))]);
+
+            assert_eq!(owner(&index, WEB, 45, 55), "new", "{old:?} and {new:?}");
+            assert_eq!(index.sizes().past, 0);
+        }
+    }
+}
+
+#[test]
+fn a_list_that_was_begun_twice_counts_once() {
+    let mut index = after(vec![(10, E::Pod(pod("web", WEB)))]);
+
+    index.begin_pods(Timestamp(20));
+    index.apply_pod(pod("half", "10.1.0.8"), Timestamp(21));
+    index.begin_pods(Timestamp(30));
+    index.apply_pod(pod("web", WEB), Timestamp(31));
+    index.end_pods();
+
+    assert_eq!(owner(&index, WEB, 40, 50), "web");
+    assert_eq!(owner(&index, "10.1.0.8", 40, 50), "nobody");
+}
+
+#[test]
+fn a_node_that_goes_and_comes_back_is_the_same_node() {
+    check(vec![
+        (
+            "gone and back",
+            vec![
+                (10, E::Node(node("node-a", "zone-a", WEB))),
+                (20, E::NodeGone("node-a")),
+                (
+                    30,
+                    E::Node(NodeState {
+                        uid: "another".to_owned(),
+                        ..node("node-a", "zone-a", WEB)
+                    }),
+                ),
+            ],
+            vec![
+                (10, 20, "node-a"),
+                (22, 28, "nobody"),
+                (15, 35, "node-a"),
+                (30, 40, "node-a"),
+            ],
+        ),
+        (
+            "vanished from a list",
+            vec![
+                (10, E::Node(node("node-a", "zone-a", WEB))),
+                (20, E::Nodes(vec![node("node-b", "zone-b", HOST)])),
+            ],
+            vec![(10, 20, "node-a"), (20, 30, "nobody")],
+        ),
+        (
+            "the end of the one before comes late",
+            vec![
+                (10, E::Node(node("node-a", "zone-a", WEB))),
+                (
+                    20,
+                    E::Node(NodeState {
+                        uid: "another".to_owned(),
+                        ..node("node-a", "zone-a", WEB)
+                    }),
+                ),
+                (30, E::NodeGone("node-a")),
+            ],
+            vec![(25, 40, "node-a")],
+        ),
+    ]);
+}
+
+#[test]
+fn a_pods_site_is_its_nodes_as_it_is_now() {
+    let known = |zone: &str| Site::Known {
+        node: NodeName::new("node-a").ok(),
+        zone: Zone::new(zone).ok(),
+        region: Region::new("region-1").ok(),
+    };
+    let mut index = after(vec![(10, E::Pod(pod("web", WEB)))]);
+    let unlabelled = Site::Known {
+        node: NodeName::new("node-a").ok(),
+        zone: None,
+        region: None,
+    };
+    assert_eq!(site(&index, WEB), unlabelled);
+
+    index.apply_node(node("node-a", "zone-a", HOST), Timestamp(20));
+    assert_eq!(site(&index, WEB), known("zone-a"));
+    assert_eq!(site(&index, HOST), known("zone-a"));
+
+    index.apply_node(node("node-a", "zone-b", HOST), Timestamp(30));
+    assert_eq!(site(&index, WEB), known("zone-b"));
+    assert_eq!(site(&index, HOST), known("zone-b"));
+
+    let name = NodeName::new("node-a").unwrap();
+    index.delete_node(&name, "uid-of-node-a", Timestamp(40));
+    assert_eq!(site(&index, WEB), known("zone-b"));
+    assert_eq!(index.node(&name).unwrap().zone, Zone::new("zone-b").ok());
+}
+
+#[test]
+fn a_pod_without_a_node_has_no_site() {
+    let unscheduled = PodState {
+        node: None,
+        ..pod("web", WEB)
+    };
+    let mut index = after(vec![(10, E::Pod(unscheduled))]);
+    assert_eq!(site(&index, WEB).node(), None);
+
+    index.apply_pod(pod("web", WEB), Timestamp(20));
+
+    assert_eq!(
+        site(&index, WEB).node(),
+        NodeName::new("node-a").ok().as_ref()
+    );
+}
+
+#[test]
+fn what_changes_of_a_live_pod_is_taken_over() {
+    let mut index = after(vec![(10, E::Pod(pod("web", WEB)))]);
+    let workload = Workload {
+        kind: Name::new("Deployment").unwrap(),
+        name: Name::new("web").unwrap(),
+    };
+
+    let adopted = PodState {
+        workload: Some(workload.clone()),
+        ..pod("web", WEB)
+    };
+    index.apply_pod(adopted, Timestamp(20));
+
+    let window = Window {
+        start: Timestamp(12),
+        end: Timestamp(18),
+    };
+    match index.holder(WEB.parse().unwrap(), window) {
+        Holder::Held {
+            endpoint: Endpoint::Pod(pod),
+            ..
+        } => assert_eq!(pod.workload, Some(workload)),
+        other => panic!("the pod holds its address, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_pod_in_its_nodes_network_holds_nothing() {
+    let proxy = PodState {
+        host_network: true,
+        ..pod("proxy", HOST)
+    };
+
+    let index = after(vec![
+        (10, E::Node(node("node-a", "zone-a", HOST))),
+        (20, E::Pod(proxy)),
+    ]);
+
+    assert_eq!(owner(&index, HOST, 10, 30), "node-a");
+}
+
+#[test]
+fn an_address_is_one_in_either_way_to_write_it() {
+    let index = after(vec![(10, E::Pod(pod("web", "::ffff:10.1.0.7")))]);
+
+    assert_eq!(owner(&index, "10.1.0.7", 10, 20), "web");
+    assert_eq!(owner(&index, "::ffff:10.1.0.7", 10, 20), "web");
+}
+
+#[test]
+fn every_address_of_a_pod_is_its_own() {
+    let both: Vec<IpAddr> = vec![WEB.parse().unwrap(), "fd00::7".parse().unwrap()];
+    let dual = PodState {
+        addresses: both,
+        ..pod("web", "")
+    };
+
+    let index = after(vec![(10, E::Pod(dual))]);
+
+    assert_eq!(owner(&index, WEB, 10, 20), "web");
+    assert_eq!(owner(&index, "fd00::7", 10, 20), "web");
+}
+
+#[test]
+fn addresses_that_tell_no_one_apart_are_nobodys() {
+    for address in [
+        "127.0.0.1",
+        "::1",
+        "0.0.0.0",
+        "::",
+        "224.0.0.1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+    ] {
+        let index = after(vec![(10, E::Pod(pod("web", address)))]);
+
+        assert_eq!(owner(&index, address, 10, 20), "nobody", "{address}");
+    }
+}
+
+#[test]
+fn what_ended_is_kept_until_it_is_pruned() {
+    let mut index = after(vec![
+        (5, E::Node(node("node-a", "zone-a", HOST))),
+        (10, E::Pod(pod("old", WEB))),
+        (20, E::PodGone("old")),
+        (30, E::Pod(pod("new", WEB))),
+        (40, E::PodGone("new")),
+        (45, E::NodeGone("node-a")),
+    ]);
+    let gone = Sizes {
+        past: 3,
+        ..Sizes::default()
+    };
+    assert_eq!(index.sizes(), gone);
+
+    index.prune(Timestamp(21));
+    assert_eq!(owner(&index, WEB, 10, 20), "nobody");
+    assert_eq!(owner(&index, WEB, 30, 40), "new");
+    assert_eq!(site(&index, WEB).zone(), Zone::new("zone-a").ok().as_ref());
+
+    index.prune(Timestamp(46));
+    assert_eq!(owner(&index, WEB, 30, 40), "nobody");
+    assert_eq!(index.node(&NodeName::new("node-a").unwrap()), None);
+    assert_eq!(index.sizes(), Sizes::default());
+}
+
+#[test]
+fn a_slot_that_is_given_again_is_another_nodes() {
+    let mut index = after(vec![
+        (10, E::Node(node("node-a", "zone-a", HOST))),
+        (20, E::NodeGone("node-a")),
+    ]);
+    index.prune(Timestamp(21));
+
+    index.apply_node(node("node-b", "zone-b", "192.168.0.2"), Timestamp(30));
+    index.apply_pod(pod("web", WEB), Timestamp(30));
+
+    assert_eq!(
+        site(&index, "192.168.0.2").node().unwrap().as_str(),
+        "node-b"
+    );
+    assert_eq!(site(&index, WEB).node().unwrap().as_str(), "node-a");
+    assert_eq!(site(&index, WEB).zone(), None);
+}
+
+#[test]
+fn sizes_count_what_is_there_now() {
+    let index = after(vec![
+        (5, E::Node(node("node-a", "zone-a", HOST))),
+        (10, E::Pod(pod("web", WEB))),
+        (10, E::Pod(pod("pending", ""))),
+        (10, E::Pod(pod("job", "10.1.0.8"))),
+        (20, E::Pod(completed("job", "10.1.0.8"))),
+    ]);
+
+    let expected = Sizes {
+        pods: 2,
+        nodes: 1,
+        addresses: 2,
+        past: 1,
+    };
+    assert_eq!(index.sizes(), expected);
+}
+
+#[test]
+fn an_empty_window_is_a_moment() {
+    let index = after(vec![
+        (10, E::Pod(pod("old", WEB))),
+        (20, E::PodGone("old")),
+        (20, E::Pod(pod("new", WEB))),
+    ]);
+
+    assert_eq!(owner(&index, WEB, 15, 15), "old");
+    assert_eq!(owner(&index, WEB, 20, 20), "new");
+    let from = Timestamp(15).plus(Duration::from_millis(10));
+    assert_eq!(owner(&index, WEB, from.0, from.0), "new");
+}

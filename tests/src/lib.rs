@@ -10,8 +10,15 @@ use std::path::PathBuf;
 pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     // target/<profile>/deps/<test>
-    let profile = test.ancestors().nth(2).expect("tests are built into target/<profile>/deps");
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .expect("tests are built into target/<profile>/deps");
     let path = profile.join(name);
-    assert!(path.exists(), "{} is not there: run cargo build --workspace --bins", path.display());
+    assert!(
+        path.exists(),
+        "{} is not there: run cargo build --workspace --bins",
+        path.display()
+    );
     path
 }

@@ -82,11 +82,18 @@ impl<'a> Workload<'a> {
     }
 
     fn pod(&self) -> &'a PodSpec {
-        self.template.spec.as_ref().expect("a pod template has a spec")
+        self.template
+            .spec
+            .as_ref()
+            .expect("a pod template has a spec")
     }
 
     fn labels(&self) -> BTreeMap<String, String> {
-        self.template.metadata.as_ref().and_then(|meta| meta.labels.clone()).unwrap_or_default()
+        self.template
+            .metadata
+            .as_ref()
+            .and_then(|meta| meta.labels.clone())
+            .unwrap_or_default()
     }
 
     fn name(&self) -> String {
@@ -94,7 +101,9 @@ impl<'a> Workload<'a> {
     }
 
     fn has_port(&self, port: &IntOrString) -> bool {
-        self.containers().iter().any(|container| has_port(container, port))
+        self.containers()
+            .iter()
+            .any(|container| has_port(container, port))
     }
 }
 
@@ -117,19 +126,43 @@ fn port_name(port: &IntOrString) -> String {
 }
 
 fn includes(labels: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
-    !wanted.is_empty() && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+    !wanted.is_empty()
+        && wanted
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value))
 }
 
 fn matches(labels: &BTreeMap<String, String>, selector: &LabelSelector) -> bool {
-    selector.match_labels.as_ref().is_some_and(|wanted| includes(labels, wanted))
+    selector
+        .match_labels
+        .as_ref()
+        .is_some_and(|wanted| includes(labels, wanted))
 }
 
 fn namespaces_exist(manifest: &Manifest) -> Vec<String> {
-    let objects = (manifest.service_accounts.iter().map(|o| ("ServiceAccount", &o.metadata)))
-        .chain(manifest.daemon_sets.iter().map(|o| ("DaemonSet", &o.metadata)))
-        .chain(manifest.stateful_sets.iter().map(|o| ("StatefulSet", &o.metadata)))
-        .chain(manifest.services.iter().map(|o| ("Service", &o.metadata)))
-        .chain(manifest.service_monitors.iter().map(|o| ("ServiceMonitor", &o.metadata)));
+    let objects = (manifest
+        .service_accounts
+        .iter()
+        .map(|o| ("ServiceAccount", &o.metadata)))
+    .chain(
+        manifest
+            .daemon_sets
+            .iter()
+            .map(|o| ("DaemonSet", &o.metadata)),
+    )
+    .chain(
+        manifest
+            .stateful_sets
+            .iter()
+            .map(|o| ("StatefulSet", &o.metadata)),
+    )
+    .chain(manifest.services.iter().map(|o| ("Service", &o.metadata)))
+    .chain(
+        manifest
+            .service_monitors
+            .iter()
+            .map(|o| ("ServiceMonitor", &o.metadata)),
+    );
     objects
         .filter_map(|(kind, metadata)| {
             let namespace = metadata.namespace.as_deref().unwrap_or("(none given)");
@@ -149,7 +182,11 @@ fn workloads_fit_together(manifest: &Manifest) -> Vec<String> {
         if !matches(&workload.labels(), workload.selector) {
             faults.push(format!("{name}: its selector does not match its own pods"));
         }
-        let account = workload.pod().service_account_name.as_deref().unwrap_or("default");
+        let account = workload
+            .pod()
+            .service_account_name
+            .as_deref()
+            .unwrap_or("default");
         let known = manifest.service_accounts.iter().any(|known| {
             known.metadata.name.as_deref() == Some(account)
                 && known.metadata.namespace == workload.metadata.namespace
@@ -158,7 +195,10 @@ fn workloads_fit_together(manifest: &Manifest) -> Vec<String> {
             faults.push(format!("{name}: no service account {account}"));
         }
         if let Some(class) = &workload.pod().priority_class_name
-            && !manifest.priority_classes.iter().any(|c| c.metadata.name.as_ref() == Some(class))
+            && !manifest
+                .priority_classes
+                .iter()
+                .any(|c| c.metadata.name.as_ref() == Some(class))
         {
             faults.push(format!("{name}: no priority class {class}"));
         }
@@ -179,8 +219,15 @@ fn workloads_fit_together(manifest: &Manifest) -> Vec<String> {
     for set in &manifest.stateful_sets {
         let service = set.spec.as_ref().and_then(|spec| spec.service_name.clone());
         let service = service.unwrap_or_default();
-        if !manifest.services.iter().any(|known| known.metadata.name.as_ref() == Some(&service)) {
-            faults.push(format!("{}: no service {service}", named("StatefulSet", &set.metadata)));
+        if !manifest
+            .services
+            .iter()
+            .any(|known| known.metadata.name.as_ref() == Some(&service))
+        {
+            faults.push(format!(
+                "{}: no service {service}",
+                named("StatefulSet", &set.metadata)
+            ));
         }
     }
     faults
@@ -188,7 +235,11 @@ fn workloads_fit_together(manifest: &Manifest) -> Vec<String> {
 
 /// The workloads whose pods a service leads to.
 fn selected<'a>(service: &Service, manifest: &'a Manifest) -> Vec<Workload<'a>> {
-    let selector = service.spec.as_ref().and_then(|spec| spec.selector.clone()).unwrap_or_default();
+    let selector = service
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.selector.clone())
+        .unwrap_or_default();
     let mut workloads = manifest.workloads();
     workloads.retain(|workload| {
         workload.metadata.namespace == service.metadata.namespace
@@ -203,12 +254,25 @@ fn services_lead_to_pods(manifest: &Manifest) -> Vec<String> {
         let name = named("Service", &service.metadata);
         let workloads = selected(service, manifest);
         if workloads.len() != 1 {
-            faults.push(format!("{name}: selects the pods of {} workloads", workloads.len()));
+            faults.push(format!(
+                "{name}: selects the pods of {} workloads",
+                workloads.len()
+            ));
         }
-        for port in service.spec.iter().flat_map(|spec| spec.ports.iter().flatten()) {
-            let target = port.target_port.clone().unwrap_or(IntOrString::Int(port.port));
+        for port in service
+            .spec
+            .iter()
+            .flat_map(|spec| spec.ports.iter().flatten())
+        {
+            let target = port
+                .target_port
+                .clone()
+                .unwrap_or(IntOrString::Int(port.port));
             if !workloads.iter().all(|workload| workload.has_port(&target)) {
-                faults.push(format!("{name}: its pods have no port {}", port_name(&target)));
+                faults.push(format!(
+                    "{name}: its pods have no port {}",
+                    port_name(&target)
+                ));
             }
         }
     }
@@ -224,18 +288,24 @@ fn addresses_in_arguments_are_services(manifest: &Manifest) -> Vec<String> {
         manifest.services.iter().find(|service| {
             service.metadata.name.as_deref() == Some(name)
                 && service.metadata.namespace.as_deref() == Some(namespace)
-                && service.spec.as_ref().is_some_and(|spec| {
-                    spec.ports.iter().flatten().any(|known| known.port == port)
-                })
+                && service
+                    .spec
+                    .as_ref()
+                    .is_some_and(|spec| spec.ports.iter().flatten().any(|known| known.port == port))
         })
     };
     let mut faults = Vec::new();
     for workload in manifest.workloads() {
         for argument in workload.containers().iter().flat_map(Workload::arguments) {
-            let Some((_, rest)) = argument.split_once("://") else { continue };
+            let Some((_, rest)) = argument.split_once("://") else {
+                continue;
+            };
             let address = rest.split('/').next().unwrap_or_default();
             if answers(address).is_none() {
-                faults.push(format!("{}: no service answers at {address}", workload.name()));
+                faults.push(format!(
+                    "{}: no service answers at {address}",
+                    workload.name()
+                ));
             }
         }
     }
@@ -274,7 +344,10 @@ fn access_is_least(manifest: &Manifest) -> Vec<String> {
         for rule in role.rules.iter().flatten() {
             let mut resources = rule.resources.clone().unwrap_or_default();
             resources.sort();
-            for verb in rule.verbs.iter().filter(|v| !["get", "list", "watch"].contains(&v.as_str()))
+            for verb in rule
+                .verbs
+                .iter()
+                .filter(|v| !["get", "list", "watch"].contains(&v.as_str()))
             {
                 faults.push(format!("{name}: allows {verb} on {}", resources.join(", ")));
             }
@@ -286,13 +359,19 @@ fn access_is_least(manifest: &Manifest) -> Vec<String> {
     }
     for binding in &manifest.cluster_role_bindings {
         let role = &binding.role_ref.name;
-        if !manifest.cluster_roles.iter().any(|known| known.metadata.name.as_ref() == Some(role)) {
+        if !manifest
+            .cluster_roles
+            .iter()
+            .any(|known| known.metadata.name.as_ref() == Some(role))
+        {
             let name = named("ClusterRoleBinding", &binding.metadata);
             faults.push(format!("{name}: no cluster role {role}"));
         }
         for subject in binding.subjects.iter().flatten() {
             if subject.name == WITHOUT_ACCESS {
-                faults.push(format!("DaemonSet {WITHOUT_ACCESS}: has access to Kubernetes"));
+                faults.push(format!(
+                    "DaemonSet {WITHOUT_ACCESS}: has access to Kubernetes"
+                ));
             }
             if !manifest.service_accounts.iter().any(|known| {
                 known.metadata.name.as_ref() == Some(&subject.name)
@@ -311,7 +390,10 @@ fn pods_ask_for_little(manifest: &Manifest) -> Vec<String> {
     for workload in manifest.workloads() {
         let (name, pod) = (workload.name(), workload.pod());
         let context = pod.security_context.clone().unwrap_or_default();
-        if context.seccomp_profile.as_ref().is_none_or(|profile| profile.type_ != "RuntimeDefault")
+        if context
+            .seccomp_profile
+            .as_ref()
+            .is_none_or(|profile| profile.type_ != "RuntimeDefault")
         {
             faults.push(format!("{name}: no seccomp profile RuntimeDefault"));
         }
@@ -368,7 +450,12 @@ fn containers_ask_for_little(manifest: &Manifest) -> Vec<String> {
                 fault("has no memory limit".to_owned());
             }
             for resource in ["cpu", "memory"] {
-                if !resources.requests.clone().unwrap_or_default().contains_key(resource) {
+                if !resources
+                    .requests
+                    .clone()
+                    .unwrap_or_default()
+                    .contains_key(resource)
+                {
                     fault(format!("requests no {resource}"));
                 }
             }
@@ -389,7 +476,11 @@ fn the_server_is_alone(manifest: &Manifest) -> Vec<String> {
         .stateful_sets
         .iter()
         .filter_map(|set| {
-            let replicas = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+            let replicas = set
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.replicas)
+                .unwrap_or(1);
             let name = named("StatefulSet", &set.metadata);
             (replicas != 1).then(|| format!("{name}: runs {replicas} servers"))
         })

@@ -62,7 +62,10 @@ pub(crate) enum DecodeError {
     #[error("not YAML: {0}")]
     Yaml(#[from] serde_saphyr::Error),
     #[error("{object}: {source}")]
-    Shape { object: String, source: serde_json::Error },
+    Shape {
+        object: String,
+        source: serde_json::Error,
+    },
     #[error("{object}: unknown fields {fields:?}")]
     UnknownFields { object: String, fields: Vec<String> },
     #[error("{object}: no kind that this test knows")]
@@ -80,7 +83,12 @@ impl Manifest {
     }
 
     fn push(&mut self, document: Value) -> Result<(), DecodeError> {
-        let word = |pointer| document.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
+        let word = |pointer| {
+            document
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or("?")
+        };
         let object = format!("{} {}", word("/kind"), word("/metadata/name"));
         match (word("/apiVersion"), word("/kind")) {
             ("v1", "Namespace") => self.namespaces.push(strict(object, document)?),
@@ -132,7 +140,11 @@ fn strict<T: DeserializeOwned>(object: String, document: Value) -> Result<T, Dec
 
 /// The path without the marks that `serde_ignored` puts where an `Option` is passed.
 fn plain(path: &serde_ignored::Path<'_>) -> String {
-    path.to_string().split('.').filter(|step| *step != "?").collect::<Vec<_>>().join(".")
+    path.to_string()
+        .split('.')
+        .filter(|step| *step != "?")
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
 /// Finds plain scalars that YAML 1.1, which kubectl reads, takes for booleans and YAML 1.2 for text.

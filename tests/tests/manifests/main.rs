@@ -24,19 +24,36 @@ fn manifests() -> BTreeMap<String, String> {
     let found: BTreeMap<_, _> = std::fs::read_dir(deploy())
         .expect("deploy/ is there")
         .map(|entry| entry.expect("a readable entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
         .map(|path| {
-            let name = path.file_name().expect("a file").to_string_lossy().into_owned();
-            (name, std::fs::read_to_string(path).expect("a readable manifest"))
+            let name = path
+                .file_name()
+                .expect("a file")
+                .to_string_lossy()
+                .into_owned();
+            (
+                name,
+                std::fs::read_to_string(path).expect("a readable manifest"),
+            )
         })
         .collect();
-    assert!(found.contains_key("kubezonnet.yaml"), "found only {:?}", found.keys());
+    assert!(
+        found.contains_key("kubezonnet.yaml"),
+        "found only {:?}",
+        found.keys()
+    );
     found
 }
 
 /// All manifests as one, as they stand in a cluster after all have been applied.
 fn all() -> String {
-    manifests().into_values().collect::<Vec<_>>().join("\n---\n")
+    manifests()
+        .into_values()
+        .collect::<Vec<_>>()
+        .join("\n---\n")
 }
 
 /// The manifests with one piece of text replaced, to see that a rule notices.
@@ -68,7 +85,9 @@ fn an_unknown_field_is_refused_by_its_path() {
 
     let error = Manifest::decode(&text).unwrap_err();
 
-    let DecodeError::UnknownFields { object, fields } = error else { panic!("{error}") };
+    let DecodeError::UnknownFields { object, fields } = error else {
+        panic!("{error}")
+    };
     assert_eq!(object, "DaemonSet kubezonnet-agent");
     assert_eq!(fields, ["spec.template.spec.hostNetworks"]);
 }
@@ -77,14 +96,23 @@ fn an_unknown_field_is_refused_by_its_path() {
 fn a_wrong_type_a_doubled_key_and_a_strange_kind_are_refused() {
     for (old, new) in [
         ("replicas: 1", "replicas: one"),
-        ("hostNetwork: true", "hostNetwork: true\n      hostNetwork: true"),
+        (
+            "hostNetwork: true",
+            "hostNetwork: true\n      hostNetwork: true",
+        ),
         ("kind: DaemonSet", "kind: DaemonSets"),
-        ("- port: http\n      path: /metrics", "- port: http\n      paths: /metrics"),
+        (
+            "- port: http\n      path: /metrics",
+            "- port: http\n      paths: /metrics",
+        ),
     ] {
         let text = all();
         assert!(text.contains(old), "the manifests do not contain {old:?}");
 
-        assert!(Manifest::decode(&text.replacen(old, new, 1)).is_err(), "{new:?} passed");
+        assert!(
+            Manifest::decode(&text.replacen(old, new, 1)).is_err(),
+            "{new:?} passed"
+        );
     }
 }
 
@@ -99,7 +127,10 @@ fn no_plain_scalar_is_a_boolean_to_older_yaml_only() {
 fn old_booleans_are_found_in_maps_and_lists() {
     let text = "a: off\nb: \"off\"\nc:\n  - yes\n  - offer\n  - [n, 1]\n# d: no\n";
 
-    assert_eq!(decode::old_booleans(text), ["line 1: off", "line 4: yes", "line 6: n"]);
+    assert_eq!(
+        decode::old_booleans(text),
+        ["line 1: off", "line 4: yes", "line 6: n"]
+    );
 }
 
 #[test]
@@ -163,7 +194,10 @@ fn a_broken_reference_is_found() {
     ] {
         let found = broken(old, new);
 
-        assert!(found.iter().any(|found| found == fault), "{new:?} gave {found:#?}");
+        assert!(
+            found.iter().any(|found| found == fault),
+            "{new:?} gave {found:#?}"
+        );
     }
 }
 
@@ -223,7 +257,10 @@ fn more_privilege_than_needed_is_found() {
     ] {
         let found = broken(old, new);
 
-        assert!(found.iter().any(|found| found == fault), "{new:?} gave {found:#?}");
+        assert!(
+            found.iter().any(|found| found == fault),
+            "{new:?} gave {found:#?}"
+        );
     }
 }
 
@@ -248,7 +285,10 @@ fn missing_probes_and_limits_are_found() {
     ] {
         let found = broken(old, new);
 
-        assert!(found.iter().any(|found| found == fault), "{new:?} gave {found:#?}");
+        assert!(
+            found.iter().any(|found| found == fault),
+            "{new:?} gave {found:#?}"
+        );
     }
 }
 

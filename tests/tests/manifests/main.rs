@@ -2,18 +2,20 @@
 //!
 //! `kubectl apply --dry-run=client` needs a cluster and lets unknown fields pass. Here each document
 //! is decoded into the Kubernetes type it names, an unknown field is an error, and what one object
-//! says of another is looked up ([`checks`]). Each rule has a test that breaks a manifest and sees
+//! says of another is looked up. Each rule has a test that breaks a manifest and sees
 //! the rule speak.
 
-mod checks;
 mod decode;
+mod privileges;
+mod references;
+mod workload;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::checks::{Workload, faults};
 use crate::decode::{DecodeError, Manifest};
+use crate::workload::Workload;
 
 fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy")
@@ -54,6 +56,12 @@ fn all() -> String {
         .into_values()
         .collect::<Vec<_>>()
         .join("\n---\n")
+}
+
+/// Everything that is wrong with the objects of `manifest`; no rule stops at its first fault.
+fn faults(manifest: &Manifest) -> Vec<String> {
+    let rules = references::RULES.iter().chain(privileges::RULES);
+    rules.flat_map(|rule| rule(manifest)).collect()
 }
 
 /// The manifests with one piece of text replaced, to see that a rule notices.
@@ -295,7 +303,7 @@ fn missing_probes_and_limits_are_found() {
 /// Runs a container's binary with its arguments and `--version` behind them: the arguments before
 /// it are parsed, with their values, and nothing is started.
 fn parses(binary: &str, arguments: &[String]) -> Result<(), String> {
-    let path = kubezonnet_tests::binary(binary);
+    let path = kubezonnet_testkit::binary(binary).unwrap_or_else(|error| panic!("{error}"));
     let output = Command::new(&path)
         .args(arguments)
         .arg("--version")

@@ -1,0 +1,152 @@
+//! Sees that nothing asks for more than it needs. Each rule returns its faults as sentences.
+
+use crate::decode::Manifest;
+use crate::workload::named;
+
+/// The rules, in the order their faults are told.
+pub(crate) const RULES: &[fn(&Manifest) -> Vec<String>] = &[
+    access_is_least,
+    pods_ask_for_little,
+    containers_ask_for_little,
+    the_server_is_alone,
+];
+
+/// The capabilities that a container may add, by the workload's name.
+const CAPABILITIES: &[(&str, &[&str])] = &[("kubezonnet-agent", &["BPF", "NET_ADMIN", "PERFMON"])];
+
+/// The account that must have no access to Kubernetes at all.
+const WITHOUT_ACCESS: &str = "kubezonnet-agent";
+
+fn access_is_least(manifest: &Manifest) -> Vec<String> {
+    let mut faults = Vec::new();
+    for role in &manifest.cluster_roles {
+        let name = named("ClusterRole", &role.metadata);
+        for rule in role.rules.iter().flatten() {
+            let mut resources = rule.resources.clone().unwrap_or_default();
+            resources.sort();
+            for verb in rule
+                .verbs
+                .iter()
+                .filter(|v| !["get", "list", "watch"].contains(&v.as_str()))
+            {
+                faults.push(format!("{name}: allows {verb} on {}", resources.join(", ")));
+            }
+            resources.retain(|resource| !["pods", "nodes"].contains(&resource.as_str()));
+            for resource in resources {
+                faults.push(format!("{name}: allows {} on {resource}", rule.verbs[0]));
+            }
+        }
+    }
+    for binding in &manifest.cluster_role_bindings {
+        for subject in binding.subjects.iter().flatten() {
+            if subject.name == WITHOUT_ACCESS {
+                faults.push(format!(
+                    "DaemonSet {WITHOUT_ACCESS}: has access to Kubernetes"
+                ));
+            }
+        }
+    }
+    faults
+}
+
+fn pods_ask_for_little(manifest: &Manifest) -> Vec<String> {
+    let mut faults = Vec::new();
+    for workload in manifest.workloads() {
+        let (name, pod) = (workload.name(), workload.pod());
+        let context = pod.security_context.clone().unwrap_or_default();
+        if context
+            .seccomp_profile
+            .as_ref()
+            .is_none_or(|profile| profile.type_ != "RuntimeDefault")
+        {
+            faults.push(format!("{name}: no seccomp profile RuntimeDefault"));
+        }
+        let agent = pod.service_account_name.as_deref() == Some(WITHOUT_ACCESS);
+        if agent && pod.automount_service_account_token != Some(false) {
+            faults.push(format!("{name}: gets a token for Kubernetes"));
+        }
+        if !agent && context.run_as_non_root != Some(true) {
+            faults.push(format!("{name}: may run as root"));
+        }
+        if !agent && pod.host_network == Some(true) {
+            faults.push(format!("{name}: uses the host's network"));
+        }
+        for (shares, what) in [(pod.host_pid, "processes"), (pod.host_ipc, "IPC")] {
+            if shares == Some(true) {
+                faults.push(format!("{name}: sees the host's {what}"));
+            }
+        }
+    }
+    faults
+}
+
+fn containers_ask_for_little(manifest: &Manifest) -> Vec<String> {
+    let mut faults = Vec::new();
+    for workload in manifest.workloads() {
+        let allowed = CAPABILITIES
+            .iter()
+            .find(|(name, _)| workload.metadata.name.as_deref() == Some(name))
+            .map_or(&[][..], |(_, capabilities)| capabilities);
+        for container in workload.containers() {
+            let name = format!("{}: container {}", workload.name(), container.name);
+            let mut fault = |what: String| faults.push(format!("{name} {what}"));
+            let context = container.security_context.clone().unwrap_or_default();
+            if context.privileged == Some(true) {
+                fault("is privileged".to_owned());
+            }
+            if context.allow_privilege_escalation != Some(false) {
+                fault("may gain privileges".to_owned());
+            }
+            if context.read_only_root_filesystem != Some(true) {
+                fault("can write its root file system".to_owned());
+            }
+            let capabilities = context.capabilities.unwrap_or_default();
+            if capabilities.drop.unwrap_or_default() != ["ALL"] {
+                fault("does not drop all capabilities".to_owned());
+            }
+            for added in capabilities.add.unwrap_or_default() {
+                if !allowed.contains(&added.as_str()) {
+                    fault(format!("adds capability {added}"));
+                }
+            }
+            let resources = container.resources.clone().unwrap_or_default();
+            if !resources.limits.unwrap_or_default().contains_key("memory") {
+                fault("has no memory limit".to_owned());
+            }
+            for resource in ["cpu", "memory"] {
+                if !resources
+                    .requests
+                    .clone()
+                    .unwrap_or_default()
+                    .contains_key(resource)
+                {
+                    fault(format!("requests no {resource}"));
+                }
+            }
+            if container.liveness_probe.is_none() {
+                fault("has no liveness probe".to_owned());
+            }
+            if container.readiness_probe.is_none() {
+                fault("has no readiness probe".to_owned());
+            }
+        }
+    }
+    faults
+}
+
+/// Two servers would each count a part.
+fn the_server_is_alone(manifest: &Manifest) -> Vec<String> {
+    manifest
+        .stateful_sets
+        .iter()
+        .filter_map(|set| {
+            let replicas = set
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.replicas)
+                .unwrap_or(1);
+            let name = named("StatefulSet", &set.metadata);
+            (replicas != 1).then(|| format!("{name}: runs {replicas} servers"))
+        })
+        .collect()
+}

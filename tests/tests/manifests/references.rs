@@ -1,0 +1,240 @@
+//! Looks up what one object says of another. Each rule returns its faults as sentences.
+
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use crate::decode::Manifest;
+use crate::workload::{Workload, has_port, includes, matches, named, port_name};
+
+/// The rules, in the order their faults are told.
+pub(crate) const RULES: &[fn(&Manifest) -> Vec<String>] = &[
+    namespaces_exist,
+    workloads_fit_together,
+    services_lead_to_pods,
+    addresses_in_arguments_are_services,
+    monitors_find_services,
+    roles_and_accounts_exist,
+];
+
+fn namespaces_exist(manifest: &Manifest) -> Vec<String> {
+    let objects = (manifest
+        .service_accounts
+        .iter()
+        .map(|o| ("ServiceAccount", &o.metadata)))
+    .chain(
+        manifest
+            .daemon_sets
+            .iter()
+            .map(|o| ("DaemonSet", &o.metadata)),
+    )
+    .chain(
+        manifest
+            .stateful_sets
+            .iter()
+            .map(|o| ("StatefulSet", &o.metadata)),
+    )
+    .chain(manifest.services.iter().map(|o| ("Service", &o.metadata)))
+    .chain(
+        manifest
+            .service_monitors
+            .iter()
+            .map(|o| ("ServiceMonitor", &o.metadata)),
+    );
+    objects
+        .filter_map(|(kind, metadata)| {
+            let namespace = metadata.namespace.as_deref().unwrap_or("(none given)");
+            let known = manifest
+                .namespaces
+                .iter()
+                .any(|known| known.metadata.name.as_deref() == Some(namespace));
+            (!known).then(|| format!("{}: no namespace {namespace}", named(kind, metadata)))
+        })
+        .collect()
+}
+
+fn workloads_fit_together(manifest: &Manifest) -> Vec<String> {
+    let mut faults = Vec::new();
+    for workload in manifest.workloads() {
+        let name = workload.name();
+        if !matches(&workload.labels(), workload.selector) {
+            faults.push(format!("{name}: its selector does not match its own pods"));
+        }
+        let account = workload
+            .pod()
+            .service_account_name
+            .as_deref()
+            .unwrap_or("default");
+        let known = manifest.service_accounts.iter().any(|known| {
+            known.metadata.name.as_deref() == Some(account)
+                && known.metadata.namespace == workload.metadata.namespace
+        });
+        if !known {
+            faults.push(format!("{name}: no service account {account}"));
+        }
+        if let Some(class) = &workload.pod().priority_class_name
+            && !manifest
+                .priority_classes
+                .iter()
+                .any(|c| c.metadata.name.as_ref() == Some(class))
+        {
+            faults.push(format!("{name}: no priority class {class}"));
+        }
+        for container in workload.containers() {
+            for probe in [&container.liveness_probe, &container.readiness_probe] {
+                let get = probe.as_ref().and_then(|probe| probe.http_get.as_ref());
+                if let Some(get) = get
+                    && !has_port(container, &get.port)
+                {
+                    let (container, port) = (&container.name, port_name(&get.port));
+                    faults.push(format!(
+                        "{name}: container {container} has no port {port} for a probe"
+                    ));
+                }
+            }
+        }
+    }
+    for set in &manifest.stateful_sets {
+        let service = set.spec.as_ref().and_then(|spec| spec.service_name.clone());
+        let service = service.unwrap_or_default();
+        if !manifest
+            .services
+            .iter()
+            .any(|known| known.metadata.name.as_ref() == Some(&service))
+        {
+            faults.push(format!(
+                "{}: no service {service}",
+                named("StatefulSet", &set.metadata)
+            ));
+        }
+    }
+    faults
+}
+
+/// The workloads whose pods a service leads to.
+fn selected<'a>(service: &Service, manifest: &'a Manifest) -> Vec<Workload<'a>> {
+    let selector = service
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.selector.clone())
+        .unwrap_or_default();
+    let mut workloads = manifest.workloads();
+    workloads.retain(|workload| {
+        workload.metadata.namespace == service.metadata.namespace
+            && includes(&workload.labels(), &selector)
+    });
+    workloads
+}
+
+fn services_lead_to_pods(manifest: &Manifest) -> Vec<String> {
+    let mut faults = Vec::new();
+    for service in &manifest.services {
+        let name = named("Service", &service.metadata);
+        let workloads = selected(service, manifest);
+        if workloads.len() != 1 {
+            faults.push(format!(
+                "{name}: selects the pods of {} workloads",
+                workloads.len()
+            ));
+        }
+        for port in service
+            .spec
+            .iter()
+            .flat_map(|spec| spec.ports.iter().flatten())
+        {
+            let target = port
+                .target_port
+                .clone()
+                .unwrap_or(IntOrString::Int(port.port));
+            if !workloads.iter().all(|workload| workload.has_port(&target)) {
+                faults.push(format!(
+                    "{name}: its pods have no port {}",
+                    port_name(&target)
+                ));
+            }
+        }
+    }
+    faults
+}
+
+/// Arguments that name a service by its cluster address, as `http://name.namespace.svc:port`.
+fn addresses_in_arguments_are_services(manifest: &Manifest) -> Vec<String> {
+    let answers = |address: &str| {
+        let (host, port) = address.split_once(':')?;
+        let (name, namespace) = host.strip_suffix(".svc")?.split_once('.')?;
+        let port: i32 = port.parse().ok()?;
+        manifest.services.iter().find(|service| {
+            service.metadata.name.as_deref() == Some(name)
+                && service.metadata.namespace.as_deref() == Some(namespace)
+                && service
+                    .spec
+                    .as_ref()
+                    .is_some_and(|spec| spec.ports.iter().flatten().any(|known| known.port == port))
+        })
+    };
+    let mut faults = Vec::new();
+    for workload in manifest.workloads() {
+        for argument in workload.containers().iter().flat_map(Workload::arguments) {
+            let Some((_, rest)) = argument.split_once("://") else {
+                continue;
+            };
+            let address = rest.split('/').next().unwrap_or_default();
+            if answers(address).is_none() {
+                faults.push(format!(
+                    "{}: no service answers at {address}",
+                    workload.name()
+                ));
+            }
+        }
+    }
+    faults
+}
+
+fn monitors_find_services(manifest: &Manifest) -> Vec<String> {
+    let mut faults = Vec::new();
+    for monitor in &manifest.service_monitors {
+        let name = named("ServiceMonitor", &monitor.metadata);
+        for endpoint in &monitor.spec.endpoints {
+            let found = manifest.services.iter().any(|service| {
+                service.metadata.namespace == monitor.metadata.namespace
+                    && matches(
+                        &service.metadata.labels.clone().unwrap_or_default(),
+                        &monitor.spec.selector,
+                    )
+                    && service.spec.as_ref().is_some_and(|spec| {
+                        let mut ports = spec.ports.iter().flatten();
+                        ports.any(|port| port.name.as_ref() == Some(&endpoint.port))
+                    })
+            });
+            if !found {
+                let port = &endpoint.port;
+                faults.push(format!("{name}: no service it selects has a port {port}"));
+            }
+        }
+    }
+    faults
+}
+
+fn roles_and_accounts_exist(manifest: &Manifest) -> Vec<String> {
+    let mut faults = Vec::new();
+    for binding in &manifest.cluster_role_bindings {
+        let name = named("ClusterRoleBinding", &binding.metadata);
+        let role = &binding.role_ref.name;
+        if !manifest
+            .cluster_roles
+            .iter()
+            .any(|known| known.metadata.name.as_ref() == Some(role))
+        {
+            faults.push(format!("{name}: no cluster role {role}"));
+        }
+        for subject in binding.subjects.iter().flatten() {
+            let known = manifest.service_accounts.iter().any(|known| {
+                known.metadata.name.as_ref() == Some(&subject.name)
+                    && known.metadata.namespace == subject.namespace
+            });
+            if !known {
+                faults.push(format!("{name}: no service account {}", subject.name));
+            }
+        }
+    }
+    faults
+}

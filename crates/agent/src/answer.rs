@@ -1,0 +1,239 @@
+//! What the server's answer to a window means.
+//!
+//! An answer is an acknowledgement only if it names the window: a web server that says 200 to
+//! everything is not a kubezonnet server. An answer that judges the body refuses the window for
+//! good. Everything else (wrong path, missing rights, a server that is busy or broken) can pass,
+//! so the same window is sent again.
+
+use std::time::Duration;
+
+use kubezonnet_model::Epoch;
+use serde::Deserialize;
+
+/// How much of an answer is kept for the log, in characters.
+const DETAIL: usize = 300;
+
+/// What came of one attempt to deliver a window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What it means.
+    pub outcome: Outcome,
+    /// How long the server asks to wait.
+    pub retry_after: Option<Duration>,
+    /// For the log: the server's words, or why there are none.
+    pub detail: String,
+}
+
+/// The ways an attempt can end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// The server has the window now.
+    Acknowledged,
+    /// The server had the window already.
+    Duplicate,
+    /// The server will never take this window.
+    Refused,
+    /// The server does not let this agent report (401, 403).
+    Unauthorized,
+    /// The server asks to come later (429, 503).
+    Busy,
+    /// Anything else: another status, or a 200 that does not name the window.
+    Unexpected,
+    /// No answer in time.
+    TimedOut,
+    /// No connection, or it broke.
+    Unreachable,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 8] = [
+        Self::Acknowledged,
+        Self::Duplicate,
+        Self::Refused,
+        Self::Unauthorized,
+        Self::Busy,
+        Self::Unexpected,
+        Self::TimedOut,
+        Self::Unreachable,
+    ];
+
+    /// The name in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Acknowledged => "acknowledged",
+            Self::Duplicate => "duplicate",
+            Self::Refused => "refused",
+            Self::Unauthorized => "unauthorized",
+            Self::Busy => "busy",
+            Self::Unexpected => "unexpected",
+            Self::TimedOut => "timed_out",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+/// The body of an acknowledgement.
+#[derive(Deserialize)]
+struct Acknowledgement {
+    epoch: String,
+    sequence: u64,
+    outcome: String,
+}
+
+/// The body of a refusal.
+#[derive(Deserialize)]
+struct Refusal {
+    reason: String,
+    message: String,
+}
+
+impl Answer {
+    /// An attempt that brought no answer.
+    pub fn none(outcome: Outcome, detail: impl Into<String>) -> Self {
+        Self {
+            outcome,
+            retry_after: None,
+            detail: detail.into(),
+        }
+    }
+
+    /// Reads an HTTP answer to the window `sequence` of `epoch`.
+    ///
+    /// `retry_after` is the header's text; only seconds are understood, a date is left to the
+    /// agent's own backoff.
+    pub fn read(
+        epoch: Epoch,
+        sequence: u64,
+        status: u16,
+        retry_after: Option<&str>,
+        body: &[u8],
+    ) -> Self {
+        let outcome = match status {
+            200 => acknowledgement(epoch, sequence, body).unwrap_or(Outcome::Unexpected),
+            // These judge the body, which never changes.
+            400 | 413 | 422 => Outcome::Refused,
+            401 | 403 => Outcome::Unauthorized,
+            429 | 503 => Outcome::Busy,
+            _ => Outcome::Unexpected,
+        };
+        let retry_after = retry_after
+            .and_then(|text| text.trim().parse().ok())
+            .map(Duration::from_secs);
+        Self {
+            outcome,
+            retry_after,
+            detail: format!("status {status}: {}", words(body)),
+        }
+    }
+}
+
+fn acknowledgement(epoch: Epoch, sequence: u64, body: &[u8]) -> Option<Outcome> {
+    let read: Acknowledgement = serde_json::from_slice(body).ok()?;
+    if read.epoch != epoch.to_string() || read.sequence != sequence {
+        return None;
+    }
+    match read.outcome.as_str() {
+        "applied" => Some(Outcome::Acknowledged),
+        "duplicate" => Some(Outcome::Duplicate),
+        _ => None,
+    }
+}
+
+fn words(body: &[u8]) -> String {
+    let text = match serde_json::from_slice::<Refusal>(body) {
+        Ok(refusal) => format!("{} ({})", refusal.message, refusal.reason),
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    };
+    let mut text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(DETAIL)
+        .collect();
+    if text.trim().is_empty() {
+        "no words".clone_into(&mut text);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EPOCH: Epoch = Epoch([0xab; 16]);
+
+    fn read(status: u16, body: &str) -> Answer {
+        Answer::read(EPOCH, 7, status, None, body.as_bytes())
+    }
+
+    fn acknowledgement(epoch: Epoch, sequence: u64, outcome: &str) -> String {
+        format!(r#"{{"epoch":"{epoch}","sequence":{sequence},"outcome":"{outcome}"}}"#)
+    }
+
+    #[test]
+    fn only_an_answer_that_names_the_window_acknowledges_it() {
+        let cases = [
+            (acknowledgement(EPOCH, 7, "applied"), Outcome::Acknowledged),
+            (acknowledgement(EPOCH, 7, "duplicate"), Outcome::Duplicate),
+            (acknowledgement(EPOCH, 8, "applied"), Outcome::Unexpected),
+            (
+                acknowledgement(Epoch([1; 16]), 7, "applied"),
+                Outcome::Unexpected,
+            ),
+            (acknowledgement(EPOCH, 7, "deferred"), Outcome::Unexpected),
+            ("<html>It works!</html>".to_owned(), Outcome::Unexpected),
+            (String::new(), Outcome::Unexpected),
+        ];
+        for (body, outcome) in cases {
+            assert_eq!(read(200, &body).outcome, outcome, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_judges_the_body_is_final_and_everything_else_can_pass() {
+        let cases = [
+            (400, Outcome::Refused),
+            (413, Outcome::Refused),
+            (422, Outcome::Refused),
+            (401, Outcome::Unauthorized),
+            (403, Outcome::Unauthorized),
+            (429, Outcome::Busy),
+            (503, Outcome::Busy),
+            (204, Outcome::Unexpected),
+            (307, Outcome::Unexpected),
+            (404, Outcome::Unexpected),
+            (405, Outcome::Unexpected),
+            (408, Outcome::Unexpected),
+            (415, Outcome::Unexpected),
+            (500, Outcome::Unexpected),
+            (502, Outcome::Unexpected),
+        ];
+        for (status, outcome) in cases {
+            assert_eq!(read(status, "").outcome, outcome, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_servers_wish_to_be_asked_later_is_read_in_seconds() {
+        let after = |text| Answer::read(EPOCH, 7, 503, Some(text), b"").retry_after;
+
+        assert_eq!(after("12"), Some(Duration::from_secs(12)));
+        assert_eq!(after("Wed, 21 Oct 2026 07:28:00 GMT"), None);
+        assert_eq!(after("-1"), None);
+    }
+
+    #[test]
+    fn the_log_gets_the_servers_own_words_on_one_line_and_not_too_many() {
+        assert_eq!(
+            read(
+                422,
+                r#"{"reason":"bad_node","message":"node a is not yours"}"#
+            )
+            .detail,
+            "status 422: node a is not yours (bad_node)"
+        );
+        assert_eq!(read(500, "").detail, "status 500: no words");
+        let long = read(500, &"x\n".repeat(10_000)).detail;
+        assert!(long.len() < 400 && !long.contains('\n'), "{long}");
+    }
+}

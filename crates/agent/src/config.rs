@@ -1,0 +1,188 @@
+//! What the agent is to do: flags and environment variables, checked as far as that is possible
+//! without the kernel.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory as _, FromArgMatches as _, ValueEnum};
+use ipnet::IpNet;
+use kubezonnet_capture::FlowDetail;
+use kubezonnet_model::NodeName;
+use reqwest::Url;
+
+mod duration;
+mod flags;
+
+use flags::{Detail, Flags, Listen};
+
+/// Where `/metrics` is served if nothing else is said. The agent shares the network of its node,
+/// so any other address would open a port of the node to the network without having been asked.
+const METRICS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9780);
+
+/// What the agent is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The node's name.
+    pub node: NodeName,
+    /// Where windows go.
+    pub target: Target,
+    /// How often a window is closed.
+    pub interval: Duration,
+    /// How long the last windows may take.
+    pub grace: Duration,
+    /// Certificate authorities to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Which ports of a flow are kept.
+    pub flow_detail: FlowDetail,
+    /// Flows that fit in one window.
+    pub max_flows: u32,
+    /// Count only what has an end in one of these, unless there are none.
+    pub networks: Vec<IpNet>,
+    /// Names of the interfaces that are uplinks; found if there are none.
+    pub uplinks: Vec<String>,
+    /// Where `/metrics` is served, if anywhere.
+    pub metrics_listen: Option<SocketAddr>,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// Where windows go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// To this server.
+    Server(Url),
+    /// To standard output.
+    Table,
+}
+
+/// Why there is no [`Config`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// Help or version was asked for: this text.
+    Asked(String),
+    /// A flag or variable is wrong: what and where, in one line.
+    Wrong(String),
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads arguments (the program's name first) and the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop`], which says what to print instead of running.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let flags = Flags::command()
+            .try_get_matches_from(&arguments)
+            .and_then(|matches| Flags::from_arg_matches(&matches))
+            .map_err(|error| stop(&error, &arguments))?;
+        Self::from_flags(flags)
+    }
+
+    fn from_flags(flags: Flags) -> Result<Self, Stop> {
+        let Some(node) = flags
+            .node
+            .map_or_else(node_name_variable, |node| Ok(Some(node)))?
+        else {
+            return Err(wrong(
+                "--node is missing: give the node's name, or set KUBEZONNET_NODE",
+            ));
+        };
+        let target = match flags.server {
+            _ if flags.dry_run => Target::Table,
+            Some(server) => Target::Server(server),
+            None => {
+                return Err(wrong(
+                    "--server is missing: give the server's URL, or --dry-run to print windows",
+                ));
+            }
+        };
+        let metrics_listen = match flags.metrics_listen {
+            Some(Listen::At(address)) => Some(address),
+            Some(Listen::Off) => None,
+            // A look beside an agent that runs must not fail for its port.
+            None if flags.dry_run => None,
+            None => Some(METRICS_LISTEN),
+        };
+        Ok(Self {
+            node,
+            target,
+            interval: flags.interval,
+            grace: flags.grace,
+            ca_file: flags.ca_file,
+            flow_detail: match flags.flow_detail {
+                Detail::Service => FlowDetail::Service,
+                Detail::Connection => FlowDetail::Connection,
+            },
+            max_flows: flags.max_flows,
+            networks: flags.networks,
+            uplinks: flags.uplinks,
+            metrics_listen,
+            log_format: flags.log_format,
+        })
+    }
+}
+
+fn wrong(text: impl Into<String>) -> Stop {
+    Stop::Wrong(text.into())
+}
+
+fn node_name_variable() -> Result<Option<NodeName>, Stop> {
+    match std::env::var("NODE_NAME") {
+        Ok(text) => NodeName::new(&text)
+            .map(Some)
+            .map_err(|error| wrong(format!("NODE_NAME: {error}"))),
+        Err(_) => Ok(None),
+    }
+}
+
+/// What clap says, on one line, and naming the variable if the value came from there.
+fn stop(error: &clap::Error, arguments: &[OsString]) -> Stop {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
+
+    let text = error.render().to_string();
+    if matches!(error.kind(), DisplayHelp | DisplayVersion) {
+        return Stop::Asked(text);
+    }
+    let first_paragraph = text.split("\n\n").next().unwrap_or_default();
+    let mut line = first_paragraph
+        .trim_start_matches("error: ")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    if let Some(variable) = variable_of(error, arguments) {
+        line = format!("{line} (from the environment variable {variable})");
+    }
+    Stop::Wrong(line)
+}
+
+/// The environment variable a wrong value came from: that of its flag, if that is not among the
+/// arguments.
+fn variable_of(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let flag = argument.split([' ', '=']).next()?.trim_end_matches("...");
+    let is_given = arguments.iter().any(|argument| {
+        let argument = argument.to_string_lossy();
+        argument == flag || argument.starts_with(&format!("{flag}="))
+    });
+    let name = flag.strip_prefix("--")?.replace('-', "_").to_uppercase();
+    let variable = format!("KUBEZONNET_{name}");
+    (!is_given && std::env::var_os(&variable).is_some()).then_some(variable)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+//! The flags: their names, help texts, and how each value is read.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{Parser, ValueEnum};
+use ipnet::IpNet;
+use kubezonnet_model::NodeName;
+use reqwest::Url;
+
+use super::LogFormat;
+use super::duration::{parse_duration, show_duration};
+
+const ABOUT: &str = "Counts a node's traffic with eBPF and reports it to the kubezonnet server";
+
+const LONG_ABOUT: &str = "\
+Counts a node's traffic with eBPF and reports it to the kubezonnet server.
+
+kubezonnet-agent attaches programs to the netfilter hooks POSTROUTING and LOCAL_IN of the network \
+namespace it runs in. They count the bytes and packets of every flow as they are on the wire, for \
+IPv4 and IPv6, and never change, delay or drop a packet. Every interval the agent reads what was \
+counted and sends it to the server as one window. A window is sent again, unchanged, until the \
+server acknowledges it; meanwhile the kernel goes on counting in maps of fixed size, so a server \
+that is away costs detail at worst, and no memory.
+
+It needs Linux 6.4 or later with BTF, and the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. \
+It does not talk to Kubernetes.
+
+Every flag can be given as an environment variable too: KUBEZONNET_ and the flag's name in capital \
+letters, with _ for -. Flags win. Lists are separated by commas there.";
+
+const EXAMPLES: &str = "\
+Examples:
+  See what the node sends and receives, without a server:
+    kubezonnet-agent --node $(hostname) --dry-run
+
+  Report to a server every five seconds:
+    kubezonnet-agent --node worker-1 --server http://kubezonnet-server:8080 --interval 5s
+
+  Count only what has an end in the cluster's networks:
+    kubezonnet-agent --node worker-1 --server https://kubezonnet.example \\
+        --cidr 10.0.0.0/8 --cidr fd00::/8
+
+Signals:
+  SIGTERM and SIGINT end the agent: it delivers what is not acknowledged and one last window within
+  --grace, then takes its hooks off. A second signal ends it at once.
+
+Logs go to standard error; RUST_LOG sets their level (error, warn, info, debug, trace).
+
+Exit status:
+  0   ended by a signal
+  1   something failed; the last line says what
+  64  a flag or variable is wrong
+  69  this machine lacks something the agent needs; one line each says what, and what to do";
+
+/// The flags as they are given.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "kubezonnet-agent", version, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(after_long_help = EXAMPLES, max_term_width = 100)]
+pub(super) struct Flags {
+    /// Name of the node, as the server's topology has it.
+    ///
+    /// In Kubernetes, give it spec.nodeName by the downward API. The variable `NODE_NAME` will do
+    /// too.
+    #[arg(
+        long,
+        env = "KUBEZONNET_NODE",
+        value_name = "NAME",
+        help_heading = "Reporting"
+    )]
+    pub(super) node: Option<NodeName>,
+
+    /// Address of the server, http or https.
+    ///
+    /// Windows are posted to /api/v1/flow-batches below it. Required unless --dry-run is given.
+    #[arg(
+        long,
+        env = "KUBEZONNET_SERVER",
+        value_name = "URL",
+        value_parser = parse_server,
+        help_heading = "Reporting"
+    )]
+    pub(super) server: Option<Url>,
+
+    /// How often a window is closed and sent, from 1s to 5m.
+    #[arg(
+        long,
+        env = "KUBEZONNET_INTERVAL",
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = parse_interval,
+        help_heading = "Reporting"
+    )]
+    pub(super) interval: Duration,
+
+    /// PEM file with certificate authorities to trust besides the system's.
+    #[arg(
+        long,
+        env = "KUBEZONNET_CA_FILE",
+        value_name = "PATH",
+        help_heading = "Reporting"
+    )]
+    pub(super) ca_file: Option<PathBuf>,
+
+    /// How long the last windows may take once the agent is asked to end, up to 10m.
+    ///
+    /// Keep it below the pod's terminationGracePeriodSeconds.
+    #[arg(
+        long,
+        env = "KUBEZONNET_GRACE",
+        value_name = "DURATION",
+        default_value = "20s",
+        value_parser = parse_grace,
+        help_heading = "Reporting"
+    )]
+    pub(super) grace: Duration,
+
+    /// Print each window as a table instead of sending it.
+    #[arg(
+        long,
+        env = "KUBEZONNET_DRY_RUN",
+        value_parser = BoolishValueParser::new(),
+        help_heading = "Reporting"
+    )]
+    pub(super) dry_run: bool,
+
+    /// Which ports of a flow are kept.
+    #[arg(
+        long,
+        env = "KUBEZONNET_FLOW_DETAIL",
+        value_name = "DETAIL",
+        default_value = "service",
+        help_heading = "Counting"
+    )]
+    pub(super) flow_detail: Detail,
+
+    /// Flows that fit in one window, from 64 to 1048576.
+    ///
+    /// The kernel's memory for them is taken at the start. Once they are used up, what is new is
+    /// counted by pairs of addresses, and then by hook and interface class: detail is lost, bytes
+    /// are not.
+    #[arg(
+        long,
+        env = "KUBEZONNET_MAX_FLOWS",
+        value_name = "COUNT",
+        default_value_t = 65_536,
+        value_parser = clap::value_parser!(u32).range(64..=1_048_576),
+        help_heading = "Counting"
+    )]
+    pub(super) max_flows: u32,
+
+    /// Count only packets whose source or destination is in this network; repeatable.
+    ///
+    /// Everything is counted if none is given. What is left out is still summed up in the agent's
+    /// own metrics.
+    #[arg(
+        long = "cidr",
+        env = "KUBEZONNET_CIDR",
+        value_name = "NETWORK",
+        value_delimiter = ',',
+        value_parser = parse_network,
+        help_heading = "Counting"
+    )]
+    pub(super) networks: Vec<IpNet>,
+
+    /// Interface that leads to the network the node is in; repeatable.
+    ///
+    /// By default these are found: hardware, and whatever carries a default route. Naming any
+    /// replaces all that would be found.
+    #[arg(
+        long = "uplink",
+        env = "KUBEZONNET_UPLINK",
+        value_name = "INTERFACE",
+        value_delimiter = ',',
+        help_heading = "Counting"
+    )]
+    pub(super) uplinks: Vec<String>,
+
+    /// Address for /metrics, /healthz and /readyz, or `off`.
+    ///
+    /// 127.0.0.1:9780 by default (off with --dry-run): the agent shares its node's network, so it
+    /// opens no port to others unless it is told to.
+    #[arg(
+        long,
+        env = "KUBEZONNET_METRICS_LISTEN",
+        value_name = "ADDRESS:PORT",
+        value_parser = parse_listen,
+        help_heading = "Telling about itself"
+    )]
+    pub(super) metrics_listen: Option<Listen>,
+
+    /// How log lines look.
+    #[arg(
+        long,
+        env = "KUBEZONNET_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text",
+        help_heading = "Telling about itself"
+    )]
+    pub(super) log_format: LogFormat,
+}
+
+/// Which ports of a flow are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Detail {
+    /// The service's port only: ten to a hundred times fewer flows.
+    Service,
+    /// The client's port too, for debugging.
+    Connection,
+}
+
+/// Where `/metrics` is to be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listen {
+    Off,
+    At(SocketAddr),
+}
+
+fn parse_server(text: &str) -> Result<Url, String> {
+    let url = Url::from_str(text)
+        .map_err(|error| format!("{error}; expected http://HOST[:PORT] or https://HOST[:PORT]"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!(
+            "expected http:// or https://, not {}:",
+            url.scheme()
+        ));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err("the URL names no host".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("the URL must have no query and no fragment".to_owned());
+    }
+    Ok(url)
+}
+
+fn parse_network(text: &str) -> Result<IpNet, String> {
+    let network: IpNet = text
+        .trim()
+        .parse()
+        .map_err(|_| "expected an address and a prefix length, like 10.0.0.0/8".to_owned())?;
+    let truncated = network.trunc();
+    if network != truncated {
+        return Err(format!(
+            "has bits beyond its prefix length; did you mean {truncated}?"
+        ));
+    }
+    Ok(network)
+}
+
+fn parse_listen(text: &str) -> Result<Listen, String> {
+    if text == "off" {
+        return Ok(Listen::Off);
+    }
+    text.parse().map(Listen::At).map_err(|_| {
+        "expected an address and a port, like 127.0.0.1:9780 or [::]:9780, or off".into()
+    })
+}
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    bounded(text, Duration::from_secs(1), Duration::from_mins(5))
+}
+
+fn parse_grace(text: &str) -> Result<Duration, String> {
+    bounded(text, Duration::ZERO, Duration::from_mins(10))
+}
+
+fn bounded(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if (least..=most).contains(&duration) {
+        return Ok(duration);
+    }
+    let [least, most] = [least, most].map(show_duration);
+    Err(format!("must be from {least} to {most}"))
+}

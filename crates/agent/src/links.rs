@@ -1,0 +1,175 @@
+//! The node's network interfaces: of which class each is, and which addresses the node holds.
+//!
+//! ```text
+//! rtnetlink ─▶ netlink::dump ─▶ Links ─▶ classify ─▶ View ─▶ watch channel ─▶ the agent's loop
+//!     └─ notifications (links, addresses, routes) cause the next dump
+//! ```
+//!
+//! Everything is read again after each burst of changes, so that a lost notification costs nothing.
+//! [`classify`] is pure; [`netlink`] knows the protocol; [`follow`] has the thread.
+
+pub mod classify;
+pub mod follow;
+pub mod netlink;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use kubezonnet_model::InterfaceClass;
+
+pub use classify::classify;
+pub use follow::follow;
+
+/// What the agent makes of its node's links.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct View {
+    /// The class of each interface, by index.
+    pub interfaces: BTreeMap<u32, InterfaceClass>,
+    /// Every address the node holds, sorted; without loopback and link-local ones.
+    pub node_addresses: Vec<IpAddr>,
+}
+
+/// Links, addresses and default routes as the kernel has them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Links {
+    /// Every link, by index.
+    pub links: BTreeMap<u32, Link>,
+    /// Indexes of the links that carry a default route, of either family and in any table.
+    pub default_routes: BTreeSet<u32>,
+    /// Each address with the index of its link.
+    pub addresses: BTreeSet<(u32, IpAddr)>,
+}
+
+/// One network interface.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Link {
+    /// Its name.
+    pub name: String,
+    /// What the driver calls itself: `veth`, `bridge`, `vxlan`, …; `None` for hardware.
+    pub kind: Option<String>,
+    /// The loopback interface.
+    pub is_loopback: bool,
+    /// Carries Ethernet frames: tells a TAP from a TUN.
+    pub is_ethernet: bool,
+    /// The bridge, bond, team or VRF it is a port of.
+    pub controller: Option<u32>,
+    /// The link below it (VLAN, macvlan, tunnels), or its peer (veth).
+    pub lower: Option<u32>,
+    /// Whether `lower` is an index of another network namespace.
+    pub lower_is_elsewhere: bool,
+}
+
+/// The dummy on which kube-proxy in IPVS mode puts every Service address. They are on every node,
+/// so no node holds them.
+const IPVS_DUMMY: &str = "kube-ipvs0";
+
+impl Links {
+    /// Classifies the links, with these as uplinks if there are any.
+    pub fn view(&self, uplinks: &[String]) -> View {
+        View {
+            interfaces: classify(self, uplinks),
+            node_addresses: self.node_addresses(),
+        }
+    }
+
+    /// The named links that do not exist.
+    pub fn missing<'a>(&self, names: &'a [String]) -> Vec<&'a str> {
+        let known: BTreeSet<&str> = self.names().collect();
+        names
+            .iter()
+            .map(String::as_str)
+            .filter(|name| !known.contains(name))
+            .collect()
+    }
+
+    /// The names of all links, by index.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.links.values().map(|link| link.name.as_str())
+    }
+
+    fn node_addresses(&self) -> Vec<IpAddr> {
+        let held: BTreeSet<IpAddr> = self
+            .addresses
+            .iter()
+            .filter(|(index, address)| is_the_nodes_own(address) && !self.is_ipvs_dummy(*index))
+            .map(|(_, address)| *address)
+            .collect();
+        held.into_iter().collect()
+    }
+
+    fn is_ipvs_dummy(&self, index: u32) -> bool {
+        self.links
+            .get(&index)
+            .is_some_and(|link| link.name == IPVS_DUMMY)
+    }
+}
+
+fn is_the_nodes_own(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !address.is_loopback() && !address.is_link_local(),
+        IpAddr::V6(address) => !address.is_loopback() && !address.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn links(names: &[(u32, &str)], addresses: &[(u32, &str)]) -> Links {
+        Links {
+            links: names
+                .iter()
+                .map(|(index, name)| {
+                    let name = (*name).to_owned();
+                    (
+                        *index,
+                        Link {
+                            name,
+                            ..Link::default()
+                        },
+                    )
+                })
+                .collect(),
+            addresses: addresses
+                .iter()
+                .map(|(index, address)| (*index, address.parse().unwrap()))
+                .collect(),
+            ..Links::default()
+        }
+    }
+
+    #[test]
+    fn loopback_link_local_and_service_addresses_are_not_the_nodes_own() {
+        let links = links(
+            &[(1, "lo"), (2, "eth0"), (3, "kube-ipvs0"), (4, "cni0")],
+            &[
+                (1, "127.0.0.1"),
+                (1, "::1"),
+                (1, "10.9.9.9"),
+                (2, "10.66.0.1"),
+                (2, "fd66::1"),
+                (2, "fe80::1"),
+                (2, "169.254.20.10"),
+                (3, "10.96.0.1"),
+                (4, "10.66.0.1"),
+            ],
+        );
+
+        let addresses = links.view(&[]).node_addresses;
+
+        let expected = ["10.9.9.9", "10.66.0.1", "fd66::1"];
+        assert_eq!(
+            addresses,
+            expected.map(|text| text.parse::<IpAddr>().unwrap())
+        );
+    }
+
+    #[test]
+    fn an_uplink_that_does_not_exist_is_named() {
+        let links = links(&[(1, "lo"), (2, "eth0")], &[]);
+
+        let missing = ["eth0".to_owned(), "eth1".to_owned()];
+
+        assert_eq!(links.missing(&missing), ["eth1"]);
+    }
+}

@@ -1,0 +1,224 @@
+//! The agent's loop: carries out what [`Windows`] says is next.
+//!
+//! In: a [`Source`] of windows, links that come and go, signals. Out: windows to a [`Deliver`],
+//! and what happened to the metrics. The loop never ends by itself and never fails: what goes
+//! wrong is logged, counted and tried again.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kubezonnet_model::{FlowCounters, InterfaceClass};
+use tokio::sync::watch;
+use tracing::{debug, error, info, warn};
+
+use crate::answer::{Answer, Outcome};
+use crate::links::View;
+use crate::metrics::Metrics;
+use crate::source::Source;
+use crate::status::Health;
+use crate::window::{Contents, Loss, Outgoing, Settlement, Step, Windows};
+
+/// The longest the loop sleeps without a sign of life to [`Health`].
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Brings a window to where it is safe.
+pub trait Deliver {
+    /// Makes one attempt.
+    fn deliver(&mut self, outgoing: Outgoing) -> impl Future<Output = Answer>;
+}
+
+/// What the loop works on.
+#[derive(Debug)]
+pub struct Tick<S> {
+    /// Where windows come from.
+    pub source: S,
+    /// Which window is where.
+    pub windows: Windows,
+    /// The node's links, as they come and go.
+    pub links: watch::Receiver<Arc<View>>,
+    /// How often the agent was asked to end: once is within `grace`, twice is now.
+    pub signals: watch::Receiver<u32>,
+    /// How long the last windows may take.
+    pub grace: Duration,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether the loop is alive, and a window has arrived.
+    pub health: Arc<Health>,
+}
+
+impl<S: Source> Tick<S> {
+    /// Runs until a signal comes and the last window is settled, and returns what was lost at the
+    /// end. Drop the source afterwards to take the hooks off.
+    pub async fn run<D: Deliver>(&mut self, mut deliver: D) -> FlowCounters {
+        // Links are classified before the hooks are attached; only changes matter here.
+        let mut classes = self.links.borrow_and_update().interfaces.clone();
+        let mut lost_at_end = FlowCounters::ZERO;
+        loop {
+            self.turn();
+            let step = self.windows.next(now());
+            match step {
+                Step::Close => self.close(),
+                Step::Clear => self.clear(),
+                Step::Abandon => {
+                    let loss = self.windows.abandon(now());
+                    lost_at_end += loss.counters;
+                    self.lost(&loss, "the time to shut down is over");
+                }
+                Step::Send => self.send(&mut deliver, &mut classes).await,
+                Step::Wait(until) => {
+                    self.event(until, &mut classes).await;
+                }
+                Step::Done => return lost_at_end,
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        let ended = now();
+        let drained = match self.source.close_window() {
+            Ok(drained) => drained,
+            Err(error) => return self.kernel_refused("close a window", &error),
+        };
+        self.metrics.closed(&drained);
+        let contents = Contents {
+            drained,
+            coverage: self.source.coverage(),
+            node_addresses: self.links.borrow().node_addresses.clone(),
+        };
+        let seen = self.windows.close(ended, contents);
+        debug!(bytes = seen.bytes, packets = seen.packets, "window closed");
+    }
+
+    fn clear(&mut self) {
+        match self.source.clear_closed() {
+            Ok(()) => self.windows.cleared(now()),
+            Err(error) => self.kernel_refused("clear a window", &error),
+        }
+    }
+
+    fn kernel_refused(&mut self, what: &'static str, error: &S::Error) {
+        self.metrics.kernel_refused();
+        let error = error as &dyn std::error::Error;
+        if let Some(wait) = self.windows.failed(now()) {
+            let retry_seconds = wait.as_secs_f64();
+            warn!(
+                what,
+                error, retry_seconds, "the kernel refused, trying again"
+            );
+        } else {
+            error!(
+                what,
+                error, "the kernel refused at the end: what it still holds is lost"
+            );
+        }
+    }
+
+    async fn send<D: Deliver>(
+        &mut self,
+        deliver: &mut D,
+        classes: &mut BTreeMap<u32, InterfaceClass>,
+    ) {
+        let started = now();
+        let Some(outgoing) = self.windows.outgoing(started) else {
+            return;
+        };
+        let sequence = outgoing.sequence;
+        let mut attempt = pin!(deliver.deliver(outgoing));
+        let answer = loop {
+            let beat = now() + HEARTBEAT;
+            let until = self
+                .windows
+                .deadline()
+                .map_or(beat, |deadline| beat.min(deadline));
+            tokio::select! {
+                answer = &mut attempt => break answer,
+                () = self.event(until, classes) => {}
+            }
+            self.turn();
+            if self
+                .windows
+                .deadline()
+                .is_some_and(|deadline| now() >= deadline)
+            {
+                break Answer::none(Outcome::TimedOut, "the time to shut down is over");
+            }
+        };
+        self.metrics.sent(answer.outcome, now() - started);
+        match self.windows.answer(now(), &answer) {
+            Settlement::Delivered => {
+                self.metrics.delivered(answer.outcome);
+                if self.health.delivered() {
+                    info!(sequence, "the server has the first window");
+                }
+            }
+            Settlement::Lost(loss) => self.lost(&loss, &answer.detail),
+            Settlement::Retry(wait) => warn!(
+                sequence,
+                outcome = answer.outcome.as_str(),
+                detail = answer.detail,
+                retry_seconds = wait.as_secs_f64(),
+                "window not delivered, trying again"
+            ),
+        }
+    }
+
+    /// Waits for a signal, a change of links, or that point in time (or the next heartbeat).
+    async fn event(&mut self, until: Instant, classes: &mut BTreeMap<u32, InterfaceClass>) {
+        let until = until.min(now() + HEARTBEAT);
+        tokio::select! {
+            Ok(()) = self.signals.changed() => {
+                let first = *self.signals.borrow_and_update() == 1;
+                let grace = if first { self.grace } else { Duration::ZERO };
+                info!(grace_seconds = grace.as_secs_f64(), "shutting down");
+                self.windows.shut_down(now(), now() + grace);
+            }
+            Ok(()) = self.links.changed() => self.follow_links(classes),
+            () = tokio::time::sleep_until(until.into()) => {}
+        }
+    }
+
+    fn follow_links(&mut self, classes: &mut BTreeMap<u32, InterfaceClass>) {
+        let view = Arc::clone(&self.links.borrow_and_update());
+        self.metrics.interfaces(&view.interfaces);
+        if view.interfaces == *classes {
+            return;
+        }
+        match self.source.set_interfaces(&view.interfaces) {
+            Ok(()) => classes.clone_from(&view.interfaces),
+            // The next change of links tries again; until then packets of new links are of the
+            // class `other`, which loses no byte.
+            Err(error) => warn!(
+                error = &error as &dyn std::error::Error,
+                "interfaces not told to the kernel"
+            ),
+        }
+    }
+
+    fn lost(&self, loss: &Loss, detail: &str) {
+        self.metrics.lost(loss);
+        error!(
+            sequence = loss.sequence,
+            reason = loss.reason.as_str(),
+            bytes = loss.counters.bytes,
+            packets = loss.counters.packets,
+            detail,
+            "window lost"
+        );
+    }
+
+    fn turn(&self) {
+        self.health.turn();
+        self.metrics
+            .unacknowledged_since(self.windows.unacknowledged_since());
+    }
+}
+
+/// The runtime's clock, which tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests;

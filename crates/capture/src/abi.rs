@@ -1,5 +1,9 @@
 //! The layout of `bpf/flow_abi.h`, decoded and encoded; pure, and without libbpf.
+//!
+//! Offsets are those of the types generated from the compiled object. Codes have no type there: the
+//! lists below hold them in their order, and a test reads the header to see that it is the same.
 
+use std::mem::offset_of;
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -8,12 +12,16 @@ use kubezonnet_model::{
     ServicePort, SkipReason, Skipped, Total, TotalKind, Transport,
 };
 
-pub(crate) const FLOW_KEY_BYTES: usize = 40;
-pub(crate) const PAIR_KEY_BYTES: usize = 40;
-pub(crate) const COUNTERS_BYTES: usize = 16;
+use crate::capture::skeleton::types::{flow_counters, flow_key, interface_slot, pair_key};
 
+/// Size of the counters in a map.
+pub(crate) const COUNTERS_BYTES: usize = size_of::<flow_counters>();
+
+pub(crate) const DETAIL_SERVICE: u8 = 0;
 pub(crate) const DETAIL_CONNECTION: u8 = 1;
 const INTERFACE_SLOTS: u32 = 8192;
+/// Size of an interface's slot.
+pub(crate) const SLOT_BYTES: usize = size_of::<interface_slot>();
 
 const SIDE_MASK: u8 = 3;
 const SIDE_SOURCE: u8 = 1;
@@ -45,9 +53,9 @@ const SKIP_REASONS: [SkipReason; 3] = [
 ];
 
 /// Entries of one generation in the array of totals.
-pub(crate) const TOTALS: u32 = 3 * 2 * 6 * 6;
+pub(crate) const TOTALS: usize = TOTAL_KINDS.len() * HOOKS.len() * CLASSES.len() * CLASSES.len();
 /// Entries of one generation in the array of what was left out.
-pub(crate) const SKIPS: u32 = 3 * 2;
+pub(crate) const SKIPS: usize = SKIP_REASONS.len() * HOOKS.len();
 
 /// A map's content does not follow the layout; the programs never write such an entry.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -66,35 +74,33 @@ pub(crate) fn flow(key: &[u8], value: &[u8]) -> Result<FlowRecord, Undecodable> 
 }
 
 fn flow_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
-    let protocol = Protocol(*key.get(36)?);
-    let ports = *key.get(37)?;
+    let protocol = Protocol(*key.get(offset_of!(flow_key, protocol))?);
+    let ports = *key.get(offset_of!(flow_key, ports))?;
     let side = match ports & SIDE_MASK {
         0 => None,
         SIDE_SOURCE => Some(PortSide::Source),
         SIDE_DESTINATION => Some(PortSide::Destination),
         _ => return None,
     };
+    let service_port = u16_at(key, offset_of!(flow_key, service_port))?;
+    let client_port = u16_at(key, offset_of!(flow_key, client_port))?;
     let transport = Transport {
         protocol,
-        service: side
-            .map(|side| {
-                Some(ServicePort {
-                    number: u16_at(key, 32)?,
-                    side,
-                })
-            })
-            .flatten(),
-        client_port: if ports & CLIENT_PORT_KEPT == 0 {
-            None
-        } else {
-            u16_at(key, 34)
-        },
+        service: side.map(|side| ServicePort {
+            number: service_port,
+            side,
+        }),
+        client_port: (ports & CLIENT_PORT_KEPT != 0).then_some(client_port),
     };
     let key = FlowKey {
-        source: address(key.get(..16)?)?,
-        destination: address(key.get(16..32)?)?,
+        source: address(key, offset_of!(flow_key, src))?,
+        destination: address(key, offset_of!(flow_key, dst))?,
         transport: Some(transport),
-        point: point(*key.get(38)?, *key.get(39)?)?,
+        point: point(
+            key,
+            offset_of!(flow_key, hook),
+            offset_of!(flow_key, interfaces),
+        )?,
     };
     Some(FlowRecord {
         key,
@@ -112,10 +118,14 @@ pub(crate) fn pair(key: &[u8], value: &[u8]) -> Result<FlowRecord, Undecodable> 
 
 fn pair_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
     let key = FlowKey {
-        source: address(key.get(..16)?)?,
-        destination: address(key.get(16..32)?)?,
+        source: address(key, offset_of!(pair_key, src))?,
+        destination: address(key, offset_of!(pair_key, dst))?,
         transport: None,
-        point: point(*key.get(32)?, *key.get(33)?)?,
+        point: point(
+            key,
+            offset_of!(pair_key, hook),
+            offset_of!(pair_key, interfaces),
+        )?,
     };
     Some(FlowRecord {
         key,
@@ -124,7 +134,7 @@ fn pair_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
 }
 
 /// Decodes entry `index` of a generation's totals; `None` if nothing was counted there.
-pub(crate) fn total(index: u32, value: &[u8]) -> Result<Option<Total>, Undecodable> {
+pub(crate) fn total(index: usize, value: &[u8]) -> Result<Option<Total>, Undecodable> {
     let entry = || Undecodable {
         map: "totals",
         entry: value.to_vec(),
@@ -133,13 +143,15 @@ pub(crate) fn total(index: u32, value: &[u8]) -> Result<Option<Total>, Undecodab
     if counters == FlowCounters::ZERO {
         return Ok(None);
     }
-    let at = index as usize;
+    let (rest, output) = split(index, &CLASSES);
+    let (rest, input) = split(rest, &CLASSES);
+    let (rest, hook) = split(rest, &HOOKS);
+    let kind = *TOTAL_KINDS.get(rest).ok_or_else(entry)?;
     let point = ObservationPoint {
-        hook: HOOKS[at / 36 % 2],
-        input: CLASSES[at / 6 % 6],
-        output: CLASSES[at % 6],
+        hook,
+        input,
+        output,
     };
-    let kind = *TOTAL_KINDS.get(at / 72).ok_or_else(entry)?;
     Ok(Some(Total {
         kind,
         point,
@@ -148,7 +160,7 @@ pub(crate) fn total(index: u32, value: &[u8]) -> Result<Option<Total>, Undecodab
 }
 
 /// Decodes entry `index` of what a generation left out; `None` if nothing was.
-pub(crate) fn skip(index: u32, value: &[u8]) -> Result<Option<Skipped>, Undecodable> {
+pub(crate) fn skip(index: usize, value: &[u8]) -> Result<Option<Skipped>, Undecodable> {
     let entry = || Undecodable {
         map: "skipped",
         entry: value.to_vec(),
@@ -157,29 +169,34 @@ pub(crate) fn skip(index: u32, value: &[u8]) -> Result<Option<Skipped>, Undecoda
     if counters == FlowCounters::ZERO {
         return Ok(None);
     }
-    let at = index as usize;
-    let reason = *SKIP_REASONS.get(at / 2).ok_or_else(entry)?;
+    let (rest, hook) = split(index, &HOOKS);
+    let reason = *SKIP_REASONS.get(rest).ok_or_else(entry)?;
     Ok(Some(Skipped {
         reason,
-        hook: HOOKS[at % 2],
+        hook,
         counters,
     }))
 }
 
+/// Takes the last dimension off the index into a flat array.
+fn split<T: Copy>(index: usize, dimension: &[T]) -> (usize, T) {
+    (index / dimension.len(), dimension[index % dimension.len()])
+}
+
 /// The slot that holds an interface's class.
-pub(crate) fn interface_slot(ifindex: u32) -> u32 {
+pub(crate) fn slot_of(ifindex: u32) -> u32 {
     ifindex % INTERFACE_SLOTS
 }
 
 /// The content of a slot: which interface it is for, and its class.
-pub(crate) fn interface(ifindex: u32, class: InterfaceClass) -> [u8; 8] {
-    let code = CLASSES.iter().position(|each| *each == class);
-    let code = code
-        .and_then(|code| u32::try_from(code).ok())
-        .unwrap_or_default();
-    let mut slot = [0; 8];
-    slot[..4].copy_from_slice(&ifindex.to_ne_bytes());
-    slot[4..].copy_from_slice(&code.to_ne_bytes());
+pub(crate) fn interface(ifindex: u32, class: InterfaceClass) -> [u8; SLOT_BYTES] {
+    let code = (0..)
+        .zip(CLASSES)
+        .find_map(|(code, each)| (each == class).then_some(code));
+    let code: u32 = code.expect("the list has every class");
+    let mut slot = [0; SLOT_BYTES];
+    slot[offset_of!(interface_slot, ifindex)..][..4].copy_from_slice(&ifindex.to_ne_bytes());
+    slot[offset_of!(interface_slot, class)..][..4].copy_from_slice(&code.to_ne_bytes());
     slot
 }
 
@@ -201,22 +218,23 @@ pub(crate) fn network(network: &IpNet) -> [u8; 20] {
 fn counters(value: &[u8]) -> Option<FlowCounters> {
     let word = |at: usize| Some(u64::from_ne_bytes(value.get(at..at + 8)?.try_into().ok()?));
     Some(FlowCounters {
-        bytes: word(0)?,
-        packets: word(8)?,
+        bytes: word(offset_of!(flow_counters, bytes))?,
+        packets: word(offset_of!(flow_counters, packets))?,
     })
 }
 
-fn point(hook: u8, interfaces: u8) -> Option<ObservationPoint> {
+fn point(key: &[u8], hook: usize, interfaces: usize) -> Option<ObservationPoint> {
     let class = |code: u8| CLASSES.get(usize::from(code)).copied();
+    let interfaces = *key.get(interfaces)?;
     Some(ObservationPoint {
-        hook: *HOOKS.get(usize::from(hook))?,
+        hook: *HOOKS.get(usize::from(*key.get(hook)?))?,
         input: class(interfaces >> 4)?,
         output: class(interfaces & 0xf)?,
     })
 }
 
-fn address(bytes: &[u8]) -> Option<IpAddr> {
-    let bytes: [u8; 16] = bytes.try_into().ok()?;
+fn address(key: &[u8], at: usize) -> Option<IpAddr> {
+    let bytes: [u8; 16] = key.get(at..at + 16)?.try_into().ok()?;
     Some(Ipv6Addr::from(bytes).to_canonical())
 }
 

@@ -1,1 +1,185 @@
+use std::mem::size_of;
+
+use ipnet::IpNet;
+
 use super::*;
+use crate::capture::skeleton::types::network_key;
+
+const HEADER: &str = include_str!("../bpf/flow_abi.h");
+
+/// The names of an enum of the header, in their order. Each must be given its number.
+fn codes(name: &str) -> Vec<String> {
+    let body = HEADER
+        .split(&format!("enum {name} {{"))
+        .nth(1)
+        .expect("the header has the enum");
+    let body = body.split('}').next().expect("the enum ends");
+    let entries = body
+        .lines()
+        .filter_map(|line| line.trim().split_once(" = "));
+    let entries: Vec<_> = entries
+        .map(|(name, number)| {
+            (
+                name,
+                number.split(',').next().unwrap().parse::<usize>().unwrap(),
+            )
+        })
+        .collect();
+    for (position, (name, number)) in entries.iter().enumerate() {
+        assert_eq!(position, *number, "{name} is out of order");
+    }
+    entries
+        .into_iter()
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+fn define(name: &str) -> u32 {
+    let rest = HEADER
+        .split(&format!("#define {name} "))
+        .nth(1)
+        .expect("the header defines it");
+    rest.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_codes_are_those_of_the_header() {
+    let with = |prefix: &str, names: Vec<&str>, end: &str| {
+        let mut all: Vec<_> = names
+            .iter()
+            .map(|name| format!("{prefix}{}", name.to_uppercase()))
+            .collect();
+        all.push(end.to_owned());
+        all
+    };
+
+    let hooks = HOOKS.iter().map(|hook| hook.as_str()).collect();
+    let classes = CLASSES.iter().map(|class| class.as_str()).collect();
+    let kinds = TOTAL_KINDS.iter().map(|kind| kind.as_str()).collect();
+    let reasons = SKIP_REASONS.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(codes("flow_hook"), with("HOOK_", hooks, "HOOKS"));
+    assert_eq!(codes("interface_class"), with("CLASS_", classes, "CLASSES"));
+    assert_eq!(codes("total_kind"), with("TOTAL_", kinds, "TOTAL_KINDS"));
+    assert_eq!(codes("skip_reason"), with("SKIP_", reasons, "SKIP_REASONS"));
+    assert_eq!(define("INTERFACE_SLOTS"), INTERFACE_SLOTS);
+    assert_eq!(define("CLIENT_PORT_KEPT"), u32::from(CLIENT_PORT_KEPT));
+    for (code, number) in [
+        ("SIDE_SOURCE", SIDE_SOURCE),
+        ("SIDE_DESTINATION", SIDE_DESTINATION),
+        ("SIDE_MASK", SIDE_MASK),
+        ("DETAIL_SERVICE", DETAIL_SERVICE),
+        ("DETAIL_CONNECTION", DETAIL_CONNECTION),
+    ] {
+        assert!(HEADER.contains(&format!("{code} = {number},")), "{code}");
+    }
+}
+
+fn key_of(source: [u8; 16], destination: [u8; 16]) -> Vec<u8> {
+    let mut key = source.to_vec();
+    key.extend(destination);
+    key.resize(size_of::<flow_key>(), 0);
+    key
+}
+
+fn mapped(address: [u8; 4]) -> [u8; 16] {
+    std::net::Ipv4Addr::from(address).to_ipv6_mapped().octets()
+}
+
+#[test]
+fn a_flow_is_decoded_with_all_its_parts() {
+    let mut key = key_of(mapped([10, 0, 0, 1]), mapped([10, 0, 0, 2]));
+    key[32..34].copy_from_slice(&5432_u16.to_ne_bytes());
+    key[34..36].copy_from_slice(&40_000_u16.to_ne_bytes());
+    key[36..].copy_from_slice(&[6, SIDE_SOURCE | CLIENT_PORT_KEPT, 1, 0x24]);
+    let value = [1500_u64.to_ne_bytes(), 3_u64.to_ne_bytes()].concat();
+
+    let record = flow(&key, &value).unwrap();
+
+    let transport = Transport {
+        protocol: Protocol::TCP,
+        service: Some(ServicePort {
+            number: 5432,
+            side: PortSide::Source,
+        }),
+        client_port: Some(40_000),
+    };
+    let point = ObservationPoint {
+        hook: Hook::LocalIn,
+        input: InterfaceClass::Uplink,
+        output: InterfaceClass::Host,
+    };
+    let key = FlowKey {
+        source: "10.0.0.1".parse().unwrap(),
+        destination: "10.0.0.2".parse().unwrap(),
+        transport: Some(transport),
+        point,
+    };
+    assert_eq!(
+        record,
+        FlowRecord {
+            key,
+            counters: FlowCounters {
+                bytes: 1500,
+                packets: 3
+            }
+        }
+    );
+}
+
+#[test]
+fn what_does_not_follow_the_layout_is_refused() {
+    let value = [0; COUNTERS_BYTES];
+    let mut wrong_side = key_of([0; 16], [0; 16]);
+    wrong_side[37] = 3;
+    let mut wrong_hook = key_of([0; 16], [0; 16]);
+    wrong_hook[38] = 2;
+    let mut wrong_class = key_of([0; 16], [0; 16]);
+    wrong_class[39] = 0x60;
+
+    for key in [&wrong_side[..], &wrong_hook, &wrong_class, &[0; 39][..]] {
+        let error = flow(key, &value).unwrap_err().to_string();
+        assert!(
+            error.starts_with("an entry of the flow map does not follow the layout"),
+            "{error}"
+        );
+    }
+    assert!(flow(&key_of([0; 16], [0; 16]), &value[1..]).is_err());
+    assert!(pair(&[0; 33], &value).is_err());
+}
+
+#[test]
+fn every_total_has_an_index_of_its_own() {
+    let value = [1_u64.to_ne_bytes(), 1_u64.to_ne_bytes()].concat();
+
+    let mut totals: Vec<_> = (0..TOTALS)
+        .map(|index| total(index, &value).unwrap().unwrap())
+        .collect();
+    let mut skips: Vec<_> = (0..SKIPS)
+        .map(|index| skip(index, &value).unwrap().unwrap())
+        .collect();
+
+    assert_eq!(totals[0].kind, TotalKind::Coarsened);
+    assert_eq!(totals[71 + 2].kind, TotalKind::Loopback);
+    assert_eq!(totals[1].point.output, InterfaceClass::Pod);
+    totals.sort();
+    totals.dedup();
+    skips.sort();
+    skips.dedup();
+    assert_eq!((totals.len(), skips.len()), (TOTALS, SKIPS));
+    assert!(total(TOTALS, &value).is_err());
+    assert!(skip(SKIPS, &value).is_err());
+    assert_eq!(total(TOTALS, &[0; COUNTERS_BYTES]), Ok(None));
+}
+
+#[test]
+fn a_network_of_ipv4_is_a_mapped_one() {
+    let key = network(&"10.1.255.0/16".parse::<IpNet>().unwrap());
+
+    assert_eq!(key.len(), size_of::<network_key>());
+    assert_eq!(key[..4], 112_u32.to_ne_bytes());
+    assert_eq!(key[4..], mapped([10, 1, 0, 0]));
+    assert_eq!(
+        network(&"fd00::/8".parse().unwrap())[..4],
+        8_u32.to_ne_bytes()
+    );
+}

@@ -51,7 +51,7 @@ pub(crate) const HOOKS: [HookPoint; 4] = [
 ];
 
 impl HookPoint {
-    const fn new(hook: Hook, family: Family) -> Self {
+    pub(crate) const fn new(hook: Hook, family: Family) -> Self {
         let (number, priorities) = match hook {
             Hook::Postrouting => (NF_INET_POST_ROUTING, BEFORE_SOURCE_NAT),
             Hook::LocalIn => (NF_INET_LOCAL_IN, LAST),

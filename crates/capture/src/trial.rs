@@ -55,10 +55,7 @@ impl<'object> Trial<'object> {
         packet: &[u8],
         repeat: u32,
     ) -> Result<(u32, Duration), libbpf_rs::Error> {
-        let point = HOOKS
-            .iter()
-            .find(|point| point.hook == hook && point.family == family);
-        let point = point.expect("every hook has a point for both families");
+        let point = HookPoint::new(hook, family);
         let mut state = [0; HOOK_STATE_BYTES];
         state[..2].copy_from_slice(&point.state());
         let frame = with_link_layer(family, packet);

@@ -1,6 +1,8 @@
 //! The programs on crafted packets: the verifier accepts them, and each packet is charged to the
 //! right key with the right bytes, however odd it is.
 
+#![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
+
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -134,29 +134,19 @@ fn a_hundred_switches_under_load_lose_no_byte() {
 
     thread::scope(|scope| {
         // Forwarded in softirq, and sent by the node's own processes, at the same time.
+        let bulk = || {
+            traffic::tcp_bulk(client, server, Family::Ipv4, 5_000_000).unwrap();
+        };
+        let small = || {
+            traffic::udp(client, server, Family::Ipv6, 500, 50).unwrap();
+        };
+        let local = || {
+            traffic::tcp_requests(host, other_host, Family::Ipv6, 200, 10, 3_000).unwrap();
+        };
         let load = [
-            scope.spawn(|| {
-                repeat(&done, || {
-                    drop(traffic::tcp_bulk(client, server, Family::Ipv4, 5_000_000))
-                })
-            }),
-            scope.spawn(|| {
-                repeat(&done, || {
-                    drop(traffic::udp(client, server, Family::Ipv6, 500, 50))
-                })
-            }),
-            scope.spawn(|| {
-                repeat(&done, || {
-                    drop(traffic::tcp_requests(
-                        host,
-                        other_host,
-                        Family::Ipv6,
-                        200,
-                        10,
-                        3_000,
-                    ))
-                })
-            }),
+            scope.spawn(|| repeat(&done, bulk)),
+            scope.spawn(|| repeat(&done, small)),
+            scope.spawn(|| repeat(&done, local)),
         ];
         for _ in 0..100 {
             add(&node.take());
@@ -196,7 +186,7 @@ fn a_priority_that_is_taken_is_passed_over_and_the_last_one_says_so() {
         assert!(attached.len() < 20, "there is no end to the priorities");
     };
 
-    let priorities: Vec<i32> = attached.iter().map(|node| node.first_priority()).collect();
+    let priorities: Vec<i32> = attached.iter().map(CapturingNode::first_priority).collect();
     assert_eq!(priorities, [95, 94, 93, 92, 91]);
     assert!(
         matches!(refused, CaptureError::PrioritiesTaken { .. }),

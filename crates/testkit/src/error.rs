@@ -27,7 +27,7 @@ pub enum Error {
         message: String,
     },
     /// A binary of this project has not been built.
-    #[error("{name} is not built: looked in {}; run cargo build, or set {variable}", looked_in.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" and "))]
+    #[error("{name} is not built: looked in {}; run make build, or set {variable}", looked_in.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" and "))]
     MissingBinary {
         /// The binary's name.
         name: String,
@@ -47,6 +47,9 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// A signal asked to end before all was ready.
+    #[error("interrupted")]
+    Interrupted,
     /// Something that was waited for did not come.
     #[error("{what} did not happen within {} s", deadline.as_secs_f32())]
     Timeout {

@@ -11,10 +11,12 @@
 //! - [`Process`], [`Relay`], [`Scrape`]: agents and servers as children, the way from one to the
 //!   other that no uplink sees, and what their metrics say.
 //! - [`Run`]: owns namespaces, programs and files, and cleans up after runs that were killed.
+//! - [`demo`]: what `make demo` shows, as the binary `kubezonnet-demo`.
 //!
 //! Nothing here is part of what runs in a Kubernetes cluster.
 
 mod cluster;
+pub mod demo;
 mod error;
 mod netns;
 mod privilege;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::env;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -86,10 +87,26 @@ impl Process {
     ///
     /// If it cannot be started.
     pub fn start(run: &Run, name: impl Into<String>, command: &mut Command) -> Result<Self, Error> {
-        let name = name.into();
+        Self::spawn(run, name.into(), command.stdout(Stdio::piped()))
+    }
+
+    /// The same with its standard output into a file; [`Self::output`] is its standard error then.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started.
+    pub fn start_with_output(
+        run: &Run,
+        name: impl Into<String>,
+        command: &mut Command,
+        output: File,
+    ) -> Result<Self, Error> {
+        Self::spawn(run, name.into(), command.stdout(output))
+    }
+
+    fn spawn(run: &Run, name: String, command: &mut Command) -> Result<Self, Error> {
         let mut child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()

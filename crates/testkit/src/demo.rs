@@ -1,0 +1,120 @@
+//! The demo: a small shop in three zones, and kubezonnet finding out who pays for its traffic.
+//!
+//! ```text
+//! options ─▶ stage (cluster, server, relays, agents) ─▶ story (pods that talk)
+//!                     │ /metrics, every 2 s
+//!                     ▼
+//!                   board (who sends how much) ─▶ screen
+//! ```
+//!
+//! Everything is real: packets, eBPF programs, agents, server. Only the cluster is made of
+//! network namespaces. Nothing of it is left when the demo has ended.
+
+mod board;
+mod options;
+mod screen;
+mod signals;
+mod stage;
+mod story;
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use self::board::{Board, Report};
+pub use self::options::Options;
+use self::screen::Screen;
+pub use self::signals::Signals;
+use self::stage::{Programs, Stage};
+use crate::{Cluster, Error, check_root};
+
+/// The pods that send most across zones, in megabytes per second over the last five minutes.
+pub const TOP_PODS_QUERY: &str =
+    "topk(20, rate(pod_cross_zone_network_traffic_bytes_total[5m])) / 1e6";
+
+/// The pods that sent most across zones, in gigabytes over the last week: what the bill shows.
+pub const TOTAL_QUERY: &str =
+    "topk(20, increase(pod_cross_zone_network_traffic_bytes_total[1w])) / 1e9";
+
+/// The counter that both queries read.
+pub(crate) const CROSS_ZONE_BYTES: &str = "pod_cross_zone_network_traffic_bytes_total";
+
+/// How often the agents report, and how often the server is asked: shorter than in a cluster, for
+/// somebody is watching.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long the flow log may take to show its first line.
+const FIRST_FLOW: Duration = Duration::from_secs(20);
+
+/// How long the last bytes may take from the wire to the metrics: several windows.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// Runs the demo until its time is up or a signal comes.
+///
+/// # Errors
+///
+/// [`Error::NotRoot`], or what went wrong with cluster, server or agents.
+pub fn run(options: &Options, signals: &Signals) -> Result<(), Error> {
+    check_root()?;
+    let screen = Screen::new(options);
+    match play(options, signals, screen) {
+        // Whoever read the output has gone: that is an end like any other.
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(Error::Interrupted) => Ok(()),
+        result => result,
+    }
+}
+
+fn play(options: &Options, signals: &Signals, mut screen: Screen) -> Result<(), Error> {
+    let programs = Programs::find()?;
+    for id in Cluster::sweep()? {
+        screen.note(&format!("removed what an earlier run left behind: {id}"))?;
+    }
+    screen.note("building three zones out of network namespaces ...")?;
+    let cluster = story::cluster()?;
+    screen.note("starting one server, and an agent in every node ...")?;
+    let mut stage = Stage::start(&programs, cluster, options.port, INTERVAL, signals)?;
+    let flows = story::begin(&stage.cluster)?;
+    let begun = Instant::now();
+    let example = stage.first_flow(FIRST_FLOW, signals)?;
+    if let Some(path) = &options.endpoints_file {
+        write_endpoints(path, &stage)?;
+    }
+    screen.introduce(&stage, &example)?;
+
+    let mut board = Board::default();
+    let end = options.end(begun);
+    loop {
+        stage.check()?;
+        board.add(&stage.scrape()?);
+        screen.show(&board, begun.elapsed())?;
+        let left = end.map_or(INTERVAL, |end| {
+            end.saturating_duration_since(Instant::now())
+        });
+        let is_over = end.is_some_and(|end| Instant::now() >= end);
+        if is_over || signals.came_within(left.min(INTERVAL)) {
+            break;
+        }
+    }
+
+    board.add(&stage.scrape()?);
+    let mut report = Report::new(&board, begun.elapsed());
+    screen.note("stopping the traffic, and waiting for the last bytes to be counted ...")?;
+    if flows.iter().any(crate::traffic::Flow::is_broken) {
+        return Err(Error::Invalid("a connection of the demo broke".to_owned()));
+    }
+    drop(flows);
+    // A second signal ends the comparison, not the cleaning up.
+    report.comparison = stage.compare(SETTLE, || signals.came())?;
+    screen.finish(&report)?;
+    stage.end()
+}
+
+/// Writes where to find what, for programs: all of it at once, and only when all of it is there.
+fn write_endpoints(path: &Path, stage: &Stage) -> Result<(), Error> {
+    let text = stage.endpoints().to_string() + "\n";
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, text)
+        .and_then(|()| std::fs::rename(&beside, path))
+        .map_err(Error::io(format!("write {}", path.display())))
+}

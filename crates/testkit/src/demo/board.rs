@@ -1,0 +1,293 @@
+//! Who sends how much across zones: from scrapes to a table. No clock and no output in here.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::CROSS_ZONE_BYTES;
+use super::stage::Comparison;
+use crate::Scrape;
+
+/// The counter of bytes by zone and zone.
+const ZONE_BYTES: &str = "kubezonnet_zone_traffic_bytes_total";
+
+/// Rates are over this long: several windows, so that they do not flicker.
+const RATE_WINDOW: Duration = Duration::from_secs(10);
+
+/// Pods that are shown.
+const TOP: usize = 8;
+
+/// The last scrapes.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    history: VecDeque<Snapshot>,
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    at: Instant,
+    /// Bytes sent across zones, by namespace and pod.
+    pods: BTreeMap<(String, String), f64>,
+    /// Bytes by source and destination zone.
+    zones: BTreeMap<(String, String), f64>,
+}
+
+/// One pod of the table.
+#[derive(Debug, PartialEq)]
+pub(super) struct Row {
+    pub(super) namespace: String,
+    pub(super) pod: String,
+    pub(super) bytes_per_second: f64,
+    pub(super) bytes: f64,
+}
+
+/// The end of it.
+#[derive(Debug)]
+pub(super) struct Report {
+    rows: Vec<Row>,
+    zones: BTreeMap<(String, String), f64>,
+    elapsed: Duration,
+    pub(super) comparison: Option<Comparison>,
+}
+
+impl Board {
+    /// Adds what a scrape said just now.
+    pub(super) fn add(&mut self, scrape: &Scrape) {
+        self.add_at(scrape, Instant::now());
+    }
+
+    fn add_at(&mut self, scrape: &Scrape, at: Instant) {
+        let by = |name, labels: [&str; 2]| {
+            let mut sums = BTreeMap::new();
+            for sample in scrape.samples(name, &[]) {
+                let [first, second] = labels.map(|label| sample.label(label).to_owned());
+                *sums.entry((first, second)).or_insert(0.0) += sample.value;
+            }
+            sums
+        };
+        let pods = by(CROSS_ZONE_BYTES, ["namespace", "pod"]);
+        let zones = by(ZONE_BYTES, ["src_zone", "dst_zone"]);
+        self.history.push_back(Snapshot { at, pods, zones });
+        while self.history.len() > 2 && at - self.history[1].at >= RATE_WINDOW {
+            self.history.pop_front();
+        }
+    }
+
+    /// All pods that have sent across zones, those that send most now on top.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let (Some(first), Some(last)) = (self.history.front(), self.history.back()) else {
+            return Vec::new();
+        };
+        let seconds = (last.at - first.at).as_secs_f64();
+        let row = |((namespace, pod), bytes): (&(String, String), &f64)| {
+            let before = first.pods.get(&(namespace.clone(), pod.clone())).copied();
+            let grown = bytes - before.unwrap_or(0.0);
+            let bytes_per_second = if seconds > 0.0 { grown / seconds } else { 0.0 };
+            Row {
+                namespace: namespace.clone(),
+                pod: pod.clone(),
+                bytes_per_second,
+                bytes: *bytes,
+            }
+        };
+        let mut rows: Vec<Row> = last.pods.iter().map(row).collect();
+        rows.sort_by(|a, b| {
+            let now = b.bytes_per_second.total_cmp(&a.bytes_per_second);
+            now.then(b.bytes.total_cmp(&a.bytes))
+        });
+        rows
+    }
+
+    /// The table, 72 columns wide at most.
+    pub(super) fn table(&self, elapsed: Duration) -> String {
+        let zones = self
+            .history
+            .back()
+            .map(|last| last.zones.clone())
+            .unwrap_or_default();
+        table(&self.rows(), &zones, elapsed)
+    }
+}
+
+impl Report {
+    /// What the board shows at the end.
+    pub(super) fn new(board: &Board, elapsed: Duration) -> Self {
+        let zones = board
+            .history
+            .back()
+            .map(|last| last.zones.clone())
+            .unwrap_or_default();
+        Self {
+            rows: board.rows(),
+            zones,
+            elapsed,
+            comparison: None,
+        }
+    }
+
+    /// For people.
+    pub(super) fn table(&self) -> String {
+        table(&self.rows, &self.zones, self.elapsed)
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> Value {
+        let pod = |row: &Row| {
+            json!({
+                "namespace": row.namespace,
+                "pod": row.pod,
+                "cross_zone_bytes_per_second": row.bytes_per_second,
+                "cross_zone_bytes": row.bytes,
+            })
+        };
+        let zone = |((source, destination), bytes): (&(String, String), &f64)| json!({ "source": source, "destination": destination, "bytes": bytes });
+        json!({
+            "seconds": self.elapsed.as_secs_f64(),
+            "pods": self.rows.iter().map(pod).collect::<Vec<_>>(),
+            "zones": self.zones.iter().map(zone).collect::<Vec<_>>(),
+            "comparison": self.comparison.as_ref().map(|comparison| json!({
+                "node": comparison.node,
+                "uplink_bytes": comparison.uplink_bytes,
+                "counted_bytes": comparison.counted_bytes,
+            })),
+        })
+    }
+}
+
+fn table(rows: &[Row], zones: &BTreeMap<(String, String), f64>, elapsed: Duration) -> String {
+    let mut text = String::new();
+    let mut line = |arguments: std::fmt::Arguments<'_>| {
+        writeln!(text, "{arguments}").expect("writing to a string never fails");
+    };
+    line(format_args!(
+        "  sent across zones, after {} s",
+        elapsed.as_secs()
+    ));
+    line(format_args!(
+        "  {:<12} {:<22} {:>14} {:>14}",
+        "namespace", "pod", "now", "total"
+    ));
+    for row in rows.iter().take(TOP) {
+        let (now, total) = (rate(row.bytes_per_second), amount(row.bytes));
+        line(format_args!(
+            "  {:<12} {:<22} {now:>14} {total:>14}",
+            row.namespace, row.pod
+        ));
+    }
+    if rows.len() > TOP {
+        line(format_args!("  and {} more", rows.len() - TOP));
+    }
+    let now = rate(rows.iter().map(|row| row.bytes_per_second).sum());
+    let total = amount(rows.iter().map(|row| row.bytes).sum());
+    line(format_args!(
+        "  {:<12} {:<22} {now:>14} {total:>14}",
+        "all", ""
+    ));
+    line(format_args!(""));
+    for ((source, destination), bytes) in zones {
+        let (source, destination) = (or_none(source), or_none(destination));
+        let kind = if source == destination {
+            "in the zone"
+        } else {
+            "across zones"
+        };
+        let total = amount(*bytes);
+        line(format_args!(
+            "  {source:<12} -> {destination:<19} {kind:>14} {total:>14}"
+        ));
+    }
+    text
+}
+
+fn or_none(zone: &str) -> &str {
+    if zone.is_empty() { "(none)" } else { zone }
+}
+
+fn rate(bytes_per_second: f64) -> String {
+    format!("{}/s", amount(bytes_per_second))
+}
+
+/// Bytes in powers of ten, as the README's queries have them.
+fn amount(bytes: f64) -> String {
+    let units = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    match units.into_iter().find(|(size, _)| bytes >= *size) {
+        Some((size, unit)) => format!("{:.1} {unit}", bytes / size),
+        None => format!("{bytes:.0} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(postgres: u64, orders: u64) -> Scrape {
+        let page = format!(
+            "{CROSS_ZONE_BYTES}{{namespace=\"shop\",pod=\"orders\"}} {orders}\n\
+             {CROSS_ZONE_BYTES}{{namespace=\"shop\",pod=\"postgres-0\"}} {postgres}\n\
+             {ZONE_BYTES}{{src_zone=\"zone-b\",dst_zone=\"zone-a\"}} {postgres}\n\
+             {ZONE_BYTES}{{src_zone=\"zone-a\",dst_zone=\"zone-a\"}} 77\n"
+        );
+        Scrape::parse(&page).unwrap()
+    }
+
+    #[test]
+    fn the_pod_that_sends_most_now_is_on_top_even_if_another_has_sent_more() {
+        let (mut board, begun) = (Board::default(), Instant::now());
+        board.add_at(&page(0, 50_000_000), begun);
+        board.add_at(
+            &page(16_000_000, 50_004_000),
+            begun + Duration::from_secs(2),
+        );
+
+        let rows = board.rows();
+
+        assert_eq!(rows[0].pod, "postgres-0");
+        assert_eq!(
+            (rate(rows[0].bytes_per_second), amount(rows[0].bytes)),
+            ("8.0 MB/s".into(), "16.0 MB".into())
+        );
+        assert_eq!(
+            (rate(rows[1].bytes_per_second), amount(rows[1].bytes)),
+            ("2.0 kB/s".into(), "50.0 MB".into())
+        );
+    }
+
+    #[test]
+    fn rates_forget_what_is_longer_ago_than_their_window() {
+        let (mut board, begun) = (Board::default(), Instant::now());
+        for second in 0..60 {
+            let bytes = if second < 30 { second * 1_000 } else { 30_000 };
+            board.add_at(&page(bytes, 0), begun + Duration::from_secs(second));
+        }
+
+        assert_eq!(rate(board.rows()[0].bytes_per_second), "0 B/s");
+        assert!(
+            board.history.len() <= 12,
+            "{} scrapes are kept",
+            board.history.len()
+        );
+    }
+
+    #[test]
+    fn the_table_shows_pods_sums_and_zones() {
+        let (mut board, begun) = (Board::default(), Instant::now());
+        board.add_at(&page(0, 0), begun);
+        board.add_at(&page(16_000_000, 4_000), begun + Duration::from_secs(2));
+
+        let table = board.table(Duration::from_secs(2));
+
+        let expected = "  \
+  sent across zones, after 2 s
+  namespace    pod                               now          total
+  shop         postgres-0                   8.0 MB/s        16.0 MB
+  shop         orders                       2.0 kB/s         4.0 kB
+  all                                       8.0 MB/s        16.0 MB
+
+  zone-a       -> zone-a                 in the zone           77 B
+  zone-b       -> zone-a                across zones        16.0 MB
+";
+        assert_eq!(table, expected);
+    }
+}

@@ -90,8 +90,8 @@ fn udp(source: u16, destination: u16, payload: usize) -> Vec<u8> {
     datagram
 }
 
-fn service(number: u16, side: PortSide) -> Option<ServicePort> {
-    Some(ServicePort { number, side })
+fn service(number: u16, side: PortSide) -> ServicePort {
+    ServicePort { number, side }
 }
 
 fn leaving_by_uplink() -> ObservationPoint {
@@ -114,7 +114,7 @@ fn a_datagram_is_charged_to_its_addresses_protocol_and_service_port() {
 
     let transport = Transport {
         protocol: Protocol::UDP,
-        service: service(53, PortSide::Destination),
+        service: Some(service(53, PortSide::Destination)),
         client_port: None,
     };
     let key = FlowKey {
@@ -171,7 +171,11 @@ fn the_service_port_is_the_one_outside_the_ephemeral_range_or_the_lower() {
             let record = only(&count_leaving(&[packet]));
 
             let transport = record.key.transport.unwrap();
-            assert_eq!(transport.service, expected, "{source} -> {destination}");
+            assert_eq!(
+                transport.service,
+                Some(expected),
+                "{source} -> {destination}"
+            );
             assert_eq!(transport.client_port, None);
         }
     }
@@ -193,7 +197,7 @@ fn both_ports_are_kept_on_request() {
     );
 
     let transport = only(&drained).key.transport.unwrap();
-    assert_eq!(transport.service, service(0, PortSide::Source));
+    assert_eq!(transport.service, Some(service(0, PortSide::Source)));
     assert_eq!(transport.client_port, Some(53));
 }
 
@@ -205,7 +209,7 @@ fn options_of_ipv4_are_stepped_over_and_counted() {
         let record = only(&count_leaving(std::slice::from_ref(&packet)));
 
         let transport = record.key.transport.unwrap();
-        assert_eq!(transport.service, service(53, PortSide::Destination));
+        assert_eq!(transport.service, Some(service(53, PortSide::Destination)));
         assert_eq!(record.counters.bytes, packet.len() as u64);
     }
 }
@@ -251,7 +255,7 @@ fn extension_headers_of_ipv6_are_followed() {
 
         let transport = record.key.transport.unwrap();
         assert_eq!(transport.protocol, Protocol::UDP);
-        assert_eq!(transport.service, service(53, PortSide::Destination));
+        assert_eq!(transport.service, Some(service(53, PortSide::Destination)));
         assert_eq!(record.counters.bytes, packet.len() as u64);
     }
 }

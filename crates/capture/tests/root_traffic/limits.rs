@@ -132,21 +132,22 @@ fn a_hundred_switches_under_load_lose_no_byte() {
         sums[1] += seen_at(drained, |point| point.input == InterfaceClass::Uplink);
     };
 
+    // Forwarded in softirq, and sent by the node's own processes, at the same time.
+    let bulk = || {
+        traffic::tcp_bulk(client, server, Family::Ipv4, 5_000_000).unwrap();
+    };
+    let small = || {
+        traffic::udp(client, server, Family::Ipv6, 500, 50).unwrap();
+    };
+    let local = || {
+        traffic::tcp_requests(host, other_host, Family::Ipv6, 200, 10, 3_000).unwrap();
+    };
+
     thread::scope(|scope| {
-        // Forwarded in softirq, and sent by the node's own processes, at the same time.
-        let bulk = || {
-            traffic::tcp_bulk(client, server, Family::Ipv4, 5_000_000).unwrap();
-        };
-        let small = || {
-            traffic::udp(client, server, Family::Ipv6, 500, 50).unwrap();
-        };
-        let local = || {
-            traffic::tcp_requests(host, other_host, Family::Ipv6, 200, 10, 3_000).unwrap();
-        };
         let load = [
-            scope.spawn(|| repeat(&done, bulk)),
-            scope.spawn(|| repeat(&done, small)),
-            scope.spawn(|| repeat(&done, local)),
+            scope.spawn(|| repeat(&done, &bulk)),
+            scope.spawn(|| repeat(&done, &small)),
+            scope.spawn(|| repeat(&done, &local)),
         ];
         for _ in 0..100 {
             add(&node.take());
@@ -163,7 +164,7 @@ fn a_hundred_switches_under_load_lose_no_byte() {
     assert_eq!(sums, [sent_by(&link), received_by(&link)]);
 }
 
-fn repeat(done: &AtomicBool, mut work: impl FnMut()) {
+fn repeat(done: &AtomicBool, work: impl Fn()) {
     while !done.load(Ordering::Relaxed) {
         work();
     }

@@ -145,9 +145,9 @@ fn a_hundred_switches_under_load_lose_no_byte() {
 
     thread::scope(|scope| {
         let load = [
-            scope.spawn(|| repeat(&done, &bulk)),
-            scope.spawn(|| repeat(&done, &small)),
-            scope.spawn(|| repeat(&done, &local)),
+            scope.spawn(|| repeat(&done, bulk)),
+            scope.spawn(|| repeat(&done, small)),
+            scope.spawn(|| repeat(&done, local)),
         ];
         for _ in 0..100 {
             add(&node.take());

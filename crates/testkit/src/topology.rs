@@ -23,7 +23,11 @@ impl Cluster {
             );
             push_addresses(&mut text, node);
         }
-        text.push_str("pods:\n");
+        text.push_str(if self.pods().is_empty() {
+            "pods: []\n"
+        } else {
+            "pods:\n"
+        });
         for pod in self.pods() {
             push(&mut text, "  - ", "namespace", pod.namespace());
             push(&mut text, "    ", "name", pod.name());

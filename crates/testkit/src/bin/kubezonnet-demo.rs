@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     let options = match demo::Options::try_parse() {
         Ok(options) => options,
         // Help and version are no mistakes.
-        Err(error) if !error.use_stderr() => return told(error.print()),
+        Err(error) if !error.use_stderr() => return told(&error.print()),
         Err(error) => {
             // One line says what is wrong and where; clap's further ones say how to ask for help.
             let text = error.render().to_string();
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn told(printed: io::Result<()>) -> ExitCode {
+fn told(printed: &io::Result<()>) -> ExitCode {
     if printed.is_ok() {
         ExitCode::SUCCESS
     } else {

@@ -1,10 +1,12 @@
 //! Ctrl-C and SIGTERM as messages, so that whatever they interrupt is cleaned up in order.
 
+use std::io;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, Signal};
+use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Error;
 
@@ -18,24 +20,37 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes SIGINT, SIGTERM and SIGHUP from now on. Must be called before there is any other
-    /// thread: threads inherit that these signals wait.
+    /// Takes SIGINT, SIGTERM and SIGHUP from now on. By handlers and not by blocking them, for a
+    /// child would inherit that they are blocked.
     ///
     /// # Errors
     ///
     /// If the system refuses.
     pub fn take() -> Result<Self, Error> {
-        let set: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
-            .into_iter()
-            .collect();
-        set.thread_block().map_err(Error::io("take signals"))?;
         let (sender, receiver) = sync_channel(PENDING);
-        thread::spawn(move || {
-            while set.wait().is_ok() {
-                // Full means that the others say the same.
-                let _ = sender.try_send(());
-            }
-        });
+        let taken = (|| {
+            let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+            let context = runtime.enter();
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut hangup = signal(SignalKind::hangup())?;
+            drop(context);
+            thread::spawn(move || {
+                runtime.block_on(async {
+                    loop {
+                        tokio::select! {
+                            _ = interrupt.recv() => {}
+                            _ = terminate.recv() => {}
+                            _ = hangup.recv() => {}
+                        }
+                        // Full means that the others say the same.
+                        let _ = sender.try_send(());
+                    }
+                });
+            });
+            Ok::<_, io::Error>(())
+        })();
+        taken.map_err(Error::io("take signals"))?;
         Ok(Self { receiver })
     }
 

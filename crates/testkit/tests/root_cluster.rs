@@ -1,5 +1,6 @@
 //! Clusters of network namespaces: built, silent, connected, counted, and gone afterwards.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use kubezonnet_model::Family;
@@ -111,6 +112,37 @@ fn every_kind_of_traffic_arrives_whole_and_both_uplinks_agree_on_it() {
     assert_eq!((a.tx_bytes, a.tx_packets), (b.rx_bytes, b.rx_packets));
     assert_eq!((b.tx_bytes, b.tx_packets), (a.rx_bytes, a.rx_packets));
     assert_eq!((a.dropped, b.dropped), (0, 0));
+}
+
+#[test]
+fn connections_are_tracked_where_that_was_asked_for_and_nowhere_else() {
+    require_root();
+    let cluster = Cluster::builder()
+        .node(NodeSpec::new("node-a").conntrack())
+        .node(NodeSpec::new("node-b"))
+        .pod("node-a", PodSpec::new("shop", "web-0"))
+        .pod("node-b", PodSpec::new("shop", "db-0"))
+        .build()
+        .unwrap();
+
+    traffic::ping(
+        cluster.pod("shop/web-0"),
+        cluster.pod("shop/db-0"),
+        Family::Ipv4,
+        1,
+        56,
+    )
+    .unwrap();
+
+    let tracked = |node| {
+        let count = "/proc/sys/net/netfilter/nf_conntrack_count";
+        let read = || fs::read_to_string(count).map(|text| text.trim().to_owned());
+        cluster.node(node).netns().run(read).unwrap().unwrap()
+    };
+    assert_eq!(
+        (tracked("node-a"), tracked("node-b")),
+        ("1".to_owned(), "0".to_owned())
+    );
 }
 
 #[test]

@@ -131,8 +131,7 @@ impl TopologyIndex {
 
     /// The node of that name; one that is gone is known until it is pruned.
     pub fn node(&self, name: &NodeName) -> Option<Arc<Node>> {
-        let slot = self.nodes.find(name)?;
-        self.nodes.get(slot)?.node.clone()
+        self.nodes.find(name)?.node.clone()
     }
 
     /// How much it holds. Looks at every address: for metrics, not for every batch.

@@ -110,8 +110,7 @@ impl TopologyIndex {
         }
         let at = list.map_or(now, |list| list.at);
         let addresses = Address::holdable(&state.addresses);
-        let slot = self.nodes.slot(&state.name);
-        let entry = self.nodes.get_mut(slot).expect("the slot was just given");
+        let (slot, entry) = self.nodes.named(&state.name);
         entry.site = Site::Known {
             node: Some(entry.name.clone()),
             zone: state.zone.clone(),
@@ -145,10 +144,9 @@ impl TopologyIndex {
     /// Ends everything the node held, unless another of the same name has taken its place.
     pub fn delete_node(&mut self, name: &NodeName, uid: &str, now: Timestamp) {
         self.gone.insert(uid.into(), now);
-        let Some(slot) = self.nodes.find(name) else {
+        let Some((slot, entry)) = self.nodes.find_mut(name) else {
             return;
         };
-        let entry = self.nodes.get_mut(slot).expect("a name has a slot");
         if entry.live && entry.uid == uid {
             entry.live = false;
             entry.gone = now;

@@ -85,19 +85,26 @@ impl Nodes {
         slot
     }
 
-    /// The slot of the node of that name, if it has been named.
-    pub(super) fn find(&self, name: &NodeName) -> Option<Slot> {
-        self.by_name.get(name).copied()
+    /// The node of that name, if it has been named.
+    pub(super) fn find(&self, name: &NodeName) -> Option<&NodeEntry> {
+        self.get(*self.by_name.get(name)?)
+    }
+
+    /// The node of that name and its slot, if it has been named.
+    pub(super) fn find_mut(&mut self, name: &NodeName) -> Option<(Slot, &mut NodeEntry)> {
+        let slot = *self.by_name.get(name)?;
+        Some((slot, &mut self.entries[slot.index()]))
+    }
+
+    /// The node of that name and its slot, made if it is the first time it is named.
+    pub(super) fn named(&mut self, name: &NodeName) -> (Slot, &mut NodeEntry) {
+        let slot = self.slot(name);
+        (slot, &mut self.entries[slot.index()])
     }
 
     /// The node in the slot; `None` for [`Slot::NONE`].
     pub(super) fn get(&self, slot: Slot) -> Option<&NodeEntry> {
         self.entries.get(slot.index())
-    }
-
-    /// The node in the slot; `None` for [`Slot::NONE`].
-    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut NodeEntry> {
-        self.entries.get_mut(slot.index())
     }
 
     /// The nodes there are.

@@ -1,0 +1,238 @@
+//! The file's form, and what must hold in it.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use kubezonnet_model::{InvalidName, Name, Namespace, NodeName, Region, Workload, Zone};
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use super::{FileView, Problem};
+use crate::{NodeState, PodState};
+
+/// So many nodes of YAML are read at most: 50,000 pods are about a million.
+const MAX_YAML_NODES: usize = 10_000_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    nodes: Vec<NodeItem>,
+    #[serde(default)]
+    pods: Vec<PodItem>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NodeItem {
+    name: Spanned<String>,
+    #[serde(default)]
+    addresses: Vec<Spanned<String>>,
+    zone: Option<Spanned<String>>,
+    region: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct PodItem {
+    namespace: Spanned<String>,
+    name: Spanned<String>,
+    node: Spanned<String>,
+    #[serde(default)]
+    addresses: Vec<Spanned<String>>,
+    owner: Option<OwnerItem>,
+    #[serde(default)]
+    host_network: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnerItem {
+    kind: Spanned<String>,
+    name: Spanned<String>,
+}
+
+/// Reads a document and checks it.
+pub(super) fn parse(text: &str) -> Result<FileView, Problem> {
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        budget: serde_saphyr::budget! {
+            max_nodes: MAX_YAML_NODES,
+            max_events: 4 * MAX_YAML_NODES,
+        },
+    };
+    let document: Document =
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| Problem {
+            line: error.location().map(|location| location.line()),
+            message: first_line(&error),
+        })?;
+    let mut checked = Checked::default();
+    for node in &document.nodes {
+        checked.node(node)?;
+    }
+    for pod in &document.pods {
+        checked.pod(pod)?;
+    }
+    Ok(checked.view)
+}
+
+/// What has been read so far, and the line of everything that may be there only once.
+#[derive(Default)]
+struct Checked {
+    view: FileView,
+    nodes: HashMap<NodeName, u64>,
+    pods: HashMap<String, u64>,
+    addresses: HashMap<IpAddr, (String, u64)>,
+}
+
+impl Checked {
+    fn node(&mut self, item: &NodeItem) -> Result<(), Problem> {
+        let line = line_of(&item.name);
+        let name = name("node", &item.name, NodeName::new)?;
+        if let Some(first) = self.nodes.insert(name.clone(), line) {
+            let message = format!("node {name} is listed already in line {first}");
+            return Err(problem(&item.name, message));
+        }
+        let zone = item.zone.as_ref();
+        let region = item.region.as_ref();
+        let state = NodeState {
+            zone: zone
+                .map(|zone| label("zone", zone, Zone::new))
+                .transpose()?,
+            region: region
+                .map(|region| label("region", region, Region::new))
+                .transpose()?,
+            addresses: self.addresses(&item.addresses, &format!("node {name}"))?,
+            uid: name.to_string(),
+            name,
+        };
+        self.view.nodes.push(state);
+        Ok(())
+    }
+
+    fn pod(&mut self, item: &PodItem) -> Result<(), Problem> {
+        let line = line_of(&item.name);
+        let namespace = name("namespace", &item.namespace, Namespace::new)?;
+        let pod = name("pod", &item.name, Name::new)?;
+        let uid = format!("{namespace}/{pod}");
+        if let Some(first) = self.pods.insert(uid.clone(), line) {
+            let message = format!("pod {uid} is listed already in line {first}");
+            return Err(problem(&item.name, message));
+        }
+        let node = name("node", &item.node, NodeName::new)?;
+        if !self.nodes.contains_key(&node) {
+            let message = format!("pod {uid} is on node {node}, which is not listed under nodes");
+            return Err(problem(&item.node, message));
+        }
+        let workload = item.owner.as_ref().map(|owner| {
+            Ok(Workload {
+                kind: name("owner's kind", &owner.kind, Name::new)?,
+                name: name("owner's name", &owner.name, Name::new)?,
+            })
+        });
+        let addresses = if item.host_network {
+            // They are its node's, and need not be told; what is told must be right all the same.
+            for text in &item.addresses {
+                address(text)?;
+            }
+            Vec::new()
+        } else {
+            self.addresses(&item.addresses, &format!("pod {uid}"))?
+        };
+        self.view.pods.push(PodState {
+            namespace,
+            name: pod,
+            uid,
+            node: Some(node),
+            workload: workload.transpose()?,
+            addresses,
+            host_network: item.host_network,
+            completed: false,
+            leaving: false,
+            created: None,
+        });
+        Ok(())
+    }
+
+    fn addresses(
+        &mut self,
+        texts: &[Spanned<String>],
+        holder: &str,
+    ) -> Result<Vec<IpAddr>, Problem> {
+        let mut addresses = Vec::with_capacity(texts.len());
+        for text in texts {
+            let address = address(text)?;
+            let held = (holder.to_owned(), line_of(text));
+            if let Some((other, line)) = self.addresses.insert(address, held) {
+                let message = format!("{address} is held already by {other} in line {line}");
+                return Err(problem(text, message));
+            }
+            addresses.push(address);
+        }
+        Ok(addresses)
+    }
+}
+
+fn address(text: &Spanned<String>) -> Result<IpAddr, Problem> {
+    let address: IpAddr = text.value.parse().map_err(|_| {
+        let message = format!("{:?} is no IPv4 or IPv6 address", text.value);
+        problem(text, message)
+    })?;
+    let address = address.to_canonical();
+    if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
+        let message = format!("{address} can be held by no one: it is the same everywhere");
+        return Err(problem(text, message));
+    }
+    Ok(address)
+}
+
+/// A name that may not be empty, nor have blanks at its ends.
+fn name<T>(
+    what: &str,
+    text: &Spanned<String>,
+    new: fn(String) -> Result<T, InvalidName>,
+) -> Result<T, Problem> {
+    let trimmed = text.value.trim();
+    if trimmed.is_empty() {
+        return Err(problem(text, format!("a {what} is empty")));
+    }
+    if trimmed.len() != text.value.len() {
+        let message = format!("{what} {:?} has blanks at its ends", text.value);
+        return Err(problem(text, message));
+    }
+    new(text.value.clone()).map_err(|error| problem(text, error.to_string()))
+}
+
+/// A zone or region: one that is not known is left out, not left empty.
+fn label<T>(
+    what: &str,
+    text: &Spanned<String>,
+    new: fn(String) -> Result<T, InvalidName>,
+) -> Result<T, Problem> {
+    if text.value.trim().is_empty() {
+        let message = format!("this {what} names nothing: leave it out if it is not known");
+        return Err(problem(text, message));
+    }
+    name(what, text, new)
+}
+
+fn line_of<T>(value: &Spanned<T>) -> u64 {
+    value.referenced.line()
+}
+
+fn problem<T>(value: &Spanned<T>, message: String) -> Problem {
+    Problem {
+        line: Some(line_of(value)).filter(|line| *line > 0),
+        message,
+    }
+}
+
+/// The parser's message without what it repeats of the place.
+fn first_line(error: &serde_saphyr::Error) -> String {
+    let message = error.without_snippet().to_string();
+    let line = message.lines().next().unwrap_or_default();
+    let end = line.rfind(" at line ").unwrap_or(line.len());
+    line[..end].trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! The cluster as Kubernetes tells it: pods and nodes, listed and then watched.
+//!
+//! The only file that makes Kubernetes' client. Objects are read into slim types of our own
+//! (`object`) and never kept: what the index needs of them (`convert`) is, in a few hundred bytes
+//! a pod. The API server may be down at start, go away, or forget the history we stand on (410
+//! Gone): every failure is counted by its reason, logged once in a while, and followed by another
+//! try, for ever.
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::runtime::watcher;
+use kube::{Api, Client, Config};
+
+use self::follow::Follower;
+use self::object::{NodeObject, PodObject};
+use crate::{Clock, Topology};
+
+mod convert;
+mod failure;
+mod follow;
+mod object;
+
+/// How long a list may give no byte before it is given up; a watch has its own limit (295 s) and
+/// is told to end by the server before.
+const READ_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// How Kubernetes is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The file that says where the API server is and who asks; without it, that of the pod we run
+    /// in or else the one that kubectl would use.
+    pub kubeconfig: Option<PathBuf>,
+    /// How everything is told at first.
+    pub initial_list: InitialList,
+}
+
+/// How everything is told at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InitialList {
+    /// In pages of so many objects: every API server can do that.
+    Pages(u32),
+    /// As a stream (`sendInitialEvents`): easier on the API server, which must be 1.32 or later.
+    Streaming,
+}
+
+impl Default for InitialList {
+    /// Pages of 500, as kubectl and the controllers use them.
+    fn default() -> Self {
+        Self::Pages(500)
+    }
+}
+
+/// Why Kubernetes cannot be asked at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The kubeconfig given cannot be used.
+    #[error("cannot use kubeconfig {path}: {source}")]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KubeconfigError,
+    },
+    /// Neither a pod's service account nor a kubeconfig was found.
+    #[error("cannot find out how to reach Kubernetes: {0}")]
+    Infer(#[from] kube::config::InferConfigError),
+    /// The client cannot be made of what was found.
+    #[error("cannot make a client for Kubernetes: {0}")]
+    Client(#[from] kube::Error),
+}
+
+/// A topology that follows Kubernetes.
+#[derive(Clone)]
+pub struct KubernetesWatch {
+    client: Client,
+    initial_list: InitialList,
+}
+
+impl Debug for KubernetesWatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KubernetesWatch")
+            .field("initial_list", &self.initial_list)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KubernetesWatch {
+    /// Finds out where the API server is and who asks; does not ask yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] if there is no such configuration, or it is wrong. An API server that does
+    /// not answer is none.
+    pub async fn connect(options: &Options) -> Result<Self, ConnectError> {
+        // Fails if the process has one already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut config = match &options.kubeconfig {
+            Some(path) => from_file(path).await?,
+            None => Config::infer().await?,
+        };
+        config.read_timeout = Some(READ_TIMEOUT);
+        config.reset_reader_on_write = true;
+        Ok(Self {
+            client: Client::try_from(config)?,
+            initial_list: options.initial_list,
+        })
+    }
+
+    /// Follows pods and nodes for ever; the topology is synced once both were listed.
+    pub async fn run(self, topology: Topology, clock: Clock) -> ! {
+        let unlisted = AtomicUsize::new(2);
+        let follower = || Follower::new(&topology, &clock, &unlisted, self.config());
+        let pods = Api::<PodObject>::all(self.client.clone());
+        let nodes = Api::<NodeObject>::all(self.client.clone());
+        let (never, _) = futures::join!(follower().follow(pods), follower().follow(nodes));
+        match never {}
+    }
+
+    fn config(&self) -> watcher::Config {
+        match self.initial_list {
+            InitialList::Pages(size) => watcher::Config::default().page_size(size),
+            InitialList::Streaming => watcher::Config::default().streaming_lists(),
+        }
+    }
+}
+
+async fn from_file(path: &Path) -> Result<Config, ConnectError> {
+    let failed = |source| ConnectError::Kubeconfig {
+        path: path.to_owned(),
+        source,
+    };
+    let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
+    let options = KubeConfigOptions::default();
+    Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .map_err(failed)
+}

@@ -1,0 +1,127 @@
+//! From Kubernetes' objects to what the index is told; pure.
+
+use std::net::IpAddr;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kubezonnet_model::{InvalidName, Name, Namespace, NodeName, Region, Timestamp, Workload, Zone};
+
+use super::object::{NodeObject, PodObject};
+use crate::{NodeState, PodState};
+
+/// The labels of zone and region, the one that counts first.
+const ZONE_LABELS: [&str; 2] = [
+    "topology.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/zone",
+];
+const REGION_LABELS: [&str; 2] = [
+    "topology.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/region",
+];
+
+/// The label by which a Deployment tells each `ReplicaSet` it made, and its name, from the others.
+const TEMPLATE_HASH_LABEL: &str = "pod-template-hash";
+
+/// An object that no API server should send.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Malformed {
+    #[error("an object has no {0}")]
+    Missing(&'static str),
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+}
+
+/// A pod as the index wants it. An address that cannot be read is left out: it is no one's.
+pub(super) fn pod_state(pod: PodObject) -> Result<PodState, Malformed> {
+    let PodObject {
+        metadata,
+        spec,
+        status,
+    } = pod;
+    let listed = status.pod_ips.unwrap_or_default();
+    let listed = listed.into_iter().filter_map(|each| each.ip);
+    // An old API server has the single field only; where both are, it repeats the first.
+    let mut addresses: Vec<IpAddr> = listed
+        .chain(status.pod_ip)
+        .filter_map(|text| parsed(&text))
+        .collect();
+    addresses.dedup();
+    let node = spec.node_name.filter(|name| !name.is_empty());
+    Ok(PodState {
+        workload: workload(&metadata),
+        namespace: Namespace::new(required(metadata.namespace, "namespace")?)?,
+        name: Name::new(required(metadata.name, "name")?)?,
+        uid: required(metadata.uid, "uid")?,
+        node: node.map(NodeName::new).transpose()?,
+        addresses,
+        host_network: spec.host_network.unwrap_or(false),
+        completed: matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
+        leaving: metadata.deletion_timestamp.is_some(),
+        created: metadata
+            .creation_timestamp
+            .map(|time| Timestamp(u64::try_from(time.0.as_millisecond()).unwrap_or_default())),
+    })
+}
+
+/// A node as the index wants it.
+pub(super) fn node_state(node: NodeObject) -> Result<NodeState, Malformed> {
+    let NodeObject { metadata, status } = node;
+    let addresses = status.addresses.unwrap_or_default();
+    Ok(NodeState {
+        zone: label(&metadata, ZONE_LABELS).and_then(|zone| Zone::new(zone).ok()),
+        region: label(&metadata, REGION_LABELS).and_then(|region| Region::new(region).ok()),
+        name: NodeName::new(required(metadata.name, "name")?)?,
+        uid: required(metadata.uid, "uid")?,
+        addresses: addresses
+            .into_iter()
+            .filter(|address| matches!(&*address.kind, "InternalIP" | "ExternalIP"))
+            .filter_map(|address| parsed(&address.address))
+            .collect(),
+    })
+}
+
+/// What the pod belongs to, as far as the pod itself tells.
+///
+/// A Deployment's pods are owned by a ReplicaSet whose name is the Deployment's and the hash of
+/// the pod's template; every other owner is taken as it is.
+fn workload(metadata: &ObjectMeta) -> Option<Workload> {
+    let owners = metadata.owner_references.as_deref().unwrap_or_default();
+    let owner = owners.iter().find(|owner| owner.controller == Some(true))?;
+    let labels = metadata.labels.as_ref();
+    let hash = labels.and_then(|labels| labels.get(TEMPLATE_HASH_LABEL));
+    let deployment = hash
+        .filter(|hash| owner.kind == "ReplicaSet" && !hash.is_empty())
+        .and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
+    let (kind, name) = match deployment {
+        Some(deployment) if !deployment.is_empty() => ("Deployment", deployment),
+        _ => (&*owner.kind, &*owner.name),
+    };
+    Some(Workload {
+        kind: Name::new(kind).ok()?,
+        name: Name::new(name).ok()?,
+    })
+}
+
+/// The first of the labels that says something.
+fn label<'a>(metadata: &'a ObjectMeta, keys: [&str; 2]) -> Option<&'a str> {
+    let labels = metadata.labels.as_ref()?;
+    let mut values = keys.iter().filter_map(|key| labels.get(*key));
+    values
+        .find(|value| !value.trim().is_empty())
+        .map(String::as_str)
+}
+
+fn parsed(text: &str) -> Option<IpAddr> {
+    let address = text.parse::<IpAddr>();
+    if address.is_err() {
+        tracing::debug!(text, "left out an address that is none");
+    }
+    address.ok().map(|address| address.to_canonical())
+}
+
+fn required(value: Option<String>, what: &'static str) -> Result<String, Malformed> {
+    let value = value.filter(|value| !value.is_empty());
+    value.ok_or(Malformed::Missing(what))
+}
+
+#[cfg(test)]
+mod tests;

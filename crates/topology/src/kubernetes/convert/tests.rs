@@ -1,0 +1,193 @@
+//! Objects as API servers send them, and what becomes of them.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn pod(metadata: Value, spec: Value, status: Value) -> PodState {
+    let mut object = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "web-5d9c7b6f48-aaaaa",
+            "namespace": "shop",
+            "uid": "u1",
+            "creationTimestamp": "2026-11-20T22:40:31Z",
+            "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:status": {}}}],
+        },
+    });
+    let fields = object["metadata"].as_object_mut().unwrap();
+    fields.extend(metadata.as_object().unwrap().clone());
+    object["spec"] = spec;
+    object["status"] = status;
+    pod_state(serde_json::from_value(object).unwrap()).unwrap()
+}
+
+fn owned_by(kind: &str, name: &str, hash: &str) -> Option<(String, String)> {
+    let owner = json!({
+        "apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "o1", "controller": true,
+    });
+    let metadata = json!({
+        "labels": {"pod-template-hash": hash},
+        "ownerReferences": [
+            {"apiVersion": "v1", "kind": "Other", "name": "no-controller", "uid": "o0"},
+            owner,
+        ],
+    });
+    let workload = pod(metadata, json!({}), json!({})).workload?;
+    Some((workload.kind.to_string(), workload.name.to_string()))
+}
+
+#[test]
+fn a_pods_owner_is_its_deployment_or_its_controller() {
+    let cases = [
+        (
+            "ReplicaSet",
+            "web-5d9c7b6f48",
+            "5d9c7b6f48",
+            "Deployment",
+            "web",
+        ),
+        (
+            "ReplicaSet",
+            "web-5d9c7b6f48",
+            "other",
+            "ReplicaSet",
+            "web-5d9c7b6f48",
+        ),
+        (
+            "ReplicaSet",
+            "web5d9c7b6f48",
+            "5d9c7b6f48",
+            "ReplicaSet",
+            "web5d9c7b6f48",
+        ),
+        (
+            "ReplicaSet",
+            "-5d9c7b6f48",
+            "5d9c7b6f48",
+            "ReplicaSet",
+            "-5d9c7b6f48",
+        ),
+        ("ReplicaSet", "web-", "", "ReplicaSet", "web-"),
+        ("StatefulSet", "db", "db", "StatefulSet", "db"),
+        ("Job", "load-28", "", "Job", "load-28"),
+    ];
+    for (kind, name, hash, workload_kind, workload_name) in cases {
+        let expected = Some((workload_kind.to_owned(), workload_name.to_owned()));
+        assert_eq!(owned_by(kind, name, hash), expected, "{kind} {name} {hash}");
+    }
+}
+
+#[test]
+fn a_bare_pod_has_no_workload() {
+    assert_eq!(pod(json!({}), json!({}), json!({})).workload, None);
+}
+
+#[test]
+fn a_pods_addresses_are_all_that_it_names() {
+    let status = json!({
+        "podIP": "10.1.0.7",
+        "podIPs": [{"ip": "10.1.0.7"}, {"ip": "fd00::7"}, {"ip": "::ffff:10.1.0.8"}, {}],
+    });
+    let old = json!({"podIP": "10.1.0.7"});
+    let odd = json!({"podIPs": [{"ip": "10.1.0"}, {"ip": ""}], "podIP": ""});
+    let addresses = |status| {
+        let addresses = pod(json!({}), json!({}), status).addresses;
+        addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>()
+    };
+
+    let all = addresses(status);
+    for address in ["10.1.0.7", "fd00::7", "10.1.0.8"] {
+        assert!(
+            all.iter().any(|each| each == address),
+            "{address} in {all:?}"
+        );
+    }
+    assert_eq!(addresses(old), ["10.1.0.7"]);
+    assert!(addresses(odd).is_empty());
+}
+
+#[test]
+fn phase_deletion_and_network_are_told() {
+    for (phase, completed) in [
+        ("Pending", false),
+        ("Running", false),
+        ("Unknown", false),
+        ("Succeeded", true),
+        ("Failed", true),
+    ] {
+        let state = pod(json!({}), json!({}), json!({"phase": phase}));
+        assert_eq!(state.completed, completed, "{phase}");
+    }
+    let leaving = json!({"deletionTimestamp": "2026-11-20T22:41:00Z"});
+    let state = pod(
+        leaving,
+        json!({"nodeName": "node-a", "hostNetwork": true}),
+        json!({}),
+    );
+    assert!(state.leaving && state.host_network);
+    assert_eq!(state.node, NodeName::new("node-a").ok());
+    assert_eq!(state.created, Some(Timestamp(1_795_214_431_000)));
+}
+
+#[test]
+fn a_pod_without_a_uid_is_malformed() {
+    let object = json!({"metadata": {"name": "web", "namespace": "shop"}});
+
+    let error = pod_state(serde_json::from_value(object).unwrap()).unwrap_err();
+
+    assert_eq!(error.to_string(), "an object has no uid");
+}
+
+fn node(labels: Value) -> NodeState {
+    let object = json!({
+        "metadata": {"name": "node-a", "uid": "n1", "labels": labels},
+        "status": {"addresses": [
+            {"type": "InternalIP", "address": "192.168.50.11"},
+            {"type": "InternalIP", "address": "fd50::11"},
+            {"type": "ExternalIP", "address": "203.0.113.7"},
+            {"type": "Hostname", "address": "10.9.9.9"},
+            {"type": "InternalDNS", "address": "node-a.internal"},
+        ]},
+    });
+    node_state(serde_json::from_value(object).unwrap()).unwrap()
+}
+
+#[test]
+fn a_node_has_its_inner_and_outer_addresses() {
+    let addresses = node(json!({})).addresses;
+
+    let expected = ["192.168.50.11", "fd50::11", "203.0.113.7"];
+    assert_eq!(
+        addresses,
+        expected.map(|each| each.parse::<IpAddr>().unwrap())
+    );
+}
+
+#[test]
+fn the_old_labels_count_where_the_new_ones_say_nothing() {
+    let cases = [
+        (json!({}), None),
+        (json!({"topology.kubernetes.io/zone": "a"}), Some("a")),
+        (
+            json!({"failure-domain.beta.kubernetes.io/zone": "b"}),
+            Some("b"),
+        ),
+        (
+            json!({"topology.kubernetes.io/zone": "a", "failure-domain.beta.kubernetes.io/zone": "b"}),
+            Some("a"),
+        ),
+        (
+            json!({"topology.kubernetes.io/zone": "", "failure-domain.beta.kubernetes.io/zone": "b"}),
+            Some("b"),
+        ),
+        (json!({"topology.kubernetes.io/zone": " "}), None),
+    ];
+    for (labels, zone) in cases {
+        let found = node(labels.clone()).zone;
+        assert_eq!(found.as_ref().map(Zone::as_str), zone, "{labels}");
+    }
+    let region = node(json!({"failure-domain.beta.kubernetes.io/region": "r"})).region;
+    assert_eq!(region, Region::new("r").ok());
+}

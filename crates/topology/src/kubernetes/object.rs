@@ -1,0 +1,149 @@
+//! The part of pods and nodes that is read: a whole pod is 30 times as large.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use kube::core::{ClusterResourceScope, NamespaceResourceScope, Resource};
+use serde::{Deserialize, Deserializer};
+
+/// A pod.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct PodObject {
+    #[serde(deserialize_with = "slim")]
+    pub(super) metadata: ObjectMeta,
+    #[serde(default)]
+    pub(super) spec: PodSpec,
+    #[serde(default)]
+    pub(super) status: PodStatus,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PodSpec {
+    pub(super) node_name: Option<String>,
+    pub(super) host_network: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct PodStatus {
+    pub(super) phase: Option<String>,
+    #[serde(rename = "podIP")]
+    pub(super) pod_ip: Option<String>,
+    #[serde(rename = "podIPs")]
+    pub(super) pod_ips: Option<Vec<PodIp>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct PodIp {
+    pub(super) ip: Option<String>,
+}
+
+/// A node.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct NodeObject {
+    #[serde(deserialize_with = "slim")]
+    pub(super) metadata: ObjectMeta,
+    #[serde(default)]
+    pub(super) status: NodeStatus,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct NodeStatus {
+    pub(super) addresses: Option<Vec<NodeAddress>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct NodeAddress {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) address: String,
+}
+
+/// The part of the metadata that is read: most of the rest is annotations and managed fields.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SlimMeta {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    labels: Option<BTreeMap<String, String>>,
+    owner_references: Option<Vec<OwnerReference>>,
+}
+
+/// Reads that part into the type that `Resource` asks for.
+fn slim<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let slim = SlimMeta::deserialize(deserializer)?;
+    Ok(ObjectMeta {
+        name: slim.name,
+        namespace: slim.namespace,
+        uid: slim.uid,
+        resource_version: slim.resource_version,
+        creation_timestamp: slim.creation_timestamp,
+        deletion_timestamp: slim.deletion_timestamp,
+        labels: slim.labels,
+        owner_references: slim.owner_references,
+        ..ObjectMeta::default()
+    })
+}
+
+impl Resource for PodObject {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        "Pod".into()
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        "".into()
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        "v1".into()
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        "pods".into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+impl Resource for NodeObject {
+    type DynamicType = ();
+    type Scope = ClusterResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        "Node".into()
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        "".into()
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        "v1".into()
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        "nodes".into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}

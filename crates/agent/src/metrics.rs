@@ -96,7 +96,8 @@ impl Metrics {
             own,
             &self.seen,
             "seen",
-            "that the hooks saw, by hook and class of the input and output interface",
+            "that the hooks counted as traffic, by hook and class of the input and output \
+             interface",
         );
         register_traffic(
             own,

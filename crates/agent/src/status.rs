@@ -99,7 +99,7 @@ async fn show_readiness(State(health): State<Arc<Health>>) -> Response {
     if health.is_ready() {
         return "ok\n".into_response();
     }
-    let text = "hooks are attached; no window has been acknowledged yet\n";
+    let text = "no window has been acknowledged yet\n";
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 

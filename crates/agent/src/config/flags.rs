@@ -14,6 +14,10 @@ use reqwest::Url;
 use super::LogFormat;
 use super::duration::{parse_duration, show_duration};
 
+/// The most flows a window can hold: with as many pairs as come on top (an eighth) it still fits
+/// into what a server takes by default, and a window that is too large would be lost.
+pub(super) const MAX_FLOWS: i64 = 196_608;
+
 const ABOUT: &str = "Counts a node's traffic with eBPF and reports it to the kubezonnet server";
 
 const LONG_ABOUT: &str = "\
@@ -137,7 +141,7 @@ pub(super) struct Flags {
     )]
     pub(super) flow_detail: Detail,
 
-    /// Flows that fit in one window, from 64 to 1048576.
+    /// Flows that fit in one window, from 64 to 196608.
     ///
     /// The kernel's memory for them is taken at the start. Once they are used up, what is new is
     /// counted by pairs of addresses, and then by hook and interface class: detail is lost, bytes
@@ -147,7 +151,7 @@ pub(super) struct Flags {
         env = "KUBEZONNET_MAX_FLOWS",
         value_name = "COUNT",
         default_value_t = 65_536,
-        value_parser = clap::value_parser!(u32).range(64..=1_048_576),
+        value_parser = clap::value_parser!(u32).range(64..=MAX_FLOWS),
         help_heading = "Counting"
     )]
     pub(super) max_flows: u32,

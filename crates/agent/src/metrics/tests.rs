@@ -1,1 +1,141 @@
-//! tests
+//! What is on the page after known windows.
+
+use kubezonnet_capture::Fill;
+use kubezonnet_model::{
+    Family as AddressFamily, FlowKey, FlowRecord, Hook, SkipReason, Skipped, Total,
+};
+
+use super::*;
+
+const POINT: ObservationPoint = ObservationPoint {
+    hook: Hook::Postrouting,
+    input: InterfaceClass::Pod,
+    output: InterfaceClass::Uplink,
+};
+
+fn counters(bytes: u64) -> FlowCounters {
+    FlowCounters { bytes, packets: 1 }
+}
+
+fn drained() -> Drained {
+    let key = FlowKey {
+        source: "10.0.0.1".parse().unwrap(),
+        destination: "10.0.0.2".parse().unwrap(),
+        transport: None,
+        point: POINT,
+    };
+    let total = |kind, bytes| Total {
+        kind,
+        point: POINT,
+        counters: counters(bytes),
+    };
+    Drained {
+        records: vec![FlowRecord {
+            key,
+            counters: counters(1),
+        }],
+        totals: vec![
+            total(TotalKind::Coarsened, 20),
+            total(TotalKind::Loopback, 300),
+        ],
+        skipped: vec![Skipped {
+            reason: SkipReason::OutsideCidr,
+            hook: Hook::LocalIn,
+            counters: counters(4_000),
+        }],
+        fill: Fill {
+            flows: 5,
+            max_flows: 64,
+            pairs: 1,
+            max_pairs: 8,
+        },
+    }
+}
+
+fn assert_has(page: &str, line: &str) {
+    assert!(
+        page.lines().any(|each| each == line),
+        "no line {line}\n{page}"
+    );
+}
+
+#[test]
+fn each_byte_of_a_window_is_seen_or_skipped_once() {
+    let metrics = Metrics::new();
+
+    metrics.closed(&drained());
+    metrics.closed(&drained());
+
+    let page = metrics.render(Format::Classic);
+    for line in [
+        r#"kubezonnet_agent_seen_bytes_total{hook="postrouting",input="pod",output="uplink"} 642"#,
+        r#"kubezonnet_agent_seen_packets_total{hook="postrouting",input="pod",output="uplink"} 6"#,
+        r#"kubezonnet_agent_skipped_bytes_total{reason="outside_cidr",hook="local_in"} 8000"#,
+        r#"kubezonnet_agent_coarsened_bytes_total{kept="pair"} 2"#,
+        r#"kubezonnet_agent_coarsened_bytes_total{kept="total"} 40"#,
+        r#"kubezonnet_agent_map_entries{map="flows"} 5"#,
+        r#"kubezonnet_agent_map_capacity{map="pairs"} 8"#,
+    ] {
+        assert_has(&page, line);
+    }
+}
+
+#[test]
+fn what_can_be_lost_is_on_the_page_before_it_is() {
+    let page = Metrics::new().render(Format::Classic);
+
+    assert_has(
+        &page,
+        r#"kubezonnet_agent_lost_bytes_total{reason="refused"} 0"#,
+    );
+    assert_has(
+        &page,
+        r#"kubezonnet_agent_sends_total{outcome="unreachable"} 0"#,
+    );
+    assert_has(&page, r#"kubezonnet_agent_interfaces{class="uplink"} 0"#);
+}
+
+#[test]
+fn hooks_are_told_with_their_priority() {
+    let metrics = Metrics::new();
+
+    metrics.attached(&[Attached {
+        hook: Hook::Postrouting,
+        family: AddressFamily::Ipv6,
+        priority: 95,
+    }]);
+
+    assert_has(
+        &metrics.render(Format::Classic),
+        r#"kubezonnet_agent_hook_priority{hook="postrouting",family="ipv6"} 95"#,
+    );
+}
+
+#[test]
+fn the_process_tells_of_itself_under_the_usual_names() {
+    let page = Metrics::new().render(Format::Classic);
+
+    for name in [
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_virtual_memory_bytes",
+        "process_start_time_seconds",
+        "process_open_fds",
+        "process_max_fds",
+    ] {
+        let has_value = page.lines().any(|line| {
+            line.strip_prefix(name)
+                .and_then(|rest| rest.trim().parse::<f64>().ok())
+                .is_some_and(|value| value >= 0.0)
+        });
+        assert!(has_value, "no value of {name}\n{page}");
+    }
+}
+
+#[test]
+fn open_metrics_ends_as_the_format_demands() {
+    let page = Metrics::new().render(Format::OpenMetrics);
+
+    assert!(page.ends_with("# EOF\n"));
+    assert_has(&page, "# TYPE kubezonnet_agent_lost_bytes counter");
+}

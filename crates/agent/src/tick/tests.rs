@@ -1,1 +1,346 @@
-//! tests
+//! The loop on a source that is made up and a clock that stands still until everybody waits.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use kubezonnet_capture::Drained;
+use kubezonnet_model::{Coverage, Epoch, Hook, NodeName, ObservationPoint, Total, TotalKind};
+use kubezonnet_wire::Limits;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::backoff::Backoff;
+use crate::exposition::Format;
+
+/// What the loop did to the source, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Call {
+    Close,
+    Clear,
+    SetInterfaces(BTreeMap<u32, InterfaceClass>),
+}
+
+/// Every window holds 1,000 bytes.
+#[derive(Debug, Clone, Default)]
+struct FakeSource {
+    calls: Arc<Mutex<Vec<Call>>>,
+    /// How often the next calls fail.
+    failures: Arc<Mutex<u32>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("not now")]
+struct NotNow;
+
+impl FakeSource {
+    fn call(&self, call: Call) -> Result<(), NotNow> {
+        let mut failures = self.failures.lock().unwrap();
+        if *failures > 0 {
+            *failures -= 1;
+            return Err(NotNow);
+        }
+        self.calls.lock().unwrap().push(call);
+        Ok(())
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        self.calls.lock().unwrap().clone()
+    }
+}
+
+impl Source for FakeSource {
+    type Error = NotNow;
+
+    fn close_window(&mut self) -> Result<Drained, NotNow> {
+        self.call(Call::Close)?;
+        let total = Total {
+            kind: TotalKind::Coarsened,
+            point: ObservationPoint {
+                hook: Hook::LocalIn,
+                input: InterfaceClass::Uplink,
+                output: InterfaceClass::Host,
+            },
+            counters: FlowCounters {
+                bytes: 1_000,
+                packets: 1,
+            },
+        };
+        Ok(Drained {
+            totals: vec![total],
+            ..Drained::default()
+        })
+    }
+
+    fn clear_closed(&mut self) -> Result<(), NotNow> {
+        self.call(Call::Clear)
+    }
+
+    fn coverage(&self) -> Coverage {
+        Coverage::full()
+    }
+
+    fn set_interfaces(&mut self, interfaces: &BTreeMap<u32, InterfaceClass>) -> Result<(), NotNow> {
+        self.call(Call::SetInterfaces(interfaces.clone()))
+    }
+}
+
+/// Gives the answers it was given, then acknowledges; `None` never answers.
+struct FakeServer {
+    answers: VecDeque<Option<Outcome>>,
+    arrivals: mpsc::Sender<Outgoing>,
+}
+
+impl Deliver for FakeServer {
+    async fn deliver(&mut self, outgoing: Outgoing) -> Answer {
+        self.arrivals.send(outgoing).await.unwrap();
+        match self
+            .answers
+            .pop_front()
+            .unwrap_or(Some(Outcome::Acknowledged))
+        {
+            Some(outcome) => Answer::none(outcome, ""),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A loop that runs.
+struct Bench {
+    source: FakeSource,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    links: watch::Sender<Arc<View>>,
+    signals: watch::Sender<u32>,
+    arrivals: mpsc::Receiver<Outgoing>,
+    ended: tokio::task::JoinHandle<FlowCounters>,
+}
+
+impl Bench {
+    fn run(answers: &[Option<Outcome>]) -> Self {
+        Self::run_on(FakeSource::default(), answers)
+    }
+
+    fn run_on(source: FakeSource, answers: &[Option<Outcome>]) -> Self {
+        let (links, links_receiver) = watch::channel(Arc::new(View::default()));
+        let (signals, signals_receiver) = watch::channel(0);
+        let (sender, arrivals) = mpsc::channel(64);
+        let metrics = Arc::new(Metrics::new());
+        let health = Arc::new(Health::new());
+        let mut tick = Tick {
+            source: source.clone(),
+            windows: Windows::new(
+                NodeName::new("n1").unwrap(),
+                Epoch([7; 16]),
+                Duration::from_secs(10),
+                Backoff::new(1),
+                now(),
+            ),
+            links: links_receiver,
+            signals: signals_receiver,
+            grace: Duration::from_secs(20),
+            metrics: Arc::clone(&metrics),
+            health: Arc::clone(&health),
+        };
+        let server = FakeServer {
+            answers: answers.iter().copied().collect(),
+            arrivals: sender,
+        };
+        let ended = tokio::spawn(async move { tick.run(server).await });
+        Self {
+            source,
+            metrics,
+            health,
+            links,
+            signals,
+            arrivals,
+            ended,
+        }
+    }
+
+    async fn arrival(&mut self) -> Outgoing {
+        self.arrivals.recv().await.expect("the loop runs")
+    }
+
+    fn signal(&self) {
+        self.signals.send_modify(|count| *count += 1);
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.render(Format::Classic)
+    }
+}
+
+fn ends(outgoing: &Outgoing) -> bool {
+    let batch = kubezonnet_wire::decode(&outgoing.body, &Limits::default()).unwrap();
+    batch.header.coverage.ends
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_window_arrives_at_once_and_the_others_at_intervals() {
+    let began = now();
+    let mut bench = Bench::run(&[Some(Outcome::Acknowledged), None]);
+
+    let first = bench.arrival().await;
+    assert_eq!((first.sequence, now() - began), (1, Duration::ZERO));
+    let second = bench.arrival().await;
+
+    assert_eq!(
+        (second.sequence, now() - began),
+        (2, Duration::from_secs(10))
+    );
+    assert_eq!(
+        bench.source.calls(),
+        [Call::Close, Call::Clear, Call::Close]
+    );
+    assert!(bench.health.is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_closed_while_a_window_is_unacknowledged() {
+    let mut answers = vec![Some(Outcome::Unreachable); 30];
+    answers.push(None);
+    let mut bench = Bench::run(&answers);
+
+    let first = bench.arrival().await;
+    for _ in 0..30 {
+        let again = bench.arrival().await;
+        assert_eq!((again.sequence, &again.body), (1, &first.body));
+    }
+
+    assert_eq!(bench.source.calls(), [Call::Close]);
+    assert!(!bench.health.is_ready());
+    assert!(
+        bench
+            .metrics()
+            .contains("sends_total{outcome=\"unreachable\"} 30")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_window_is_counted_as_loss_and_the_next_one_goes_out() {
+    let mut bench = Bench::run(&[Some(Outcome::Refused)]);
+
+    bench.arrival().await;
+    let next = bench.arrival().await;
+
+    assert_eq!(next.sequence, 2);
+    let metrics = bench.metrics();
+    assert!(metrics.contains("kubezonnet_agent_lost_bytes_total{reason=\"refused\"} 1000"));
+    assert!(metrics.contains("kubezonnet_agent_windows_total{result=\"refused\"} 1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kernel_that_refuses_is_asked_again() {
+    let source = FakeSource {
+        failures: Arc::new(Mutex::new(3)),
+        ..FakeSource::default()
+    };
+    let mut bench = Bench::run_on(source, &[]);
+
+    assert_eq!(bench.arrival().await.sequence, 1);
+
+    assert!(
+        bench
+            .metrics()
+            .contains("kubezonnet_agent_kernel_refusals_total 3")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn links_that_change_are_told_to_the_kernel_once() {
+    let mut bench = Bench::run(&[]);
+    bench.arrival().await;
+    let interfaces = BTreeMap::from([(2, InterfaceClass::Uplink), (3, InterfaceClass::Pod)]);
+    let view = View {
+        interfaces: interfaces.clone(),
+        ..View::default()
+    };
+    let address = "10.0.0.9".parse().unwrap();
+
+    bench.links.send(Arc::new(view.clone())).unwrap();
+    bench.arrival().await;
+    let same_classes = View {
+        node_addresses: vec![address],
+        ..view
+    };
+    bench.links.send(Arc::new(same_classes)).unwrap();
+    let last = bench.arrival().await;
+
+    let told = Call::SetInterfaces(interfaces);
+    let calls = bench.source.calls();
+    assert_eq!(calls.iter().filter(|&call| *call == told).count(), 1);
+    assert!(
+        bench
+            .metrics()
+            .contains("kubezonnet_agent_interfaces{class=\"pod\"} 1")
+    );
+    let batch = kubezonnet_wire::decode(&last.body, &Limits::default()).unwrap();
+    assert_eq!(batch.node_addresses, [address]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn links_are_followed_while_the_server_does_not_answer() {
+    let mut bench = Bench::run(&[None]);
+    bench.arrival().await;
+    let interfaces = BTreeMap::from([(2, InterfaceClass::Uplink)]);
+    let view = View {
+        interfaces: interfaces.clone(),
+        ..View::default()
+    };
+
+    bench.links.send(Arc::new(view)).unwrap();
+    let told = Call::SetInterfaces(interfaces);
+    while !bench.source.calls().contains(&told) {
+        tokio::time::advance(HEARTBEAT).await;
+    }
+
+    assert_eq!(bench.source.calls(), [Call::Close, told]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_delivers_one_last_window_and_ends_the_loop() {
+    let mut bench = Bench::run(&[]);
+    bench.arrival().await;
+
+    bench.signal();
+    let last = bench.arrival().await;
+
+    assert!(ends(&last));
+    assert_eq!(bench.ended.await.unwrap(), FlowCounters::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_answer_the_loop_ends_with_the_grace_period_and_tells_what_is_lost() {
+    let mut bench = Bench::run(&[None]);
+    bench.arrival().await;
+    let asked = now();
+
+    bench.signal();
+    let lost = (&mut bench.ended).await.unwrap();
+
+    assert_eq!(now() - asked, Duration::from_secs(20));
+    // The one that got no answer, and the last one.
+    assert_eq!(
+        lost,
+        FlowCounters {
+            bytes: 2_000,
+            packets: 2
+        }
+    );
+    let metrics = bench.metrics();
+    assert!(metrics.contains("kubezonnet_agent_lost_bytes_total{reason=\"undelivered\"} 2000"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_ends_the_loop_at_once() {
+    let mut bench = Bench::run(&[None]);
+    bench.arrival().await;
+    let asked = now();
+
+    bench.signal();
+    tokio::task::yield_now().await;
+    bench.signal();
+    (&mut bench.ended).await.unwrap();
+
+    assert!(now() - asked < Duration::from_secs(2));
+}

@@ -1,0 +1,261 @@
+//! The whole agent on real traffic, against a server that only keeps what it gets. Needs root.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use kubezonnet_model::{Family, FlowBatch, FlowCounters, Hook, InterfaceClass};
+use kubezonnet_testkit::{
+    Cluster, ClusterNode, NodeSpec, Place as _, PodSpec, Process, Relay, Scrape, require_root,
+    scrape, traffic, wait_for,
+};
+use kubezonnet_wire::{AGE_HEADER, INGEST_PATH, Limits, decode};
+
+/// Far longer than anything here takes.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Keeps every window it gets, once.
+#[derive(Debug, Clone, Default)]
+struct Ledger {
+    kept: Arc<Mutex<Vec<FlowBatch>>>,
+    /// Answered instead of keeping, if there is one.
+    refusal: Arc<Mutex<Option<StatusCode>>>,
+}
+
+impl Ledger {
+    /// Serves in a thread of its own until the test's process ends.
+    fn serve(&self) -> SocketAddr {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new()
+            .route(INGEST_PATH, post(keep))
+            .with_state(self.clone());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                axum::serve(listener, router).await.unwrap();
+            });
+        });
+        address
+    }
+
+    fn refuse(&self, status: Option<StatusCode>) {
+        *self.refusal.lock().unwrap() = status;
+    }
+
+    fn windows(&self) -> Vec<FlowBatch> {
+        self.kept.lock().unwrap().clone()
+    }
+
+    fn wait_for_window(&self, what: &str, wanted: impl Fn(&FlowBatch) -> bool) -> FlowBatch {
+        wait_for(what, DEADLINE, || {
+            self.windows().into_iter().find(|batch| wanted(batch))
+        })
+        .unwrap()
+    }
+
+    /// What left by uplinks, over all windows.
+    fn sent_by_uplinks(&self) -> FlowCounters {
+        let windows = self.windows();
+        let records = windows.iter().flat_map(|batch| &batch.records);
+        let points = records.map(|record| (record.key.point, record.counters));
+        let totals = windows.iter().flat_map(|batch| &batch.totals);
+        points
+            .chain(totals.map(|total| (total.point, total.counters)))
+            .filter(|(point, _)| {
+                point.hook == Hook::Postrouting && point.output == InterfaceClass::Uplink
+            })
+            .map(|(_, counters)| counters)
+            .sum()
+    }
+}
+
+async fn keep(State(ledger): State<Ledger>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Some(status) = *ledger.refusal.lock().unwrap() {
+        return status.into_response();
+    }
+    assert!(headers.contains_key(AGE_HEADER));
+    let batch = decode(&body, &Limits::default()).unwrap().into_batch();
+    let mut kept = ledger.kept.lock().unwrap();
+    let is_known = kept.iter().any(|known| {
+        (known.header.epoch, known.header.sequence) == (batch.header.epoch, batch.header.sequence)
+    });
+    let answer = serde_json::json!({
+        "epoch": batch.header.epoch.to_string(),
+        "sequence": batch.header.sequence,
+        "outcome": if is_known { "duplicate" } else { "applied" },
+    })
+    .to_string();
+    if !is_known {
+        kept.push(batch);
+    }
+    answer.into_response()
+}
+
+fn cluster() -> Cluster {
+    require_root();
+    Cluster::builder()
+        .node(NodeSpec::new("node-a").zone("r1", "a"))
+        .node(NodeSpec::new("node-b").zone("r1", "b"))
+        .pod("node-a", PodSpec::new("shop", "web-0"))
+        .pod("node-b", PodSpec::new("shop", "db-0"))
+        .build()
+        .unwrap()
+}
+
+fn command(node: &ClusterNode) -> Command {
+    let mut command = node.netns().command(env!("CARGO_BIN_EXE_kubezonnet-agent"));
+    command.args(["--node", node.name(), "--interval", "1s"]);
+    command
+}
+
+fn start(cluster: &Cluster, server: SocketAddr) -> Process {
+    let mut command = command(cluster.node("node-a"));
+    command.args([
+        "--server",
+        &format!("http://{server}"),
+        "--metrics-listen",
+        "127.0.0.1:9780",
+    ]);
+    Process::start(cluster.run(), "agent", &mut command).unwrap()
+}
+
+fn status(cluster: &Cluster, path: &str) -> u16 {
+    let netns = cluster.node("node-a").netns();
+    let address = "127.0.0.1:9780".parse().unwrap();
+    netns.run(|| scrape::get(address, path)).unwrap().unwrap().0
+}
+
+fn metrics(cluster: &Cluster) -> Scrape {
+    let netns = cluster.node("node-a").netns();
+    let address = "127.0.0.1:9780".parse().unwrap();
+    netns.run(|| Scrape::fetch(address)).unwrap().unwrap()
+}
+
+#[test]
+fn a_server_that_goes_away_and_an_agent_that_ends_lose_no_byte() {
+    let cluster = cluster();
+    let node = cluster.node("node-a");
+    let ledger = Ledger::default();
+    let mut relay = Relay::start(node.netns(), 0, ledger.serve()).unwrap();
+    let mut agent = start(&cluster, relay.address());
+    let (web, db) = (cluster.pod("shop/web-0"), cluster.pod("shop/db-0"));
+
+    let first = ledger.wait_for_window("the first window", |_| true);
+    assert_eq!(first.header.sequence, 1);
+    let before = cluster.settled_uplink("node-a").unwrap();
+    assert_eq!(status(&cluster, "/readyz"), 200);
+    for family in Family::ALL {
+        traffic::tcp_bulk(web, db, family, 3_000_000).unwrap();
+    }
+    relay.cut();
+    agent.wait_for_line("trying again", DEADLINE).unwrap();
+    for family in Family::ALL {
+        traffic::tcp_bulk(web, db, family, 2_000_000).unwrap();
+    }
+    assert!(
+        metrics(&cluster).sum(
+            "kubezonnet_agent_sends_total",
+            &[("outcome", "unreachable")]
+        ) >= 1.0
+    );
+    relay.restore().unwrap();
+    let uplink = cluster.settled_uplink("node-a").unwrap().since(&before);
+    let exit = agent.terminate(DEADLINE).unwrap();
+
+    assert_eq!(exit.code(), Some(0), "{}", agent.output());
+    assert_eq!(
+        ledger.sent_by_uplinks(),
+        FlowCounters {
+            bytes: uplink.tx_ip_bytes(),
+            packets: uplink.tx_packets,
+        }
+    );
+    let windows = ledger.windows();
+    let sequences: Vec<u64> = windows.iter().map(|batch| batch.header.sequence).collect();
+    assert_eq!(sequences, (1..=windows.len() as u64).collect::<Vec<_>>());
+    let (last, others) = windows.split_last().unwrap();
+    assert!(last.header.coverage.ends);
+    assert!(others.iter().all(|batch| !batch.header.coverage.ends));
+    let own = [Family::Ipv4, Family::Ipv6].map(|family| node.address(family));
+    assert!(
+        own.iter()
+            .all(|address| last.node_addresses.contains(address))
+    );
+}
+
+#[test]
+fn an_agent_that_cannot_deliver_ends_in_time_and_says_how_much_is_lost() {
+    let cluster = cluster();
+    let ledger = Ledger::default();
+    let relay = Relay::start(cluster.node("node-a").netns(), 0, ledger.serve()).unwrap();
+    ledger.refuse(Some(StatusCode::SERVICE_UNAVAILABLE));
+    let mut command = command(cluster.node("node-a"));
+    command.args([
+        "--server",
+        &format!("http://{}", relay.address()),
+        "--grace",
+        "1s",
+    ]);
+    let mut agent = Process::start(cluster.run(), "agent", &mut command).unwrap();
+    agent.wait_for_line("trying again", DEADLINE).unwrap();
+
+    let exit = agent.terminate(DEADLINE).unwrap();
+
+    let output = agent.output();
+    assert_eq!(exit.code(), Some(0), "{output}");
+    assert!(output.contains("reason=\"undelivered\""), "{output}");
+    assert!(ledger.windows().is_empty());
+}
+
+#[test]
+fn a_refused_window_is_counted_and_the_next_one_arrives() {
+    let cluster = cluster();
+    let ledger = Ledger::default();
+    let relay = Relay::start(cluster.node("node-a").netns(), 0, ledger.serve()).unwrap();
+    ledger.refuse(Some(StatusCode::UNPROCESSABLE_ENTITY));
+    let mut agent = start(&cluster, relay.address());
+    agent.wait_for_line("window lost", DEADLINE).unwrap();
+    assert_eq!(status(&cluster, "/readyz"), 503);
+    assert_eq!(status(&cluster, "/healthz"), 200);
+
+    ledger.refuse(None);
+
+    let window = ledger.wait_for_window("the next window", |_| true);
+    assert!(window.header.sequence > 1);
+    assert!(
+        metrics(&cluster).sum("kubezonnet_agent_windows_total", &[("result", "refused")]) >= 1.0
+    );
+}
+
+#[test]
+fn a_dry_run_prints_what_the_node_sends() {
+    let cluster = cluster();
+    let mut command = command(cluster.node("node-a"));
+    command.arg("--dry-run");
+    let mut agent = Process::start(cluster.run(), "agent", &mut command).unwrap();
+    agent.wait_for_line("attached", DEADLINE).unwrap();
+    agent
+        .wait_for_line("window 1 of node node-a", DEADLINE)
+        .unwrap();
+    let (web, db) = (cluster.pod("shop/web-0"), cluster.pod("shop/db-0"));
+
+    traffic::tcp_bulk_to_port(web, db, Family::Ipv4, 5432, 1_000_000).unwrap();
+
+    let flow = format!("{}:5432", db.address(Family::Ipv4));
+    let line = agent.wait_for_line(&flow, DEADLINE).unwrap();
+    assert!(line.contains("tcp") && line.contains("uplink"), "{line}");
+    assert_eq!(agent.terminate(DEADLINE).unwrap().code(), Some(0));
+}

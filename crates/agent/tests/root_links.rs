@@ -1,0 +1,160 @@
+//! Links of a fresh network namespace, followed as they come and go. Needs root.
+
+use std::net::IpAddr;
+use std::process::Command;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use kubezonnet_agent::links::{View, follow};
+use kubezonnet_model::InterfaceClass;
+use kubezonnet_testkit::{require_root, wait_for};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{Pid, gettid};
+use tokio::sync::watch;
+
+/// Far longer than a change takes to be heard, which is tens of milliseconds.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Moves this test's thread into a network namespace of its own, which ends with the thread.
+/// Threads and programs it starts are in it too.
+fn enter_fresh_namespace() {
+    require_root();
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+}
+
+/// A thread in one more namespace; both end when this is dropped.
+struct Elsewhere {
+    thread: Pid,
+    _end: mpsc::Sender<()>,
+}
+
+impl Elsewhere {
+    fn new() -> Self {
+        let (entered, entering) = mpsc::sync_channel(1);
+        let (end, ending) = mpsc::channel();
+        std::thread::spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            entered.send(gettid()).unwrap();
+            // Returns when the sender is dropped.
+            let _ = ending.recv();
+        });
+        Self {
+            thread: entering.recv().unwrap(),
+            _end: end,
+        }
+    }
+}
+
+fn ip(words: &str) {
+    let status = Command::new("ip").args(words.split(' ')).status().unwrap();
+    assert!(status.success(), "ip {words}");
+}
+
+fn index(name: &str) -> Option<u32> {
+    let text = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+    let is_there = text
+        .lines()
+        .any(|line| line.trim_start().starts_with(&format!("{name}:")));
+    is_there.then(|| nix::net::if_::if_nametoindex(name).unwrap())
+}
+
+fn wait_for_class(views: &watch::Receiver<Arc<View>>, index: u32, class: Option<InterfaceClass>) {
+    wait_for(&format!("interface {index} as {class:?}"), DEADLINE, || {
+        (views.borrow().interfaces.get(&index).copied() == class).then_some(())
+    })
+    .unwrap();
+}
+
+fn wait_for_addresses(views: &watch::Receiver<Arc<View>>, addresses: &[&str]) {
+    let expected: Vec<IpAddr> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+    wait_for(
+        &format!("{addresses:?} as the node's own"),
+        DEADLINE,
+        || (views.borrow().node_addresses == expected).then_some(()),
+    )
+    .unwrap();
+}
+
+#[test]
+fn a_pair_that_comes_and_goes_is_followed() {
+    enter_fresh_namespace();
+    let views = follow(Vec::new()).unwrap();
+    wait_for_class(&views, index("lo").unwrap(), Some(InterfaceClass::Loopback));
+
+    ip("link add pair0 type veth peer name pair1");
+    let pair = index("pair0").unwrap();
+    wait_for_class(&views, pair, Some(InterfaceClass::Host));
+
+    ip("link del pair0");
+    wait_for_class(&views, pair, None);
+}
+
+#[test]
+fn a_pair_into_another_namespace_leads_to_a_pod_and_its_bridge_too() {
+    enter_fresh_namespace();
+    let views = follow(Vec::new()).unwrap();
+    let elsewhere = Elsewhere::new();
+    let thread = elsewhere.thread;
+    ip(&format!(
+        "link add pod0 type veth peer name eth0 netns {thread}"
+    ));
+    let pod = index("pod0").unwrap();
+    wait_for_class(&views, pod, Some(InterfaceClass::Pod));
+
+    ip("link add bridge0 type bridge");
+    let bridge = index("bridge0").unwrap();
+    wait_for_class(&views, bridge, Some(InterfaceClass::Host));
+    ip("link set pod0 master bridge0");
+    wait_for_class(&views, bridge, Some(InterfaceClass::Pod));
+
+    ip("link del pod0");
+    wait_for_class(&views, pod, None);
+    wait_for_class(&views, bridge, Some(InterfaceClass::Host));
+}
+
+#[test]
+fn a_default_route_makes_an_uplink_and_its_end_unmakes_it() {
+    enter_fresh_namespace();
+    let views = follow(Vec::new()).unwrap();
+    ip("link add up0 type bridge");
+    ip("addr add 10.1.2.3/24 dev up0");
+    ip("link set up0 up");
+    let up = index("up0").unwrap();
+    wait_for_class(&views, up, Some(InterfaceClass::Host));
+
+    ip("route add default via 10.1.2.1");
+    wait_for_class(&views, up, Some(InterfaceClass::Uplink));
+    ip("route del default");
+    wait_for_class(&views, up, Some(InterfaceClass::Host));
+
+    ip("route add default nexthop via 10.1.2.1 dev up0 nexthop via 10.1.2.4 dev up0");
+    wait_for_class(&views, up, Some(InterfaceClass::Uplink));
+}
+
+#[test]
+fn tunnels_are_told_by_their_kind() {
+    enter_fresh_namespace();
+    let views = follow(Vec::new()).unwrap();
+
+    ip("link add vx0 type vxlan id 7 dstport 4789");
+
+    wait_for_class(&views, index("vx0").unwrap(), Some(InterfaceClass::Tunnel));
+}
+
+#[test]
+fn addresses_of_the_node_are_followed() {
+    enter_fresh_namespace();
+    let views = follow(Vec::new()).unwrap();
+    ip("link set lo up");
+    ip("link add br0 type bridge");
+    ip("link set br0 up");
+
+    ip("addr add 10.1.2.3/24 dev br0");
+    ip("addr add 10.9.9.1 peer 10.9.9.2 dev br0");
+    ip("addr add fd00::3/64 dev br0 nodad");
+    ip("addr add 169.254.20.10/32 dev br0");
+    wait_for_addresses(&views, &["10.1.2.3", "10.9.9.1", "fd00::3"]);
+
+    ip("addr del 10.1.2.3/24 dev br0");
+    wait_for_addresses(&views, &["10.9.9.1", "fd00::3"]);
+}

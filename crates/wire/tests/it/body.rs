@@ -16,14 +16,19 @@ enum Value {
 
 impl Body {
     pub(crate) fn of(batch: &FlowBatch) -> Self {
-        let body = encode(batch);
-        let mut left = &body[..];
+        Self::parse(&encode(batch))
+    }
+
+    /// Takes apart what [`encode`] wrote.
+    pub(crate) fn parse(body: &[u8]) -> Self {
+        let mut left = body;
         let mut fields = Vec::new();
         while !left.is_empty() {
-            let (number, wire_type) = decode_key(&mut left).unwrap();
-            let value = decode_varint(&mut left).unwrap();
+            let (number, wire_type) = decode_key(&mut left).expect("encode writes tags");
+            let value = decode_varint(&mut left).expect("encode writes a varint behind each tag");
             let value = if wire_type == WireType::LengthDelimited {
-                let (bytes, rest) = left.split_at(usize::try_from(value).unwrap());
+                let (bytes, rest) =
+                    left.split_at(usize::try_from(value).expect("it lies in memory"));
                 left = rest;
                 Value::Bytes(bytes.to_vec())
             } else {

@@ -1,0 +1,281 @@
+//! What is known of each node's agent: which window was applied last, since when the node is
+//! covered, and which addresses it calls its own.
+//!
+//! Admission is here (rule: a window is applied once), and the two questions that resolving asks:
+//! was this node covered in this window, and which node calls this address its own. Both are
+//! answered from what agents said, never from the topology.
+
+mod coverage;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use foldhash::{HashMap, HashMapExt};
+use kubezonnet_model::{BatchHeader, Epoch, Family, NodeName, Timestamp, Window};
+
+use self::coverage::Coverage;
+use crate::address;
+
+/// How many closed epochs are remembered a node, so that a window sent again after its agent was
+/// replaced is not counted twice. Retries last minutes; eight replacements in minutes do not happen.
+const CLOSED_EPOCHS: usize = 8;
+
+/// How many nodes may report: twice what the largest clusters have. It bounds what a sender of
+/// made-up names can take.
+pub const MAX_AGENTS: usize = 20_000;
+
+/// After how long without a report a node gives its place to a new one when all are taken.
+const FORGET_AFTER: Duration = Duration::from_hours(24);
+
+/// How many addresses of its own a node may declare; what is beyond is counted and left out.
+/// Bridges, secondary interfaces and local DNS are tens; it bounds what all nodes together take.
+pub const MAX_DECLARED: usize = 1024;
+
+/// All agents by node.
+#[derive(Debug)]
+pub struct Agents {
+    nodes: HashMap<NodeName, Agent>,
+    /// Which nodes declare an address.
+    declared: HashMap<IpAddr, BTreeSet<NodeName>>,
+    room: usize,
+}
+
+/// One node's agent.
+#[derive(Debug)]
+struct Agent {
+    epoch: Epoch,
+    /// The highest sequence applied of `epoch`.
+    last: u64,
+    /// The end of the last window applied: where an epoch that is replaced ends.
+    last_window_end: Timestamp,
+    /// Epochs before, with the highest sequence applied of each; the newest last.
+    closed: VecDeque<(Epoch, u64)>,
+    /// By family, in the order of `Family::ALL`.
+    coverage: [Coverage; Family::ALL.len()],
+    declared: Vec<IpAddr>,
+    heard: Timestamp,
+}
+
+/// What becomes of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It is new: apply it.
+    New {
+        /// How many windows before it never came.
+        missed: u64,
+        /// How many of the addresses declared were beyond [`MAX_DECLARED`].
+        undeclared: u64,
+    },
+    /// It was applied before: acknowledge it only.
+    Duplicate,
+}
+
+/// All places are taken, and every node with a place reported lately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0} nodes report already, no more are taken")]
+pub struct TooManyAgents(pub usize);
+
+impl Default for Agents {
+    fn default() -> Self {
+        Self::with_capacity(MAX_AGENTS)
+    }
+}
+
+impl Agents {
+    /// Room for so many nodes.
+    pub fn with_capacity(room: usize) -> Self {
+        Self {
+            nodes: HashMap::new(),
+            declared: HashMap::new(),
+            room,
+        }
+    }
+
+    /// Decides whether a window is new, and if so remembers that it came and what it says of the
+    /// node.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyAgents`] if the node is new and no place is free.
+    pub fn admit(
+        &mut self,
+        header: &BatchHeader,
+        addresses: &[IpAddr],
+        window: Window,
+        now: Timestamp,
+    ) -> Result<Admission, TooManyAgents> {
+        let Some(agent) = self.nodes.get_mut(&header.node) else {
+            self.make_room(now)?;
+            self.nodes.insert(header.node.clone(), Agent::new(header));
+            // What came before this server's time is not known to be missing.
+            return Ok(self.apply(header, addresses, window, now, 0));
+        };
+        agent.heard = now;
+        if let Some((_, last)) = agent
+            .closed
+            .iter_mut()
+            .find(|(epoch, _)| *epoch == header.epoch)
+        {
+            // A window of an agent that was replaced: new bytes once, but no word on what is now.
+            if header.sequence <= *last {
+                return Ok(Admission::Duplicate);
+            }
+            let missed = header.sequence - *last - 1;
+            *last = header.sequence;
+            return Ok(Admission::New {
+                missed,
+                undeclared: 0,
+            });
+        }
+        if agent.epoch != header.epoch {
+            agent.replace(header);
+        }
+        if header.sequence <= agent.last {
+            return Ok(Admission::Duplicate);
+        }
+        let missed = header.sequence - agent.last - 1;
+        Ok(self.apply(header, addresses, window, now, missed))
+    }
+
+    /// Whether the node's agent counted what the node sent in the window, for that family.
+    pub fn covered(&self, node: &NodeName, family: Family, window: Window) -> bool {
+        self.nodes
+            .get(node)
+            .is_some_and(|agent| agent.coverage[family as usize].overlaps(window))
+    }
+
+    /// The node that calls the address its own: the one that asks, if it does, else the only other.
+    pub fn declarer<'a>(&'a self, address: IpAddr, asking: &NodeName) -> Option<&'a NodeName> {
+        let nodes = self.declared.get(&address)?;
+        nodes.get(asking).or_else(|| match nodes.len() {
+            1 => nodes.first(),
+            // Bridges have one address on many nodes: nobody can tell whose bytes these are.
+            _ => None,
+        })
+    }
+
+    /// How long ago each node reported, in the order of names.
+    pub fn report_ages(&self, now: Timestamp) -> Vec<(NodeName, Duration)> {
+        let mut ages: Vec<_> = self
+            .nodes
+            .iter()
+            .map(|(node, agent)| (node.clone(), now.since(agent.heard)))
+            .collect();
+        ages.sort_unstable();
+        ages
+    }
+
+    fn apply(
+        &mut self,
+        header: &BatchHeader,
+        addresses: &[IpAddr],
+        window: Window,
+        now: Timestamp,
+        missed: u64,
+    ) -> Admission {
+        let agent = self
+            .nodes
+            .get_mut(&header.node)
+            .expect("the caller has found or made the node's agent");
+        agent.last = header.sequence;
+        agent.last_window_end = window.end;
+        agent.heard = now;
+        for family in Family::ALL {
+            agent.coverage[family as usize].note(header, family, window);
+        }
+        let undeclared = self.declare(&header.node, addresses);
+        Admission::New { missed, undeclared }
+    }
+
+    /// Takes over the addresses a node calls its own; says how many were too many.
+    fn declare(&mut self, node: &NodeName, addresses: &[IpAddr]) -> u64 {
+        let mut new: Vec<_> = addresses
+            .iter()
+            .copied()
+            .filter(|address| address::can_be_declared(*address))
+            .collect();
+        new.sort_unstable();
+        new.dedup();
+        let beyond = new.len().saturating_sub(MAX_DECLARED);
+        new.truncate(MAX_DECLARED);
+        let agent = self
+            .nodes
+            .get_mut(node)
+            .expect("the caller has found or made the node's agent");
+        if agent.declared != new {
+            let old = std::mem::replace(&mut agent.declared, new.clone());
+            self.undeclare(node, &old);
+            for address in new {
+                self.declared
+                    .entry(address)
+                    .or_default()
+                    .insert(node.clone());
+            }
+        }
+        u64::try_from(beyond).unwrap_or(u64::MAX)
+    }
+
+    fn undeclare(&mut self, node: &NodeName, addresses: &[IpAddr]) {
+        for address in addresses {
+            if let Some(nodes) = self.declared.get_mut(address) {
+                nodes.remove(node);
+                if nodes.is_empty() {
+                    self.declared.remove(address);
+                }
+            }
+        }
+    }
+
+    /// Makes sure that one more node has a place.
+    fn make_room(&mut self, now: Timestamp) -> Result<(), TooManyAgents> {
+        if self.nodes.len() < self.room {
+            return Ok(());
+        }
+        let silent: Vec<_> = self
+            .nodes
+            .iter()
+            .filter(|(_, agent)| now.since(agent.heard) > FORGET_AFTER)
+            .map(|(node, _)| node.clone())
+            .collect();
+        for node in &silent {
+            if let Some(agent) = self.nodes.remove(node) {
+                self.undeclare(node, &agent.declared);
+            }
+        }
+        if silent.is_empty() {
+            return Err(TooManyAgents(self.room));
+        }
+        Ok(())
+    }
+}
+
+impl Agent {
+    fn new(header: &BatchHeader) -> Self {
+        Self {
+            epoch: header.epoch,
+            last: 0,
+            last_window_end: Timestamp::default(),
+            closed: VecDeque::new(),
+            coverage: Default::default(),
+            declared: Vec::new(),
+            heard: Timestamp::default(),
+        }
+    }
+
+    /// A new epoch: the old count is closed, and what it covered ended with its last window.
+    fn replace(&mut self, header: &BatchHeader) {
+        if self.closed.len() == CLOSED_EPOCHS {
+            self.closed.pop_front();
+        }
+        self.closed.push_back((self.epoch, self.last));
+        for coverage in &mut self.coverage {
+            coverage.close(self.last_window_end);
+        }
+        self.epoch = header.epoch;
+        self.last = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,277 @@
+use kubezonnet_model::Hook;
+
+use super::*;
+use crate::testing::{NOW, Report, WINDOW, ip, node_name};
+
+/// The window that ended `seconds` after the first.
+fn window(seconds: u64) -> Window {
+    Window::placed(
+        NOW.plus(Duration::from_secs(seconds)),
+        Duration::ZERO,
+        WINDOW,
+    )
+}
+
+fn admit_at(agents: &mut Agents, report: &Report, seconds: u64) -> Admission {
+    let batch = &report.0;
+    let now = NOW.plus(Duration::from_secs(seconds));
+    agents
+        .admit(&batch.header, &batch.node_addresses, window(seconds), now)
+        .unwrap()
+}
+
+fn admit(agents: &mut Agents, report: &Report) -> Admission {
+    admit_at(agents, report, 0)
+}
+
+const fn new(missed: u64) -> Admission {
+    Admission::New {
+        missed,
+        undeclared: 0,
+    }
+}
+
+fn covered(agents: &Agents, node: &str, seconds: u64) -> bool {
+    agents.covered(&node_name(node), Family::Ipv4, window(seconds))
+}
+
+#[test]
+fn a_window_is_new_once() {
+    let mut agents = Agents::default();
+
+    assert_eq!(admit(&mut agents, &Report::of("n1", 1)), new(0));
+    assert_eq!(
+        admit(&mut agents, &Report::of("n1", 1)),
+        Admission::Duplicate
+    );
+    assert_eq!(admit(&mut agents, &Report::of("n1", 2)), new(0));
+    assert_eq!(
+        admit(&mut agents, &Report::of("n1", 1)),
+        Admission::Duplicate
+    );
+}
+
+#[test]
+fn each_node_counts_for_itself() {
+    let mut agents = Agents::default();
+
+    assert_eq!(admit(&mut agents, &Report::of("n1", 1)), new(0));
+    assert_eq!(admit(&mut agents, &Report::of("n2", 1)), new(0));
+}
+
+#[test]
+fn a_gap_is_taken_and_told() {
+    let mut agents = Agents::default();
+    admit(&mut agents, &Report::of("n1", 1));
+
+    assert_eq!(admit(&mut agents, &Report::of("n1", 5)), new(3));
+    assert_eq!(
+        admit(&mut agents, &Report::of("n1", 3)),
+        Admission::Duplicate
+    );
+}
+
+#[test]
+fn what_was_before_this_servers_time_is_no_gap() {
+    let mut agents = Agents::default();
+
+    assert_eq!(admit(&mut agents, &Report::of("n1", 500)), new(0));
+}
+
+#[test]
+fn another_epoch_begins_a_new_count() {
+    let mut agents = Agents::default();
+    admit(&mut agents, &Report::of("n1", 7));
+
+    assert_eq!(admit(&mut agents, &Report::of("n1", 1).epoch(2)), new(0));
+    assert_eq!(admit(&mut agents, &Report::of("n1", 3).epoch(2)), new(1));
+}
+
+#[test]
+fn a_closed_epoch_never_counts_a_window_twice() {
+    let mut agents = Agents::default();
+    admit(&mut agents, &Report::of("n1", 7).epoch(1));
+    admit(&mut agents, &Report::of("n1", 1).epoch(2));
+
+    let again = admit(&mut agents, &Report::of("n1", 7).epoch(1));
+    let current = admit(&mut agents, &Report::of("n1", 1).epoch(2));
+
+    assert_eq!(again, Admission::Duplicate);
+    assert_eq!(
+        current,
+        Admission::Duplicate,
+        "the old epoch must not have come back"
+    );
+}
+
+#[test]
+fn the_last_window_of_a_closed_epoch_still_counts_once() {
+    let mut agents = Agents::default();
+    admit(&mut agents, &Report::of("n1", 7).epoch(1));
+    admit(&mut agents, &Report::of("n1", 1).epoch(2));
+
+    let late = admit(&mut agents, &Report::of("n1", 8).epoch(1));
+    let again = admit(&mut agents, &Report::of("n1", 8).epoch(1));
+
+    assert_eq!(late, new(0));
+    assert_eq!(again, Admission::Duplicate);
+}
+
+#[test]
+fn every_epoch_within_memory_stays_closed() {
+    let mut agents = Agents::default();
+    let last = u8::try_from(CLOSED_EPOCHS).unwrap() + 1;
+    for epoch in 1..=last {
+        admit(&mut agents, &Report::of("n1", 1).epoch(epoch));
+    }
+
+    for epoch in 1..=last {
+        let again = admit(&mut agents, &Report::of("n1", 1).epoch(epoch));
+        assert_eq!(again, Admission::Duplicate, "epoch {epoch}");
+    }
+}
+
+#[test]
+fn coverage_begins_with_the_first_window_and_lasts_though_windows_are_late() {
+    let mut agents = Agents::default();
+    admit_at(&mut agents, &Report::of("n1", 1), 100);
+
+    assert!(
+        !covered(&agents, "n1", 90),
+        "ended when the first window began"
+    );
+    assert!(
+        covered(&agents, "n1", 91),
+        "overlaps the first window by a second"
+    );
+    assert!(covered(&agents, "n1", 100));
+    assert!(covered(&agents, "n1", 100_000));
+    assert!(!covered(&agents, "n2", 100));
+}
+
+#[test]
+fn coverage_ends_with_the_window_that_says_so_and_begins_again_with_another() {
+    let mut agents = Agents::default();
+    admit_at(&mut agents, &Report::of("n1", 1), 0);
+    admit_at(&mut agents, &Report::of("n1", 2).ends(), 10);
+    admit_at(&mut agents, &Report::of("n1", 1).epoch(2), 60);
+
+    assert!(
+        covered(&agents, "n1", 19),
+        "overlaps the last window by a second"
+    );
+    assert!(!covered(&agents, "n1", 20));
+    assert!(!covered(&agents, "n1", 50));
+    assert!(covered(&agents, "n1", 51));
+}
+
+#[test]
+fn an_agent_that_dies_unheard_covered_until_its_last_window() {
+    let mut agents = Agents::default();
+    admit_at(&mut agents, &Report::of("n1", 1), 0);
+    assert!(covered(&agents, "n1", 30), "nobody knows yet that it died");
+
+    admit_at(&mut agents, &Report::of("n1", 1).epoch(2), 60);
+
+    assert!(covered(&agents, "n1", 0));
+    assert!(!covered(&agents, "n1", 30));
+    assert!(covered(&agents, "n1", 60));
+}
+
+#[test]
+fn a_late_window_of_a_closed_epoch_says_nothing_of_now() {
+    let mut agents = Agents::default();
+    admit_at(&mut agents, &Report::of("n1", 1).declares("10.0.0.1"), 0);
+    admit_at(
+        &mut agents,
+        &Report::of("n1", 1).epoch(2).declares("10.0.0.2"),
+        60,
+    );
+
+    admit_at(&mut agents, &Report::of("n1", 2).ends(), 70);
+
+    assert!(covered(&agents, "n1", 80));
+    assert!(agents.declarer(ip("10.0.0.1"), &node_name("n1")).is_none());
+    assert!(agents.declarer(ip("10.0.0.2"), &node_name("n1")).is_some());
+}
+
+#[test]
+fn a_hook_that_is_gone_ends_coverage_where_its_window_begins() {
+    let mut agents = Agents::default();
+    admit_at(&mut agents, &Report::of("n1", 1), 0);
+    let mut blind = Report::of("n1", 2);
+    blind.0.header.coverage = kubezonnet_model::Coverage::default();
+    blind.0.header.coverage.add(Hook::Postrouting, Family::Ipv6);
+
+    admit_at(&mut agents, &blind, 10);
+
+    assert!(covered(&agents, "n1", 0));
+    assert!(!covered(&agents, "n1", 10));
+    assert!(agents.covered(&node_name("n1"), Family::Ipv6, window(10)));
+}
+
+#[test]
+fn declared_addresses_are_those_of_the_last_window() {
+    let mut agents = Agents::default();
+    admit(
+        &mut agents,
+        &Report::of("n1", 1)
+            .declares("10.0.0.1")
+            .declares("10.0.0.2"),
+    );
+    admit(&mut agents, &Report::of("n1", 2).declares("10.0.0.2"));
+
+    let n2 = node_name("n2");
+    assert_eq!(agents.declarer(ip("10.0.0.1"), &n2), None);
+    assert_eq!(agents.declarer(ip("10.0.0.2"), &n2), Some(&node_name("n1")));
+}
+
+#[test]
+fn one_agent_cannot_declare_without_end() {
+    let mut agents = Agents::default();
+    let mut report = Report::of("n1", 1);
+    for number in 0..=u32::try_from(MAX_DECLARED).unwrap() {
+        let address = std::net::Ipv4Addr::from(0x0a00_0000 + number);
+        report.0.node_addresses.push(IpAddr::V4(address));
+    }
+
+    let admission = admit(&mut agents, &report);
+
+    assert_eq!(
+        admission,
+        Admission::New {
+            missed: 0,
+            undeclared: 1
+        }
+    );
+    assert_eq!(agents.declared.len(), MAX_DECLARED);
+}
+
+#[test]
+fn made_up_nodes_find_no_room_and_silent_ones_give_theirs() {
+    let mut agents = Agents::with_capacity(2);
+    admit_at(&mut agents, &Report::of("n1", 1).declares("10.0.0.1"), 0);
+    admit_at(&mut agents, &Report::of("n2", 1), 100_000);
+    let third = Report::of("n3", 1);
+
+    let header = &third.0.header;
+    let early = NOW.plus(Duration::from_hours(24));
+    let refused = agents.admit(header, &[], window(0), early);
+    let taken = agents.admit(header, &[], window(0), early.plus(Duration::from_secs(1)));
+
+    assert_eq!(refused, Err(TooManyAgents(2)));
+    assert_eq!(taken, Ok(new(0)));
+    assert!(agents.declarer(ip("10.0.0.1"), &node_name("n1")).is_none());
+    assert!(covered(&agents, "n2", 100_000));
+}
+
+#[test]
+fn the_age_of_a_report_is_since_the_last_of_any_kind() {
+    let mut agents = Agents::default();
+    admit_at(&mut agents, &Report::of("n1", 1), 0);
+    admit_at(&mut agents, &Report::of("n1", 1), 30);
+
+    let ages = agents.report_ages(NOW.plus(Duration::from_secs(40)));
+
+    assert_eq!(ages, [(node_name("n1"), Duration::from_secs(10))]);
+}

@@ -1,0 +1,300 @@
+//! The configuration: flags, each also an environment variable.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, Parser};
+
+use crate::export::flow_log;
+
+/// The largest body that is taken: a window of 200,000 flows takes 2 to 3 MiB.
+const MAX_BODY_BYTES: &str = "16777216";
+
+/// The most records in a body: three kernel maps of the agent's default size, both generations'
+/// fallbacks included, so that an honest agent never meets it.
+const MAX_RECORDS: &str = "200000";
+
+/// How many bodies are held at once: with the largest body, 256 MiB.
+const MAX_BODIES: &str = "16";
+
+const ABOUT: &str = "Says whose bytes the agents counted, and shows them as metrics and flow logs";
+
+const LONG_ABOUT: &str = "\
+Says whose bytes the agents counted, and shows them as metrics and flow logs.
+
+kubezonnet-server takes the windows that kubezonnet-agent sends from every node, finds out which \
+pod, node, zone and region each address belonged to during the window, and counts every byte once. \
+It serves
+
+  /metrics   for Prometheus, as OpenMetrics where that is asked for
+  /healthz   200 while the process serves
+  /readyz    200 once all nodes and pods are known, 503 before
+  /api/v1/flow-batches   where agents send their windows
+
+The flow log goes to standard output, the server's own log to standard error. Everything is kept in \
+memory: counters begin at zero when the server starts.
+
+Every flag can be given as an environment variable too: KUBEZONNET_ and the flag's name in capital \
+letters, with _ for -. Flags win. Durations are written like 90s, 15m or 1h 30m.";
+
+const EXAMPLES: &str = "\
+Examples:
+  In a cluster, with the rights of its service account:
+    kubezonnet-server
+
+  Without Kubernetes, logging every flow for people to read:
+    kubezonnet-server --topology-file topology.yaml --flow-log all --flow-log-format text
+
+  With HTTPS, on both IP families:
+    kubezonnet-server --listen '[::]:8443' --tls-cert tls.crt --tls-key tls.key
+
+Signals:
+  SIGTERM and SIGINT end the server: it answers what it has begun and writes what is left of the
+  flow log.
+
+Exit status:
+  0   ended by a signal
+  1   something failed; the last line says what
+  64  a flag, a variable, or a file that one names is wrong";
+
+/// What the server is to do.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "kubezonnet-server", version, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(after_long_help = EXAMPLES, max_term_width = 100)]
+pub struct Config {
+    /// Address and port to listen on.
+    ///
+    /// [::]:8080 takes IPv4 and IPv6. Port 0 takes a free one; the log says which.
+    #[arg(
+        long,
+        env = "KUBEZONNET_LISTEN",
+        default_value = "0.0.0.0:8080",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub listen: SocketAddr,
+
+    /// Certificate to serve HTTPS with (PEM, the whole chain); plain HTTP without.
+    #[arg(
+        long,
+        env = "KUBEZONNET_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Private key of --tls-cert (PEM).
+    #[arg(
+        long,
+        env = "KUBEZONNET_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub tls_key: Option<PathBuf>,
+
+    /// YAML file to read nodes and pods from, and again whenever it changes.
+    ///
+    /// Without it they come from Kubernetes: with the rights of the pod's service account, or of the
+    /// kubeconfig outside of a cluster.
+    #[arg(long, env = "KUBEZONNET_TOPOLOGY_FILE", value_name = "FILE")]
+    pub topology_file: Option<PathBuf>,
+
+    /// Kubeconfig to reach Kubernetes with, where it is not the usual one.
+    #[arg(
+        long,
+        env = "KUBEZONNET_KUBECONFIG",
+        value_name = "FILE",
+        conflicts_with = "topology_file"
+    )]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Which flows to log on standard output.
+    #[arg(
+        long,
+        env = "KUBEZONNET_FLOW_LOG",
+        value_enum,
+        default_value = "cross-zone",
+        value_name = "WHICH"
+    )]
+    pub flow_log: flow_log::Selection,
+
+    /// How a flow is logged.
+    #[arg(
+        long,
+        env = "KUBEZONNET_FLOW_LOG_FORMAT",
+        value_enum,
+        default_value = "json",
+        value_name = "FORMAT"
+    )]
+    pub flow_log_format: flow_log::Format,
+
+    /// How long the series of a deleted pod stays after its last change, so that it is scraped.
+    #[arg(long, env = "KUBEZONNET_SERIES_RETENTION", default_value = "15m", value_parser = duration, value_name = "DURATION")]
+    pub series_retention: Duration,
+
+    /// How long after its window a record waits for an address that nobody holds yet.
+    ///
+    /// Packets of a new pod can be here before Kubernetes tells of it. When the time is over they
+    /// are counted as unknown. With --topology-file nothing waits: the file is there before the
+    /// packets.
+    #[arg(long, env = "KUBEZONNET_PENDING_TIMEOUT", default_value = "60s", value_parser = duration, value_name = "DURATION")]
+    pub pending_timeout: Duration,
+
+    /// Most bytes of a batch; a larger one is refused (413) before it is read.
+    #[arg(long, env = "KUBEZONNET_MAX_BODY_BYTES", default_value = MAX_BODY_BYTES, value_parser = positive, value_name = "BYTES")]
+    pub max_body_bytes: usize,
+
+    /// Most records of a batch; one with more is refused (413).
+    ///
+    /// The default is three times what an agent's maps hold by default.
+    #[arg(long, env = "KUBEZONNET_MAX_RECORDS", default_value = MAX_RECORDS, value_parser = positive, value_name = "COUNT")]
+    pub max_records: usize,
+
+    /// Most batches held in memory at once; further ones are told to come again (503).
+    ///
+    /// Times --max-body-bytes this bounds the memory that bodies take.
+    #[arg(long, env = "KUBEZONNET_MAX_BODIES", default_value = MAX_BODIES, value_parser = positive, value_name = "COUNT")]
+    pub max_bodies: usize,
+
+    /// How much the server logs on standard error: error, warn, info, debug or trace.
+    #[arg(
+        long,
+        env = "KUBEZONNET_LOG_LEVEL",
+        default_value = "info",
+        value_name = "LEVEL"
+    )]
+    pub log_level: tracing::level_filters::LevelFilter,
+
+    /// How the server's own log looks.
+    #[arg(
+        long,
+        env = "KUBEZONNET_LOG_FORMAT",
+        value_enum,
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// Why there is no [`Config`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// Help or version was asked for: this text.
+    Asked(String),
+    /// A flag or variable is wrong: what and where, in one line.
+    Wrong(String),
+}
+
+impl Config {
+    /// Reads arguments (the program's name first) and the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop`], which says what to print instead of running.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        Self::try_parse_from(&arguments).map_err(|error| stop(&error, &arguments))
+    }
+}
+
+/// What clap says, on one line, naming the variable if that is where the value came from.
+fn stop(error: &clap::Error, arguments: &[OsString]) -> Stop {
+    let text = error.render().to_string();
+    if !error.use_stderr() {
+        return Stop::Asked(text);
+    }
+    let what = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<_> = what
+        .trim_start_matches("error: ")
+        .split_whitespace()
+        .collect();
+    let mut line = words.join(" ");
+    if let Some(variable) = variable_behind(error, arguments) {
+        line = format!("{line} (from the environment variable {variable})");
+    }
+    Stop::Wrong(line)
+}
+
+/// The variable of the flag that is wrong, if the flag itself is not among the arguments.
+fn variable_behind(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let flag = argument.split([' ', '=']).next()?;
+    let is_given = arguments
+        .iter()
+        .any(|given| given.to_string_lossy().split('=').next() == Some(flag));
+    let command = Config::command();
+    let known = command
+        .get_arguments()
+        .find(|known| known.get_long() == flag.strip_prefix("--"))?;
+    let variable = known.get_env()?.to_string_lossy().into_owned();
+    (!is_given && std::env::var_os(&variable).is_some()).then_some(variable)
+}
+
+/// How the server's own log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// A line to be read by people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it like 90s, 15m or 1h30m"))
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_is_an_environment_variable_of_the_same_name() {
+        let command = Config::command();
+        command.clone().debug_assert();
+        for argument in command.get_arguments() {
+            let Some(flag) = argument
+                .get_long()
+                .filter(|flag| !matches!(*flag, "help" | "version"))
+            else {
+                continue;
+            };
+            let expected = format!("KUBEZONNET_{}", flag.replace('-', "_").to_uppercase());
+            let found = argument.get_env().and_then(|env| env.to_str());
+            assert_eq!(found, Some(expected.as_str()), "--{flag}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_flag() {
+        for (flag, value) in [
+            ("--listen", "nowhere"),
+            ("--pending-timeout", "soon"),
+            ("--max-records", "0"),
+            ("--max-body-bytes", "-1"),
+            ("--flow-log", "some"),
+            ("--log-level", "loud"),
+        ] {
+            let arguments = ["kubezonnet-server".to_owned(), format!("{flag}={value}")];
+
+            let Err(Stop::Wrong(line)) = Config::read(arguments.map(OsString::from)) else {
+                panic!("{flag}={value} was taken");
+            };
+
+            assert!(line.contains(flag) && line.contains(value), "{line}");
+            assert_eq!(line.lines().count(), 1, "{line}");
+        }
+    }
+}

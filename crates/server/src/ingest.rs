@@ -1,0 +1,147 @@
+//! The edge where batches come in: limits, headers, answers, and the time.
+//!
+//! Everything that can be refused without the body is refused before a byte of it is read; a body
+//! is read up to the limit and no further. Whatever is refused is counted by its reason and
+//! changes nothing else.
+
+mod age;
+mod body;
+mod counts;
+mod refusal;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use kubezonnet_topology::Clock;
+use kubezonnet_wire::{DecodedBatch, Limits};
+use tokio::sync::Semaphore;
+
+pub use self::counts::{IngestCounts, LATENCY_BOUNDS, Latency};
+pub use self::refusal::Refusal;
+use crate::pipeline::{Acceptance, Pipeline};
+
+/// What a body may be.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimits {
+    /// Bytes of one body.
+    pub bytes: usize,
+    /// Records of one body.
+    pub records: usize,
+    /// Bodies held at once.
+    pub bodies: usize,
+}
+
+/// The state behind the ingest route.
+#[derive(Debug)]
+pub struct Ingest {
+    pipeline: Arc<Pipeline>,
+    limits: BodyLimits,
+    /// One permit for each body held: memory is bounded by `limits.bytes` times `limits.bodies`.
+    bodies: Arc<Semaphore>,
+    clock: Clock,
+    counts: IngestCounts,
+}
+
+impl Ingest {
+    /// The edge of a pipeline.
+    pub fn new(pipeline: Arc<Pipeline>, limits: BodyLimits, clock: Clock) -> Self {
+        Self {
+            pipeline,
+            limits,
+            bodies: Arc::new(Semaphore::new(limits.bodies.min(Semaphore::MAX_PERMITS))),
+            clock,
+            counts: IngestCounts::default(),
+        }
+    }
+
+    /// What came in so far.
+    pub fn counts(&self) -> &IngestCounts {
+        &self.counts
+    }
+
+    async fn take(self: &Arc<Self>, request: Request) -> Result<Answer, Refusal> {
+        let (head, body) = request.into_parts();
+        body::check_head(&head.headers, self.limits.bytes)?;
+        let age = age::of(&head.headers)?;
+        let permit = Arc::clone(&self.bodies)
+            .try_acquire_owned()
+            .map_err(|_| Refusal::Busy)?;
+        let body = body::read(body, self.limits.bytes).await?;
+        let received = self.clock.now();
+        let ingest = Arc::clone(self);
+        // Decoding and resolving are long enough to keep others from being served meanwhile. Once
+        // begun they run to their end, whether or not the sender still waits for the answer.
+        let work = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            ingest.counts.body(body.len());
+            let limits = Limits {
+                max_records: ingest.limits.records,
+            };
+            let batch = kubezonnet_wire::decode(&body, &limits)?;
+            drop(body);
+            let acceptance = ingest.pipeline.apply(&batch, age, received)?;
+            ingest.counts.accepted(&batch, acceptance);
+            Ok(Answer::new(&batch, acceptance))
+        });
+        // A panic there is a fault of ours: the sender keeps its window and comes again.
+        work.await.unwrap_or(Err(Refusal::Fault))
+    }
+}
+
+/// The route for batches.
+pub fn router(ingest: Arc<Ingest>) -> Router {
+    Router::new()
+        .route(kubezonnet_wire::INGEST_PATH, post(receive))
+        .with_state(ingest)
+}
+
+async fn receive(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
+    let begun = Instant::now();
+    let result = ingest.take(request).await;
+    ingest.counts.latency.observe(begun.elapsed());
+    match result {
+        Ok(answer) => answer.into_response(),
+        Err(refusal) => {
+            ingest.counts.refused(&refusal);
+            tracing::debug!(reason = refusal.reason(), %refusal, "batch refused");
+            refusal.into_response()
+        }
+    }
+}
+
+/// The acknowledgement of a window.
+#[derive(Debug, serde::Serialize)]
+struct Answer {
+    epoch: String,
+    sequence: u64,
+    outcome: &'static str,
+}
+
+impl Answer {
+    fn new(batch: &DecodedBatch, acceptance: Acceptance) -> Self {
+        Self {
+            epoch: batch.header.epoch.to_string(),
+            sequence: batch.header.sequence,
+            outcome: acceptance.as_str(),
+        }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        json(StatusCode::OK, &self)
+    }
+}
+
+fn json(status: StatusCode, value: &impl serde::Serialize) -> Response {
+    let body = serde_json::to_vec(value).expect("an answer is text and numbers");
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+#[cfg(test)]
+mod tests;

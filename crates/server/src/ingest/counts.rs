@@ -1,0 +1,148 @@
+//! What came in, counted: batches, records, bytes, refusals, time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use kubezonnet_wire::DecodedBatch;
+
+use super::Refusal;
+use crate::pipeline::Acceptance;
+
+/// What came in so far; all of it only rises.
+#[derive(Debug, Default)]
+pub struct IngestCounts {
+    applied: AtomicU64,
+    duplicate: AtomicU64,
+    records: AtomicU64,
+    body_bytes: AtomicU64,
+    missed: AtomicU64,
+    undeclared: AtomicU64,
+    /// In the order of [`Refusal::REASONS`].
+    refused: [AtomicU64; Refusal::REASONS.len()],
+    /// How long requests took, from the head read to the answer made.
+    pub(super) latency: Latency,
+}
+
+impl IngestCounts {
+    /// Batches counted.
+    pub fn applied(&self) -> u64 {
+        self.applied.load(Ordering::Relaxed)
+    }
+
+    /// Batches that had been counted before.
+    pub fn duplicates(&self) -> u64 {
+        self.duplicate.load(Ordering::Relaxed)
+    }
+
+    /// Records of the batches counted.
+    pub fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the bodies read whole.
+    pub fn body_bytes(&self) -> u64 {
+        self.body_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Windows that never came, by the gaps in sequences.
+    pub fn missed_windows(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Addresses that agents declared beyond the limit.
+    pub fn undeclared_addresses(&self) -> u64 {
+        self.undeclared.load(Ordering::Relaxed)
+    }
+
+    /// Batches refused, by reason.
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self
+            .refused
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
+        Refusal::REASONS.into_iter().zip(counts)
+    }
+
+    /// How long requests took.
+    pub fn latency(&self) -> &Latency {
+        &self.latency
+    }
+
+    pub(super) fn body(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.body_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn accepted(&self, batch: &DecodedBatch, acceptance: Acceptance) {
+        match acceptance {
+            Acceptance::Applied { missed, undeclared } => {
+                let records = batch.flows.len() + batch.totals.len() + batch.skipped.len();
+                let records = u64::try_from(records).unwrap_or(u64::MAX);
+                self.applied.fetch_add(1, Ordering::Relaxed);
+                self.records.fetch_add(records, Ordering::Relaxed);
+                self.missed.fetch_add(missed, Ordering::Relaxed);
+                self.undeclared.fetch_add(undeclared, Ordering::Relaxed);
+                if missed > 0 {
+                    tracing::warn!(
+                        node = %batch.header.node,
+                        sequence = batch.header.sequence,
+                        missed,
+                        "windows of this node never came"
+                    );
+                }
+            }
+            Acceptance::Duplicate => {
+                self.duplicate.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(super) fn refused(&self, refusal: &Refusal) {
+        let position = Refusal::REASONS
+            .iter()
+            .position(|reason| *reason == refusal.reason())
+            .unwrap_or(Refusal::REASONS.len() - 1);
+        self.refused[position].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Upper bounds of the latency histogram in seconds: a small batch takes tens of microseconds, a
+/// full one tens of milliseconds, a slow sender up to the 30 seconds a body may take.
+pub const LATENCY_BOUNDS: [f64; 11] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0,
+];
+
+/// A histogram of durations.
+#[derive(Debug, Default)]
+pub struct Latency {
+    /// How many were at most as long as each bound and longer than the one before; the last are
+    /// longer than all.
+    buckets: [AtomicU64; LATENCY_BOUNDS.len() + 1],
+    nanos: AtomicU64,
+}
+
+impl Latency {
+    /// Adds one.
+    pub fn observe(&self, duration: Duration) {
+        let seconds = duration.as_secs_f64();
+        let bucket = LATENCY_BOUNDS.partition_point(|bound| *bound < seconds);
+        self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// How many fell in each bucket, by upper bound; the last has none.
+    pub fn buckets(&self) -> Vec<(f64, u64)> {
+        let bounds = LATENCY_BOUNDS.into_iter().chain([f64::INFINITY]);
+        let counts = self
+            .buckets
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
+        bounds.zip(counts).collect()
+    }
+
+    /// The sum of all, in seconds.
+    pub fn sum(&self) -> f64 {
+        Duration::from_nanos(self.nanos.load(Ordering::Relaxed)).as_secs_f64()
+    }
+}

@@ -1,0 +1,141 @@
+//! Why a batch is not taken, and what the sender is told.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kubezonnet_wire::{AGE_HEADER, CONTENT_TYPE, DecodeError};
+
+use super::json;
+use crate::pipeline::Rejection;
+
+/// After how many seconds to come again: less than a window, so that it is not late by much.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+/// Why a batch is not taken.
+///
+/// What will pass is answered with 503 (the same window is welcome later), what a newer server may
+/// take with 415, what broke on the way with 408. With 400, 413 and 422 the body itself is judged:
+/// it is never taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Another media type.
+    #[error("the content type must be {CONTENT_TYPE}")]
+    ContentType,
+    /// Compressed, or otherwise wrapped.
+    #[error("content encodings are not supported, send the body as it is")]
+    ContentEncoding,
+    /// No age, two, or one that is no number.
+    #[error("the header {AGE_HEADER} must be there once, in decimal milliseconds")]
+    Age,
+    /// Longer than the limit; at most that much of it was read.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The connection broke, or the body is not in HTTP's form.
+    #[error("the body ended before its end")]
+    Interrupted,
+    /// The body took too long to arrive.
+    #[error("the body took too long to arrive")]
+    Slow,
+    /// The body is not a batch.
+    #[error(transparent)]
+    Undecodable(#[from] DecodeError),
+    /// The batch cannot be applied.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// Enough bodies are held already.
+    #[error("too many batches at once")]
+    Busy,
+    /// The server failed; nothing is known of the batch.
+    #[error("the server failed on this batch")]
+    Fault,
+}
+
+impl Refusal {
+    /// Every reason there is, for metrics that begin at zero.
+    pub const REASONS: [&'static str; 17] = [
+        "age",
+        "busy",
+        "content_encoding",
+        "content_type",
+        "fault",
+        "implausible",
+        "inconsistent",
+        "interrupted",
+        "malformed",
+        "not_synced",
+        "slow",
+        "too_large",
+        "too_many_agents",
+        "too_many_records",
+        "unknown_code",
+        "unsupported_version",
+        OTHER,
+    ];
+
+    /// The reason in metrics and answers.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::ContentType => "content_type",
+            Self::ContentEncoding => "content_encoding",
+            Self::Age => "age",
+            Self::TooLarge { .. } => "too_large",
+            Self::Interrupted => "interrupted",
+            Self::Slow => "slow",
+            Self::Undecodable(error) => error.reason(),
+            Self::Rejected(Rejection::NotSynced) => "not_synced",
+            Self::Rejected(Rejection::TooManyAgents(_)) => "too_many_agents",
+            Self::Rejected(Rejection::Implausible { .. }) => "implausible",
+            Self::Busy => "busy",
+            Self::Fault => "fault",
+        }
+    }
+
+    const fn status(&self) -> StatusCode {
+        match self {
+            // The last two are good bodies for a newer server: an agent keeps its window.
+            Self::ContentType
+            | Self::ContentEncoding
+            | Self::Undecodable(
+                DecodeError::UnsupportedVersion { .. } | DecodeError::UnknownCode { .. },
+            ) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge { .. } | Self::Undecodable(DecodeError::TooManyRecords { .. }) => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
+            Self::Age | Self::Undecodable(_) => StatusCode::BAD_REQUEST,
+            Self::Interrupted | Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Rejected(Rejection::Implausible { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Rejected(Rejection::NotSynced | Rejection::TooManyAgents(_))
+            | Self::Busy
+            | Self::Fault => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// Stands for a reason that [`Refusal::REASONS`] does not list.
+const OTHER: &str = "other";
+
+/// What a sender is told.
+#[derive(serde::Serialize)]
+struct Explanation {
+    reason: &'static str,
+    message: String,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let explanation = Explanation {
+            reason: self.reason(),
+            message: self.to_string(),
+        };
+        let mut response = json(status, &explanation);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
+    }
+}

@@ -1,0 +1,164 @@
+//! What `/metrics` shows: a list of families, each reading one [`Scrape`].
+//!
+//! There is no second copy of any counter: a scrape copies the ledger and the other counts at one
+//! instant, and the families are rendered from the copy. A new family is a line in the list of its
+//! file (a new file: a line in [`FAMILIES`]), and one in docs/metrics.md.
+
+mod agents;
+mod books;
+mod build;
+mod classic;
+mod export;
+mod ingest;
+mod pods;
+mod process;
+mod samples;
+mod scrape;
+mod topology;
+mod unknown;
+mod zones;
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+pub use self::samples::Samples;
+pub use self::scrape::{IngestScrape, ProcessScrape, Scrape, TopologyScrape};
+
+/// Every family, in the order of the page.
+pub const FAMILIES: &[&[Family]] = &[
+    pods::FAMILIES,
+    zones::FAMILIES,
+    unknown::FAMILIES,
+    books::FAMILIES,
+    ingest::FAMILIES,
+    agents::FAMILIES,
+    topology::FAMILIES,
+    export::FAMILIES,
+    process::FAMILIES,
+    build::FAMILIES,
+];
+
+/// One metric family.
+pub struct Family {
+    /// The name as samples have it (a histogram's without suffix).
+    pub name: &'static str,
+    /// What kind of metric it is.
+    pub kind: Kind,
+    /// The labels' names, in the order in which samples give their values.
+    pub labels: &'static [&'static str],
+    /// What it means: one line without full stop.
+    pub help: &'static str,
+    /// Writes the samples of a scrape.
+    pub write: fn(&Scrape, &mut Samples<'_>) -> fmt::Result,
+}
+
+/// What kind of metric a family is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises; its name ends in `_total`.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Counts in buckets.
+    Histogram,
+}
+
+impl Kind {
+    /// The name in the text formats.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A text format of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// Prometheus' text format 0.0.4.
+    Classic,
+}
+
+impl Format {
+    /// The value of `Content-Type`.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+
+    /// Chooses by the value of `Accept`: OpenMetrics if it is asked for by name, and at least as
+    /// much as plain text is.
+    pub fn accepted(accept: &str) -> Self {
+        let quality = |wanted: &str| {
+            accept
+                .split(',')
+                .filter_map(|range| {
+                    let mut parts = range.split(';').map(str::trim);
+                    let media_type = parts.next()?;
+                    let quality = parts.find_map(|part| part.strip_prefix("q="));
+                    media_type
+                        .eq_ignore_ascii_case(wanted)
+                        .then(|| quality.map_or(Some(1.0), |text| text.parse::<f64>().ok()))?
+                })
+                .fold(0.0, f64::max)
+        };
+        let open_metrics = quality("application/openmetrics-text");
+        if open_metrics > 0.0 && open_metrics >= quality("text/plain") {
+            Self::OpenMetrics
+        } else {
+            Self::Classic
+        }
+    }
+}
+
+/// Renders the page of a scrape.
+///
+/// # Panics
+///
+/// Never: the page is written to memory.
+pub fn render(scrape: Scrape, format: Format) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Page(scrape)));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry)
+        .expect("the families write to memory only");
+    match format {
+        Format::OpenMetrics => text,
+        Format::Classic => classic::of(&text),
+    }
+}
+
+#[derive(Debug)]
+struct Page(Scrape);
+
+impl Collector for Page {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for family in FAMILIES.iter().copied().flatten() {
+            let (name, kind) = match family.kind {
+                Kind::Counter => (
+                    // The encoder adds the suffix to samples, as OpenMetrics has it.
+                    family.name.strip_suffix("_total").unwrap_or(family.name),
+                    MetricType::Counter,
+                ),
+                Kind::Gauge => (family.name, MetricType::Gauge),
+                Kind::Histogram => (family.name, MetricType::Histogram),
+            };
+            let metric = encoder.encode_descriptor(name, family.help, None, kind)?;
+            (family.write)(&self.0, &mut Samples::new(metric, family.labels))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

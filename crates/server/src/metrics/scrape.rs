@@ -1,0 +1,124 @@
+//! Everything a page is made of, as it was at one instant.
+
+use std::time::Duration;
+
+use kubezonnet_model::{NodeName, Timestamp};
+use kubezonnet_topology::{Sizes, Source, SourceCounts, Topology};
+
+use crate::export::ExportCounts;
+use crate::ingest::IngestCounts;
+use crate::ledger::Snapshot;
+use crate::pipeline::Pipeline;
+
+/// Everything a page is made of, as it was at one instant.
+#[derive(Debug, Default)]
+pub struct Scrape {
+    /// The ledger.
+    pub ledger: Snapshot,
+    /// How many records wait for an owner.
+    pub pending_records: usize,
+    /// What came in.
+    pub ingest: IngestScrape,
+    /// How long ago each node's agent reported.
+    pub agents: Vec<(NodeName, Duration)>,
+    /// The topology.
+    pub topology: TopologyScrape,
+    /// What each exporter wrote and dropped.
+    pub exports: Vec<(&'static str, ExportCounts)>,
+    /// The process; `None` where /proc does not tell.
+    pub process: Option<ProcessScrape>,
+}
+
+/// What came in.
+#[derive(Debug, Default)]
+pub struct IngestScrape {
+    /// Batches by outcome: applied, duplicate.
+    pub batches: Vec<(&'static str, u64)>,
+    /// Batches refused, by reason.
+    pub refused: Vec<(&'static str, u64)>,
+    /// Records of the batches applied.
+    pub records: u64,
+    /// Bytes of bodies read whole.
+    pub body_bytes: u64,
+    /// Windows that never came.
+    pub missed: u64,
+    /// Addresses declared beyond the limit.
+    pub undeclared: u64,
+    /// How many requests fell in each bucket of latency, by upper bound in seconds.
+    pub latency: Vec<(f64, u64)>,
+    /// Sum of all latencies in seconds.
+    pub latency_sum: f64,
+}
+
+/// The topology.
+#[derive(Debug, Default)]
+pub struct TopologyScrape {
+    /// It has been told all there was at start.
+    pub synced: bool,
+    /// How long ago its source told anything.
+    pub age: Option<Duration>,
+    /// How much it holds.
+    pub sizes: Sizes,
+    /// What its sources did.
+    pub sources: Vec<(Source, SourceCounts)>,
+}
+
+/// What /proc says of the process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProcessScrape {
+    /// Processor time used, user and system, in seconds.
+    pub cpu_seconds: f64,
+    /// Memory resident, in bytes.
+    pub resident_bytes: u64,
+    /// Files open.
+    pub open_fds: usize,
+    /// When it began, in seconds since 1970.
+    pub start_seconds: f64,
+}
+
+impl Scrape {
+    /// Copies everything as it is now.
+    pub fn of(pipeline: &Pipeline, ingest: &IngestCounts, now: Timestamp) -> Self {
+        Self {
+            ledger: pipeline.snapshot(),
+            pending_records: pipeline.pending_records(),
+            ingest: IngestScrape::of(ingest),
+            agents: pipeline.report_ages(now),
+            topology: TopologyScrape::of(pipeline.topology(), now),
+            exports: pipeline.exporters().counts(),
+            process: super::process::of_self(),
+        }
+    }
+}
+
+impl IngestScrape {
+    fn of(counts: &IngestCounts) -> Self {
+        Self {
+            batches: vec![
+                ("applied", counts.applied()),
+                ("duplicate", counts.duplicates()),
+            ],
+            refused: counts.refusals().collect(),
+            records: counts.records(),
+            body_bytes: counts.body_bytes(),
+            missed: counts.missed_windows(),
+            undeclared: counts.undeclared_addresses(),
+            latency: counts.latency().buckets(),
+            latency_sum: counts.latency().sum(),
+        }
+    }
+}
+
+impl TopologyScrape {
+    fn of(topology: &Topology, now: Timestamp) -> Self {
+        Self {
+            synced: topology.is_synced(),
+            age: topology.age(now),
+            sizes: topology.read().sizes(),
+            sources: Source::ALL
+                .into_iter()
+                .map(|source| (source, topology.counts(source)))
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What is known of nodes and pods, and how fresh it is.
+
+use super::{Family, Kind};
+
+/// The families of this file.
+pub(super) const FAMILIES: &[Family] = &[
+    Family {
+        name: "kubezonnet_server_topology_synced",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "1 once the topology has been told all there was at start, 0 before",
+        write: |scrape, samples| samples.gauge(&[], &u32::from(scrape.topology.synced)),
+    },
+    Family {
+        name: "kubezonnet_server_topology_age_seconds",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Time since the source of the topology last told anything; absent until it did",
+        write: |scrape, samples| match scrape.topology.age {
+            Some(age) => samples.gauge(&[], &age.as_secs_f64()),
+            None => Ok(()),
+        },
+    },
+    Family {
+        name: "kubezonnet_server_topology_objects",
+        kind: Kind::Gauge,
+        labels: &["kind"],
+        help: "Pods and nodes known, addresses held now, and past holdings kept for late windows",
+        write: |scrape, samples| {
+            let sizes = &scrape.topology.sizes;
+            for (kind, count) in [
+                ("pods", sizes.pods),
+                ("nodes", sizes.nodes),
+                ("addresses", sizes.addresses),
+                ("past_holdings", sizes.past),
+            ] {
+                samples.gauge(&[kind], &count)?;
+            }
+            Ok(())
+        },
+    },
+    Family {
+        name: "kubezonnet_server_topology_events_total",
+        kind: Kind::Counter,
+        labels: &["source"],
+        help: "Changes of single objects taken over (for a file: reloads that changed something)",
+        write: |scrape, samples| {
+            for (source, counts) in &scrape.topology.sources {
+                samples.counter(&[source.as_str()], counts.events)?;
+            }
+            Ok(())
+        },
+    },
+    Family {
+        name: "kubezonnet_server_topology_relists_total",
+        kind: Kind::Counter,
+        labels: &["source"],
+        help: "Times that everything was listed (for a file: loaded), the first included",
+        write: |scrape, samples| {
+            for (source, counts) in &scrape.topology.sources {
+                samples.counter(&[source.as_str()], counts.relists)?;
+            }
+            Ok(())
+        },
+    },
+    Family {
+        name: "kubezonnet_server_topology_failures_total",
+        kind: Kind::Counter,
+        labels: &["source", "reason"],
+        help: "Times that a source could not tell what it should",
+        write: |scrape, samples| {
+            for (source, counts) in &scrape.topology.sources {
+                for (reason, failures) in counts.failures {
+                    samples.counter(&[source.as_str(), reason.as_str()], failures)?;
+                }
+            }
+            Ok(())
+        },
+    },
+];

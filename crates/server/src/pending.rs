@@ -1,0 +1,100 @@
+//! Records that wait for the owner of an address: a pod's packets are often here before the watch
+//! tells of the pod.
+//!
+//! Bounded by records; who finds no room is resolved at once as unknown. In memory only.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use kubezonnet_model::{FlowRecord, NodeName, Timestamp, Window};
+
+/// How many records may wait. One is about 120 bytes, so this is 24 MB: a minute of 3,000 unknown
+/// flows a second, where a cluster's new pods make tens.
+pub const MAX_PENDING_RECORDS: usize = 200_000;
+
+/// Records of one window that wait together.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Who reported them.
+    pub node: NodeName,
+    /// Their window.
+    pub window: Window,
+    /// Until when they wait.
+    pub deadline: Timestamp,
+    /// The records.
+    pub records: Vec<FlowRecord>,
+}
+
+/// All that waits.
+#[derive(Debug)]
+pub struct Pending {
+    /// Short: taken to add a group or to take all of them out, never while resolving.
+    list: Mutex<List>,
+    max_records: usize,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    groups: Vec<Waiting>,
+    /// Records in `groups` and in the hands of who took them out: room is given back when they are
+    /// settled, so that a look at them never lets in more than the bound.
+    records: usize,
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self::with_capacity(MAX_PENDING_RECORDS)
+    }
+}
+
+impl Pending {
+    /// Room for so many records.
+    pub fn with_capacity(max_records: usize) -> Self {
+        Self {
+            list: Mutex::default(),
+            max_records,
+        }
+    }
+
+    /// How many records wait.
+    pub fn len(&self) -> usize {
+        self.list().records
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keeps room for so many records; `false` if there is none.
+    pub fn reserve(&self, records: usize) -> bool {
+        let mut list = self.list();
+        let fits = records <= self.max_records - list.records.min(self.max_records);
+        if fits {
+            list.records += records;
+        }
+        fits
+    }
+
+    /// Puts records into the room that was kept for them.
+    pub fn put(&self, waiting: Waiting) {
+        self.list().groups.push(waiting);
+    }
+
+    /// Gives back the room of records that wait no longer.
+    pub fn release(&self, records: usize) {
+        let mut list = self.list();
+        list.records = list.records.saturating_sub(records);
+    }
+
+    /// Takes out all groups, or those whose time is over; their room stays kept.
+    pub fn take(&self, due: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
+        self.list()
+            .groups
+            .extract_if(.., |waiting| due(waiting))
+            .collect()
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,244 @@
+//! From a decoded batch to the ledger: admit, resolve, add up, record, hand to the exporters.
+//!
+//! The only place that holds the state of a running server together. Time comes in as an argument.
+//! Locks are taken in the order turn, agents, topology; the ledger's alone, for one merge.
+
+mod plausible;
+mod rows;
+mod settle;
+mod turns;
+
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use kubezonnet_model::{Endpoint, NodeName, Timestamp, Window};
+use kubezonnet_topology::{Holder, Source, Topology, TopologyIndex};
+use kubezonnet_wire::DecodedBatch;
+
+use self::plausible::plausible;
+use self::turns::Turns;
+use crate::agents::{Admission, Agents, TooManyAgents};
+use crate::export::Exporters;
+use crate::ledger::{Entry, Ledger, Snapshot, Subject};
+use crate::pending::Pending;
+
+/// The state of a running server, from batch to counter.
+#[derive(Debug)]
+pub struct Pipeline {
+    topology: Topology,
+    /// Written once a batch, to admit it; read while a dictionary is resolved.
+    agents: RwLock<Agents>,
+    turns: Turns,
+    pending: Pending,
+    /// A mutex: one merge a batch and one copy a scrape, both short.
+    ledger: Mutex<Ledger>,
+    /// The version of the topology that waiting records were last resolved with.
+    looked_at: Mutex<u64>,
+    exporters: Exporters,
+    settings: Settings,
+}
+
+/// What of the configuration the pipeline needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How long after its window a record may wait for an owner; zero where the topology does not
+    /// lag behind the packets.
+    pub pending_timeout: Duration,
+    /// How long the series of a deleted pod stays after its last change.
+    pub series_retention: Duration,
+}
+
+/// What became of a batch that was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It is counted.
+    Applied {
+        /// How many windows before it never came.
+        missed: u64,
+        /// How many addresses it declared beyond the limit.
+        undeclared: u64,
+    },
+    /// It was counted before.
+    Duplicate,
+}
+
+impl Acceptance {
+    /// The name in answers and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied { .. } => "applied",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
+/// Why a well-formed batch is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The topology has not been told yet: everything would be unknown. The agent holds on.
+    #[error("the topology is not synced yet")]
+    NotSynced,
+    /// No room for another node.
+    #[error(transparent)]
+    TooManyAgents(#[from] TooManyAgents),
+    /// More bytes or packets than any network carries.
+    #[error("{bytes} bytes and {packets} packets in one window cannot be")]
+    Implausible {
+        /// Bytes of the batch.
+        bytes: u64,
+        /// Packets of the batch.
+        packets: u64,
+    },
+}
+
+impl Pipeline {
+    /// A server that has heard of nothing yet.
+    pub fn new(topology: Topology, exporters: Exporters, settings: Settings) -> Self {
+        Self {
+            topology,
+            agents: RwLock::default(),
+            turns: Turns::default(),
+            pending: Pending::default(),
+            ledger: Mutex::default(),
+            looked_at: Mutex::new(0),
+            exporters,
+            settings,
+        }
+    }
+
+    /// With room for other numbers of nodes and of waiting records than the usual.
+    #[must_use]
+    pub fn with_room(mut self, agents: usize, pending: usize) -> Self {
+        self.agents = RwLock::new(Agents::with_capacity(agents));
+        self.pending = Pending::with_capacity(pending);
+        self
+    }
+
+    /// Counts a batch whose window ended `age` before `now`, unless it was counted before.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`]; nothing has changed then.
+    pub fn apply(
+        &self,
+        batch: &DecodedBatch,
+        age: Duration,
+        now: Timestamp,
+    ) -> Result<Acceptance, Rejection> {
+        if !self.topology.is_synced() {
+            return Err(Rejection::NotSynced);
+        }
+        plausible(batch)?;
+        let header = &batch.header;
+        let window = Window::placed(now, age, header.window);
+        // One batch of a node after the other: a second copy waits here until the first is counted.
+        let _turn = self.turns.take(&header.node);
+        let admission = self
+            .agents
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .admit(header, &batch.node_addresses, window, now)?;
+        let Admission::New { missed, undeclared } = admission else {
+            return Ok(Acceptance::Duplicate);
+        };
+
+        let mut resolved = self.resolve_batch(batch, window);
+        let postponed = self.postpone(&mut resolved, now);
+
+        let mut entry = Entry::default();
+        rows::see(&mut entry, batch);
+        entry.flows(&resolved.batch);
+        entry.postponed = postponed
+            .iter()
+            .flat_map(|waiting| &waiting.records)
+            .map(|record| record.counters)
+            .sum();
+        self.ledger().record(entry, now);
+        if let Some(waiting) = postponed {
+            // After the ledger knows of them: who settles them takes them off again.
+            self.pending.put(waiting);
+        }
+        self.exporters.offer(resolved.batch);
+        Ok(Acceptance::Applied { missed, undeclared })
+    }
+
+    /// Forgets the series of pods and nodes that are gone and have not changed for the retention.
+    pub fn forget(&self, now: Timestamp) {
+        let before = now.minus(self.settings.series_retention);
+        let idle = self.ledger().idle(before);
+        let gone: Vec<_> = {
+            let topology = self.topology.read();
+            idle.into_iter()
+                .filter(|(subject, address)| match subject {
+                    Subject::Pod(namespace, name) => !holds(&topology, *address, now, |endpoint| {
+                        matches!(endpoint, Endpoint::Pod(pod)
+                                if pod.namespace == *namespace && pod.name == *name)
+                    }),
+                    Subject::Node(name) => topology.node(name).is_none(),
+                })
+                .map(|(subject, _)| subject)
+                .collect()
+        };
+        self.ledger().forget(&gone, before);
+    }
+
+    /// The counters as they are now.
+    pub fn snapshot(&self) -> Snapshot {
+        self.ledger().snapshot()
+    }
+
+    /// How many records wait.
+    pub fn pending_records(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// How long ago each node reported.
+    pub fn report_ages(&self, now: Timestamp) -> Vec<(NodeName, Duration)> {
+        self.agents
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .report_ages(now)
+    }
+
+    /// The topology it resolves with.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// Where resolved batches go besides the ledger.
+    pub fn exporters(&self) -> &Exporters {
+        &self.exporters
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether somebody who fits holds the address now.
+fn holds(
+    topology: &TopologyIndex,
+    address: std::net::IpAddr,
+    now: Timestamp,
+    fits: impl Fn(&Endpoint) -> bool,
+) -> bool {
+    let window = Window::placed(now, Duration::ZERO, Duration::from_secs(1));
+    match topology.holder(address, window) {
+        Holder::Held { endpoint, .. } => fits(&endpoint),
+        // Two at once, or one after the other within a second: look again later.
+        Holder::Reused => true,
+        Holder::Nobody => false,
+    }
+}
+
+/// A number that is another one whenever the topology has changed.
+fn version(topology: &Topology) -> u64 {
+    Source::ALL
+        .into_iter()
+        .map(|source| topology.counts(source))
+        .map(|counts| counts.events.wrapping_add(counts.relists))
+        .fold(0, u64::wrapping_add)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! The rows of a batch, resolved by position in its dictionaries.
+
+use std::net::IpAddr;
+use std::sync::PoisonError;
+
+use kubezonnet_model::{FlowCounters, FlowRecord, NodeName, ObservationPoint, Transport, Window};
+use kubezonnet_wire::DecodedBatch;
+
+use super::Pipeline;
+use crate::ledger::{Entry, SeenAt};
+use crate::resolve::{self, Reporter, ResolvedBatch, ResolvedFlow, Views};
+
+/// What resolving gives: the flows whose ends are settled, and those that may wait.
+pub(super) struct Resolved {
+    pub(super) batch: ResolvedBatch,
+    /// Flows with an end that the topology may yet tell of, resolved as if it never did.
+    pub(super) unowned: Vec<ResolvedFlow>,
+}
+
+/// One row before it is resolved.
+#[derive(Clone, Copy)]
+struct Row {
+    source: u32,
+    destination: u32,
+    transport: Option<Transport>,
+    point: ObservationPoint,
+    counters: FlowCounters,
+}
+
+impl Pipeline {
+    /// Resolves the dictionary once, then each flow by position.
+    pub(super) fn resolve_batch(&self, batch: &DecodedBatch, window: Window) -> Resolved {
+        let mut resolved = self.resolve_addresses(&batch.header.node, &batch.addresses, window);
+        let flows = &batch.flows;
+        resolved.batch.flows.reserve(flows.len());
+        for row in 0..flows.len() {
+            let shape = batch.shapes[flows.shape[row] as usize];
+            let client_port = flows.client_port.get(row).copied().flatten();
+            resolved.add(Row {
+                source: flows.source[row],
+                destination: flows.destination[row],
+                transport: shape.transport.map(|transport| Transport {
+                    client_port,
+                    ..transport
+                }),
+                point: shape.point,
+                counters: FlowCounters {
+                    bytes: flows.bytes[row],
+                    packets: flows.packets[row],
+                },
+            });
+        }
+        resolved
+    }
+
+    /// Resolves records that came apart from their batch.
+    pub(super) fn resolve_records(
+        &self,
+        node: &NodeName,
+        records: &[FlowRecord],
+        window: Window,
+    ) -> Resolved {
+        let mut addresses: Vec<_> = records
+            .iter()
+            .flat_map(|record| [record.key.source, record.key.destination])
+            .collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        let position = |address: IpAddr| {
+            let position = addresses
+                .binary_search(&address)
+                .expect("every address of the records was collected above");
+            u32::try_from(position).expect("fewer records wait than 32 bits count")
+        };
+        let mut resolved = self.resolve_addresses(node, &addresses, window);
+        for record in records {
+            resolved.add(Row {
+                source: position(record.key.source),
+                destination: position(record.key.destination),
+                transport: record.key.transport,
+                point: record.key.point,
+                counters: record.counters,
+            });
+        }
+        resolved
+    }
+
+    fn resolve_addresses(&self, node: &NodeName, addresses: &[IpAddr], window: Window) -> Resolved {
+        let agents = self.agents.read().unwrap_or_else(PoisonError::into_inner);
+        let topology = self.topology.read();
+        let views = Views {
+            topology: &topology,
+            agents: &agents,
+        };
+        let reporter = Reporter::new(node, &topology);
+        let parties = views.parties(addresses, &reporter, window);
+        Resolved {
+            batch: ResolvedBatch {
+                reporter,
+                window,
+                parties,
+                flows: Vec::new(),
+            },
+            unowned: Vec::new(),
+        }
+    }
+}
+
+impl Resolved {
+    fn add(&mut self, row: Row) {
+        let batch = &mut self.batch;
+        let source = &batch.parties[row.source as usize];
+        let destination = &batch.parties[row.destination as usize];
+        let outcome = resolve::outcome(source, destination, row.point, &batch.reporter);
+        let flow = ResolvedFlow {
+            source: row.source,
+            destination: row.destination,
+            transport: row.transport,
+            point: row.point,
+            counters: row.counters,
+            outcome,
+        };
+        if resolve::waits(source, destination, outcome) {
+            self.unowned.push(flow);
+        } else {
+            batch.flows.push(flow);
+        }
+    }
+}
+
+/// Adds everything a batch's hooks saw, by where; and where that went which has no addresses.
+pub(super) fn see(entry: &mut Entry, batch: &DecodedBatch) {
+    let flows = &batch.flows;
+    let mut by_shape = vec![FlowCounters::ZERO; batch.shapes.len()];
+    for row in 0..flows.len() {
+        by_shape[flows.shape[row] as usize] += FlowCounters {
+            bytes: flows.bytes[row],
+            packets: flows.packets[row],
+        };
+    }
+    for (shape, counters) in batch.shapes.iter().zip(by_shape) {
+        entry.see(SeenAt::point(shape.point), counters);
+    }
+    for total in &batch.totals {
+        entry.total(total);
+    }
+    for skipped in &batch.skipped {
+        entry.skipped(skipped);
+    }
+}

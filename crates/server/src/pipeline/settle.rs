@@ -1,0 +1,93 @@
+//! Records that wait for an owner: put off, looked at again, settled.
+
+use kubezonnet_model::{FlowKey, FlowRecord, Timestamp};
+
+use super::rows::Resolved;
+use super::{Pipeline, version};
+use crate::ledger::Entry;
+use crate::pending::Waiting;
+use crate::resolve::{ResolvedBatch, ResolvedFlow};
+
+impl Pipeline {
+    /// Looks again at what waits: all of it if the topology has changed since the last look, else
+    /// what has waited long enough.
+    pub fn settle(&self, now: Timestamp) {
+        let version = version(&self.topology);
+        let changed = {
+            let mut looked_at = self
+                .looked_at
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            std::mem::replace(&mut *looked_at, version) != version
+        };
+        for waiting in self
+            .pending
+            .take(|waiting| changed || waiting.deadline <= now)
+        {
+            self.settle_group(waiting, now);
+        }
+    }
+
+    /// Takes out the flows that may wait, if there is time and room; else they are final as they
+    /// are. The room is kept until they are settled.
+    pub(super) fn postpone(&self, resolved: &mut Resolved, now: Timestamp) -> Option<Waiting> {
+        let window = resolved.batch.window;
+        let deadline = window.end.plus(self.settings.pending_timeout);
+        let unowned = std::mem::take(&mut resolved.unowned);
+        if unowned.is_empty() {
+            return None;
+        }
+        if deadline <= now || !self.pending.reserve(unowned.len()) {
+            resolved.batch.flows.extend(unowned);
+            return None;
+        }
+        Some(Waiting {
+            node: resolved.batch.reporter.node.name.clone(),
+            window,
+            deadline,
+            records: records(&resolved.batch, &unowned),
+        })
+    }
+
+    fn settle_group(&self, mut waiting: Waiting, now: Timestamp) {
+        let Resolved {
+            mut batch,
+            mut unowned,
+        } = self.resolve_records(&waiting.node, &waiting.records, waiting.window);
+        if waiting.deadline <= now {
+            batch.flows.append(&mut unowned);
+        }
+        let settled = batch.flows.len();
+        waiting.records = records(&batch, &unowned);
+        if settled > 0 {
+            let mut entry = Entry {
+                settled: batch.flows.iter().map(|flow| flow.counters).sum(),
+                ..Entry::default()
+            };
+            entry.flows(&batch);
+            self.ledger().record(entry, now);
+            self.exporters.offer(batch);
+            self.pending.release(settled);
+        }
+        if !waiting.records.is_empty() {
+            self.pending.put(waiting);
+        }
+    }
+}
+
+/// The flows as they were before they were resolved.
+fn records(batch: &ResolvedBatch, flows: &[ResolvedFlow]) -> Vec<FlowRecord> {
+    let address = |position: u32| batch.parties[position as usize].address;
+    flows
+        .iter()
+        .map(|flow| FlowRecord {
+            key: FlowKey {
+                source: address(flow.source),
+                destination: address(flow.destination),
+                transport: flow.transport,
+                point: flow.point,
+            },
+            counters: flow.counters,
+        })
+        .collect()
+}

@@ -1,0 +1,186 @@
+//! Whose bytes these are, and which side counts them. Pure: no I/O, no clock, no locks.
+//!
+//! In go a batch's addresses and records, who reports, and two read views (topology, agents). Out
+//! come [`Party`]s, one an address, and [`ResolvedFlow`]s that point to them. Each record has
+//! exactly one [`Outcome`], so that every byte is counted once, whichever agents saw it.
+
+mod party;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use kubezonnet_model::{
+    Direction, FlowCounters, Hook, InterfaceClass, Locality, Node, NodeName, ObservationPoint,
+    Site, Transport, UnknownReason, Window,
+};
+use kubezonnet_topology::TopologyIndex;
+
+pub use self::party::{Party, Place};
+use crate::agents::Agents;
+
+/// The flows of one window of one node, with both ends named.
+#[derive(Debug, Clone)]
+pub struct ResolvedBatch {
+    /// Who reported.
+    pub reporter: Reporter,
+    /// When it was.
+    pub window: Window,
+    /// Every address of the batch, resolved.
+    pub parties: Vec<Party>,
+    /// The flows; none of them waits.
+    pub flows: Vec<ResolvedFlow>,
+}
+
+/// One flow with where it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResolvedFlow {
+    /// Position of the source in [`ResolvedBatch::parties`].
+    pub source: u32,
+    /// Position of the destination.
+    pub destination: u32,
+    /// Protocol and ports.
+    pub transport: Option<Transport>,
+    /// Where on the node it was seen.
+    pub point: ObservationPoint,
+    /// How much it was.
+    pub counters: FlowCounters,
+    /// Where it went.
+    pub outcome: Outcome,
+}
+
+/// Where the bytes of a record go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Counted here, seen from the local side.
+    Counted(Direction, Locality),
+    /// The sender's agent counted them.
+    CountedBySender,
+    /// Refused: the local address is another node's.
+    ForeignAddress,
+}
+
+/// The node that reports, as the topology has it.
+#[derive(Debug, Clone)]
+pub struct Reporter {
+    /// The node; without zone where the topology does not know it.
+    pub node: Arc<Node>,
+    /// Where it is.
+    pub site: Site,
+}
+
+impl Reporter {
+    /// The reporter of that name.
+    pub fn new(name: &NodeName, topology: &TopologyIndex) -> Self {
+        let node = party::node(name, topology);
+        Self {
+            site: party::site_of(&node),
+            node,
+        }
+    }
+}
+
+/// The two read views that resolving asks.
+#[derive(Clone, Copy)]
+pub struct Views<'a> {
+    /// Who held an address.
+    pub topology: &'a TopologyIndex,
+    /// Who is covered, and who calls an address its own.
+    pub agents: &'a Agents,
+}
+
+impl Views<'_> {
+    /// Resolves a batch's dictionary.
+    pub fn parties(&self, addresses: &[IpAddr], reporter: &Reporter, window: Window) -> Vec<Party> {
+        addresses
+            .iter()
+            .map(|address| Party::resolve(*address, reporter, window, self))
+            .collect()
+    }
+}
+
+/// Says where the bytes between two parties go, as seen at that point of the reporter's node.
+pub fn outcome(
+    source: &Party,
+    destination: &Party,
+    point: ObservationPoint,
+    reporter: &Reporter,
+) -> Outcome {
+    let source = End::source(source, point);
+    let destination = End::destination(destination, point);
+    if point.hook == Hook::LocalIn && destination.place == Place::Elsewhere {
+        return Outcome::ForeignAddress;
+    }
+    let between = Locality::between(source.site, destination.site);
+    if source.place == Place::Here {
+        return Outcome::Counted(Direction::Egress, between);
+    }
+    // What LOCAL_IN sees ends on this node, whoever holds the address.
+    if destination.place == Place::Here || point.hook == Hook::LocalIn {
+        return if source.covered {
+            Outcome::CountedBySender
+        } else {
+            Outcome::Counted(Direction::Ingress, between)
+        };
+    }
+    Outcome::Counted(Direction::Transit, transit(&source, &destination, reporter))
+}
+
+/// Whether the record waits: it would be charged to nobody, and one of its ends may be told of yet.
+pub fn waits(source: &Party, destination: &Party, outcome: Outcome) -> bool {
+    outcome != Outcome::ForeignAddress && (source.may_be_listed || destination.may_be_listed)
+}
+
+/// The locality of a hop that the reporter forwarded: from itself to the destination. A source that
+/// changed hands could have been local, so nothing is known of it.
+fn transit(source: &End<'_>, destination: &End<'_>, reporter: &Reporter) -> Locality {
+    match source.site {
+        Site::Unknown(UnknownReason::ReusedInWindow) => {
+            Locality::Unknown(UnknownReason::ReusedInWindow)
+        }
+        _ => Locality::between(&reporter.site, destination.site),
+    }
+}
+
+/// One end of a flow as it counts at a point of observation.
+struct End<'a> {
+    place: Place,
+    site: &'a Site,
+    covered: bool,
+}
+
+/// Where a neighbour on the link is: known to nobody but the link.
+const NEIGHBOUR: Site = Site::Unknown(UnknownReason::UnlistedAddress);
+
+impl<'a> End<'a> {
+    fn source(party: &'a Party, point: ObservationPoint) -> Self {
+        Self::new(party, point.input)
+    }
+
+    fn destination(party: &'a Party, point: ObservationPoint) -> Self {
+        let mut end = Self::new(party, point.output);
+        if point.hook == Hook::LocalIn && *end.site == Site::Internet {
+            // It ended on this node, so it is not out there, though nobody lists the address.
+            end.site = &NEIGHBOUR;
+        }
+        end
+    }
+
+    /// A link-local address behind the uplink is a neighbour's, not the node's.
+    fn new(party: &'a Party, interface: InterfaceClass) -> Self {
+        if party.link_local && interface == InterfaceClass::Uplink {
+            return Self {
+                place: Place::Nowhere,
+                site: &NEIGHBOUR,
+                covered: false,
+            };
+        }
+        Self {
+            place: party.place,
+            site: &party.site,
+            covered: party.covered,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

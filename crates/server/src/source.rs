@@ -1,0 +1,58 @@
+//! Where the topology comes from: a file, or Kubernetes.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use kubezonnet_topology::file::FileWatch;
+use kubezonnet_topology::kubernetes::{KubernetesWatch, Options};
+use kubezonnet_topology::{Clock, Topology};
+
+use crate::config::Config;
+
+/// A source that is open: a file that was read, or a way to reach Kubernetes.
+pub(crate) enum Source {
+    /// The file, followed.
+    File(FileWatch),
+    /// Pods and nodes, listed and watched.
+    Kubernetes(KubernetesWatch),
+}
+
+impl Source {
+    /// Opens what the configuration names. A file is read whole; Kubernetes is not asked yet.
+    pub(crate) async fn open(
+        config: &Config,
+        topology: &Topology,
+        clock: &Clock,
+    ) -> anyhow::Result<Self> {
+        if let Some(path) = &config.topology_file {
+            let watch = FileWatch::open(path.clone(), topology.clone(), clock.clone())
+                .with_context(|| format!("--topology-file {}", path.display()))?;
+            return Ok(Self::File(watch));
+        }
+        let options = Options {
+            kubeconfig: config.kubeconfig.clone(),
+            ..Options::default()
+        };
+        let watch = KubernetesWatch::connect(&options).await.context(
+            "there is no --topology-file, and Kubernetes cannot be reached with the rights at hand",
+        )?;
+        Ok(Self::Kubernetes(watch))
+    }
+
+    /// How long records wait for an owner: not at all where nobody is told of later than in the
+    /// file.
+    pub(crate) fn pending_timeout(&self, config: &Config) -> Duration {
+        match self {
+            Self::File(_) => Duration::ZERO,
+            Self::Kubernetes(_) => config.pending_timeout,
+        }
+    }
+
+    /// Follows the source for ever.
+    pub(crate) async fn follow(self, topology: Topology, clock: Clock) {
+        match self {
+            Self::File(watch) => watch.run().await,
+            Self::Kubernetes(watch) => watch.run(topology, clock).await,
+        }
+    }
+}

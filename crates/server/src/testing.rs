@@ -1,0 +1,222 @@
+//! A small cluster and the reports of its agents, for the tests of this crate.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use kubezonnet_model::{
+    BatchHeader, Coverage, Epoch, FlowBatch, FlowCounters, FlowKey, FlowRecord, Hook,
+    InterfaceClass, Name, Namespace, NodeName, ObservationPoint, PortSide, Protocol, Region,
+    ServicePort, SkipReason, Skipped, Timestamp, Total, TotalKind, Transport, Workload, Zone,
+};
+use kubezonnet_topology::{NodeState, PodState, Topology};
+use kubezonnet_wire::{DecodedBatch, Limits};
+
+use crate::export::Exporters;
+use crate::pipeline::{Pipeline, Settings};
+
+/// When the first windows of the tests end; long after the cluster was made.
+pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+/// How long their windows are.
+pub(crate) const WINDOW: Duration = Duration::from_secs(10);
+
+/// From a pod behind this node to the uplink.
+pub(crate) const OUT: ObservationPoint = ObservationPoint {
+    hook: Hook::Postrouting,
+    input: InterfaceClass::Pod,
+    output: InterfaceClass::Uplink,
+};
+
+/// From the uplink to a pod behind this node.
+pub(crate) const IN: ObservationPoint = ObservationPoint {
+    hook: Hook::Postrouting,
+    input: InterfaceClass::Uplink,
+    output: InterfaceClass::Pod,
+};
+
+/// From the uplink to the node itself.
+pub(crate) const TO_HOST: ObservationPoint = ObservationPoint {
+    hook: Hook::LocalIn,
+    input: InterfaceClass::Uplink,
+    output: InterfaceClass::Host,
+};
+
+/// From a pod behind this node to the node itself.
+pub(crate) const POD_TO_HOST: ObservationPoint = ObservationPoint {
+    hook: Hook::LocalIn,
+    input: InterfaceClass::Pod,
+    output: InterfaceClass::Host,
+};
+
+pub(crate) fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+pub(crate) fn node_name(text: &str) -> NodeName {
+    NodeName::new(text).unwrap()
+}
+
+/// Four nodes: `n1` in zone a and `n2` in zone b of region r1, `n3` in zone c of region r2, `n4`
+/// without labels. Node `nN` has 10.66.0.N and fd66::N.
+/// Pods `pN` in namespace `shop` run on them with 10.67.N.1 and fd67:N::1, and `q1` beside `p1`.
+pub(crate) fn cluster() -> Topology {
+    let topology = Topology::new();
+    for (number, zone, region) in [(1, "a", "r1"), (2, "b", "r1"), (3, "c", "r2"), (4, "", "")] {
+        let state = NodeState {
+            name: node_name(&format!("n{number}")),
+            uid: format!("node-{number}"),
+            zone: Zone::new(zone).ok(),
+            region: Region::new(region).ok(),
+            addresses: vec![
+                ip(&format!("10.66.0.{number}")),
+                ip(&format!("fd66::{number}")),
+            ],
+        };
+        topology.write().apply_node(state, Timestamp(1));
+        add_pod(&topology, &format!("p{number}"), number, 1, Timestamp(1));
+    }
+    add_pod(&topology, "q1", 1, 2, Timestamp(1));
+    topology.set_synced();
+    topology
+}
+
+/// Tells the topology of one more pod, with 10.67.`node`.`host`.
+pub(crate) fn add_pod(topology: &Topology, name: &str, node: u8, host: u8, now: Timestamp) {
+    let state = PodState {
+        namespace: Namespace::new("shop").unwrap(),
+        name: Name::new(name).unwrap(),
+        uid: format!("pod-{name}"),
+        node: Some(node_name(&format!("n{node}"))),
+        workload: Some(Workload {
+            kind: Name::new("Deployment").unwrap(),
+            name: Name::new(&name[..1]).unwrap(),
+        }),
+        addresses: vec![
+            ip(&format!("10.67.{node}.{host}")),
+            ip(&format!("fd67:{node}::{host}")),
+        ],
+        host_network: false,
+        completed: false,
+        leaving: false,
+        created: Some(Timestamp(1)),
+    };
+    topology.write().apply_pod(state, now);
+}
+
+/// A pipeline on a topology, where records wait a minute.
+pub(crate) fn pipeline(topology: &Topology) -> Pipeline {
+    let settings = Settings {
+        pending_timeout: Duration::from_mins(1),
+        series_retention: Duration::from_mins(15),
+    };
+    Pipeline::new(topology.clone(), Exporters::default(), settings)
+}
+
+/// TCP to a port of the destination.
+pub(crate) fn to_port(number: u16) -> Transport {
+    Transport {
+        protocol: Protocol::TCP,
+        service: Some(ServicePort {
+            number,
+            side: PortSide::Destination,
+        }),
+        client_port: None,
+    }
+}
+
+pub(crate) fn counters(bytes: u64) -> FlowCounters {
+    FlowCounters {
+        bytes,
+        packets: bytes.div_ceil(1500),
+    }
+}
+
+/// Builds what one agent reports.
+#[derive(Debug, Clone)]
+pub(crate) struct Report(pub(crate) FlowBatch);
+
+impl Report {
+    /// An empty window of that node, covering everything.
+    pub(crate) fn of(node: &str, sequence: u64) -> Self {
+        Self(FlowBatch {
+            header: BatchHeader {
+                node: node_name(node),
+                epoch: Epoch([1; 16]),
+                sequence,
+                window: WINDOW,
+                coverage: Coverage::full(),
+            },
+            records: Vec::new(),
+            totals: Vec::new(),
+            skipped: Vec::new(),
+            node_addresses: Vec::new(),
+        })
+    }
+
+    pub(crate) fn epoch(mut self, byte: u8) -> Self {
+        self.0.header.epoch = Epoch([byte; 16]);
+        self
+    }
+
+    pub(crate) fn ends(mut self) -> Self {
+        self.0.header.coverage.ends = true;
+        self
+    }
+
+    pub(crate) fn declares(mut self, address: &str) -> Self {
+        self.0.node_addresses.push(ip(address));
+        self
+    }
+
+    pub(crate) fn record(self, from: &str, to: &str, point: ObservationPoint, bytes: u64) -> Self {
+        self.key(from, to, point, Some(to_port(5432)), bytes)
+    }
+
+    pub(crate) fn key(
+        mut self,
+        from: &str,
+        to: &str,
+        point: ObservationPoint,
+        transport: Option<Transport>,
+        bytes: u64,
+    ) -> Self {
+        self.0.records.push(FlowRecord {
+            key: FlowKey {
+                source: ip(from),
+                destination: ip(to),
+                transport,
+                point,
+            },
+            counters: counters(bytes),
+        });
+        self
+    }
+
+    pub(crate) fn total(mut self, kind: TotalKind, bytes: u64) -> Self {
+        self.0.totals.push(Total {
+            kind,
+            point: OUT,
+            counters: counters(bytes),
+        });
+        self
+    }
+
+    pub(crate) fn skipped(mut self, reason: SkipReason, bytes: u64) -> Self {
+        self.0.skipped.push(Skipped {
+            reason,
+            hook: Hook::LocalIn,
+            counters: counters(bytes),
+        });
+        self
+    }
+
+    /// The body an agent would send.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        kubezonnet_wire::encode(&self.0)
+    }
+
+    /// What the server makes of that body.
+    pub(crate) fn decoded(&self) -> DecodedBatch {
+        kubezonnet_wire::decode(&self.body(), &Limits::default()).unwrap()
+    }
+}

@@ -26,6 +26,7 @@ pub use self::options::Options;
 use self::screen::Screen;
 pub use self::signals::Signals;
 use self::stage::{Programs, Stage};
+use crate::traffic::Flow;
 use crate::{Cluster, Error, check_root};
 
 /// The pods that send most across zones, in megabytes per second over the last five minutes.
@@ -86,6 +87,11 @@ fn play(options: &Options, signals: &Signals, mut screen: Screen) -> Result<(), 
     let end = options.end(begun);
     loop {
         stage.check()?;
+        if flows.iter().any(Flow::is_broken) {
+            return Err(Error::Invalid(
+                "a connection between two pods broke".to_owned(),
+            ));
+        }
         board.add(&stage.scrape()?);
         screen.show(&board, begun.elapsed())?;
         let left = end.map_or(INTERVAL, |end| {
@@ -100,9 +106,6 @@ fn play(options: &Options, signals: &Signals, mut screen: Screen) -> Result<(), 
     board.add(&stage.scrape()?);
     let mut report = Report::new(&board, begun.elapsed());
     screen.note("stopping the traffic, and waiting for the last bytes to be counted ...")?;
-    if flows.iter().any(crate::traffic::Flow::is_broken) {
-        return Err(Error::Invalid("a connection of the demo broke".to_owned()));
-    }
     drop(flows);
     // A second signal ends the comparison, not the cleaning up.
     report.comparison = stage.compare(SETTLE, || signals.came())?;

@@ -92,7 +92,8 @@ impl Board {
                 bytes: *bytes,
             }
         };
-        let mut rows: Vec<Row> = last.pods.iter().map(row).collect();
+        let senders = last.pods.iter().filter(|(_, bytes)| **bytes > 0.0);
+        let mut rows: Vec<Row> = senders.map(row).collect();
         rows.sort_by(|a, b| {
             let now = b.bytes_per_second.total_cmp(&a.bytes_per_second);
             now.then(b.bytes.total_cmp(&a.bytes))
@@ -274,6 +275,7 @@ mod tests {
     fn the_table_shows_pods_sums_and_zones() {
         let (mut board, begun) = (Board::default(), Instant::now());
         board.add_at(&page(0, 0), begun);
+        assert_eq!(board.rows(), [], "a pod that has sent nothing is shown");
         board.add_at(&page(16_000_000, 4_000), begun + Duration::from_secs(2));
 
         let table = board.table(Duration::from_secs(2));

@@ -66,7 +66,12 @@ pub fn udp_segmented(
     datagrams: u64,
     size: u16,
 ) -> Result<Sent, Error> {
-    let a_write = MAX_SEGMENTS.min(MAX_WRITE_BYTES / u64::from(size.max(1)));
+    if size == 0 {
+        return Err(Error::Invalid(
+            "datagrams without payload cannot be cut from a write".to_owned(),
+        ));
+    }
+    let a_write = MAX_SEGMENTS.min(MAX_WRITE_BYTES / u64::from(size));
     exchange(from, to, family, datagrams, |socket, sent_so_far| {
         setsockopt(socket, sockopt::UdpGsoSegment, &size.into())?;
         let now = a_write.min(datagrams - sent_so_far);

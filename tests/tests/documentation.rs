@@ -1,0 +1,253 @@
+//! Holds the pages under `docs/` against the programs they tell of, so that neither runs ahead.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The programs whose flags docs/configuration.md lists, each under a heading of its name.
+const BINARIES: [&str; 2] = ["kubezonnet-agent", "kubezonnet-server"];
+
+/// What a flag is called in the environment, and its default; empty where there is none.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Flag {
+    variable: String,
+    default: String,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn help(binary: &str) -> String {
+    let path = kubezonnet_testkit::binary(binary).unwrap_or_else(|error| panic!("{error}"));
+    let output = Command::new(path)
+        .arg("--help")
+        .env_clear()
+        .output()
+        .expect("the binary starts");
+    assert!(
+        output.status.success(),
+        "{binary} --help ended with {}",
+        output.status
+    );
+    String::from_utf8(output.stdout).expect("help is text")
+}
+
+/// The flags in a program's `--help`: a line that begins with the flag, indented as clap does it,
+/// and below it in brackets the variable and the default.
+fn flags_of_help(help: &str) -> BTreeMap<String, Flag> {
+    let mut flags = BTreeMap::new();
+    let mut current: Option<String> = None;
+    for line in help.lines() {
+        // Either `      --flag` or `  -f, --flag`; text and examples stand further right.
+        let flag = line.get(6..).filter(|rest| {
+            rest.starts_with("--") && (line.starts_with("      ") || line.starts_with("  -"))
+        });
+        let line = line.trim();
+        let within = |prefix: &str| line.strip_prefix(prefix)?.strip_suffix(']');
+        if let Some(flag) = flag {
+            let name = flag.split(' ').next().unwrap_or_default().to_owned();
+            flags.insert(name.clone(), Flag::default());
+            current = Some(name);
+        } else if let Some(flag) = current.as_ref().and_then(|name| flags.get_mut(name)) {
+            if let Some(variable) = within("[env: ") {
+                flag.variable = variable.trim_end_matches('=').to_owned();
+            }
+            if let Some(default) = within("[default: ") {
+                default.clone_into(&mut flag.default);
+            }
+        }
+    }
+    flags.retain(|name, _| !["--help", "--version"].contains(&name.as_str()));
+    flags
+}
+
+/// The flags in docs/configuration.md below the heading of `binary`: rows of a table with flag,
+/// variable, default and text.
+fn flags_of_page(page: &str, binary: &str) -> BTreeMap<String, Flag> {
+    let heading = format!("## {binary}");
+    let below = page.lines().skip_while(|line| *line != heading).skip(1);
+    let section = below.take_while(|line| !line.starts_with("## "));
+    section
+        .filter_map(|line| {
+            let mut cells = line
+                .strip_prefix("| `--")?
+                .split('|')
+                .map(|c| c.trim().replace('`', ""));
+            let name = format!("--{}", cells.next()?.split(' ').next()?);
+            Some((
+                name,
+                Flag {
+                    variable: cells.next()?,
+                    default: cells.next()?,
+                },
+            ))
+        })
+        .collect()
+}
+
+#[test]
+fn the_page_of_flags_says_what_each_program_says() {
+    let page = read("docs/configuration.md");
+
+    for binary in BINARIES {
+        let (told, documented) = (flags_of_help(&help(binary)), flags_of_page(&page, binary));
+
+        assert!(
+            told.len() > 5,
+            "{binary} --help was not understood: {told:?}"
+        );
+        for (flag, expected) in &told {
+            assert_eq!(
+                documented.get(flag),
+                Some(expected),
+                "{binary} {flag} in the page"
+            );
+        }
+        for flag in documented.keys() {
+            assert!(
+                told.contains_key(flag),
+                "{binary} takes no {flag}, but the page says so"
+            );
+        }
+    }
+}
+
+#[test]
+fn flags_are_read_from_help_as_clap_writes_it() {
+    let help = "Usage: x [OPTIONS]\n\nOptions:\n      --listen <ADDRESS:PORT>\n          Where to \
+                listen.\n\n          See --other too.\n\n          [env: X_LISTEN=]\n          \
+                [default: [::]:80]\n\n  -n, --dry-run\n          Only say it\n\n  -h, --help\n";
+
+    let flags = flags_of_help(help);
+
+    let listen = Flag {
+        variable: "X_LISTEN".to_owned(),
+        default: "[::]:80".to_owned(),
+    };
+    let expected = [
+        ("--dry-run".to_owned(), Flag::default()),
+        ("--listen".to_owned(), listen),
+    ];
+    assert_eq!(flags, BTreeMap::from(expected));
+}
+
+#[test]
+fn flags_are_read_from_the_page_below_their_program_only() {
+    let page = "## a\n\n| flag | variable | default | |\n|---|---|---|---|\n| `--one N` | `A_ONE` | `1` | \
+                text |\n| `--two` | `A_TWO` | | text |\n\n## b\n\n| `--three` | `B_THREE` | | text |\n";
+
+    let flags = flags_of_page(page, "a");
+
+    let one = Flag {
+        variable: "A_ONE".to_owned(),
+        default: "1".to_owned(),
+    };
+    let two = Flag {
+        variable: "A_TWO".to_owned(),
+        default: String::new(),
+    };
+    assert_eq!(
+        flags,
+        BTreeMap::from([("--one".to_owned(), one), ("--two".to_owned(), two)])
+    );
+}
+
+/// All of our code as one text, with string literals that go on in the next line put together.
+fn sources() -> String {
+    fn collect(dir: &Path, text: &mut String) {
+        for entry in std::fs::read_dir(dir).expect("a readable folder") {
+            let path = entry.expect("a readable entry").path();
+            if path.is_dir() {
+                collect(&path, text);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text.push_str(&std::fs::read_to_string(path).expect("a readable file"));
+            }
+        }
+    }
+    let mut text = String::new();
+    for krate in std::fs::read_dir(root().join("crates")).expect("crates/ is there") {
+        collect(
+            &krate.expect("a readable entry").path().join("src"),
+            &mut text,
+        );
+    }
+    let mut joined = String::new();
+    for line in text.lines() {
+        match line.strip_suffix('\\') {
+            Some(unfinished) => joined.push_str(unfinished.trim_start()),
+            None => joined.push_str(&format!("{}\n", line.trim_start())),
+        }
+    }
+    joined
+}
+
+/// The messages that docs/troubleshooting.md explains: its headings in backticks, in the pieces
+/// between the `…` that stand for what differs.
+fn explained(page: &str) -> Vec<String> {
+    let headings = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
+    headings
+        .flat_map(|heading| heading.split('…'))
+        .map(|piece| piece.trim().to_owned())
+        .filter(|piece| !piece.is_empty())
+        .collect()
+}
+
+#[test]
+fn every_message_that_is_explained_is_one_that_is_said() {
+    let sources = sources();
+    let pieces = explained(&read("docs/troubleshooting.md"));
+
+    assert!(pieces.len() > 5, "the page was not understood: {pieces:?}");
+    for piece in pieces {
+        assert!(sources.contains(&piece), "no source says {piece:?}");
+    }
+}
+
+#[test]
+fn every_link_between_pages_leads_to_a_file() {
+    let is_page = |path: &Path| path.extension().is_some_and(|extension| extension == "md");
+    let mut pages: Vec<PathBuf> = std::fs::read_dir(root())
+        .expect("a readable folder")
+        .map(|entry| entry.expect("a readable entry").path())
+        .filter(|path| is_page(path))
+        .collect();
+    assert!(!pages.is_empty(), "no pages found");
+    let mut folders = vec![root().join("docs")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a readable folder") {
+            let path = entry.expect("a readable entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if is_page(&path) {
+                pages.push(path);
+            }
+        }
+    }
+
+    for page in pages {
+        let text = std::fs::read_to_string(&page).expect("a readable page");
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let target = link.split('#').next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            let path = page.parent().expect("a page is in a folder").join(target);
+            assert!(
+                path.exists(),
+                "{} links to {target}, which is not there",
+                page.display()
+            );
+        }
+    }
+}

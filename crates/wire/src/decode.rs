@@ -100,7 +100,7 @@ fn read_header(fields: &Fields<'_>) -> Result<BatchHeader, DecodeError> {
     }
     let coverage = Coverage::from_bits(fields.uint(field::HOOKS)?, fields.uint(field::ENDS)? != 0);
     Ok(BatchHeader {
-        node: NodeName::new(fields.text(field::NODE)?)?,
+        node: NodeName::new(fields.text(field::NODE)?).map_err(DecodeError::NodeName)?,
         epoch: Epoch(epoch),
         sequence,
         window: Duration::from_nanos(fields.uint(field::WINDOW_NANOS)?),

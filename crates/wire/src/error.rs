@@ -49,8 +49,8 @@ pub enum DecodeError {
         code: u64,
     },
     /// The node's name is none.
-    #[error("inconsistent body: node is no name")]
-    NodeName(#[from] InvalidName),
+    #[error("inconsistent body: node: {0}")]
+    NodeName(InvalidName),
     /// A value of the header that cannot be.
     #[error("inconsistent body: {field} {problem}")]
     Header {

@@ -189,10 +189,15 @@ fn a_header_that_cannot_be_is_inconsistent() {
             body().without(4),
             "inconsistent body: sequence is 0, it counts from 1",
         ),
-        (body().without(2), "inconsistent body: node is no name"),
+        (
+            body().without(2),
+            "inconsistent body: node: a node name must have 1 to 253 bytes and no control \
+             characters, got \"\"",
+        ),
         (
             body().bytes(2, b"a\nb"),
-            "inconsistent body: node is no name",
+            "inconsistent body: node: a node name must have 1 to 253 bytes and no control \
+             characters, got \"a\\nb\"",
         ),
     ];
     for (body, message) in cases {

@@ -17,12 +17,22 @@ export PATH := $(TOOLS)/bin:$(PATH)
 export PROMETHEUS ?= $(TOOLS)/prometheus/usr/bin/prometheus
 export PROMTOOL ?= $(TOOLS)/prometheus/usr/bin/promtool
 
+# What `make demo` starts; ARGS goes to it, as in `make demo ARGS='--for 30s'`.
+DEMO = target/debug/kubezonnet-demo $(ARGS)
+
+FUZZ_SECONDS ?= 60
+
 BPF_SOURCES := $(wildcard crates/capture/src/bpf/*.[ch])
 SHELL_SOURCES := .ci/run $(wildcard scripts/*.sh)
 
 .PHONY: help
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: deps-demo ## Run a cluster of three zones on this machine and show its cross-zone traffic; needs root
+	cargo build --workspace --bins
+	@if [ "$$(id -u)" -eq 0 ]; then exec $(DEMO); else echo "The demo makes network namespaces: asking for root."; exec sudo $(DEMO); fi
 
 .PHONY: build
 build: deps-build ## Build all binaries (dev profile)
@@ -45,6 +55,14 @@ lint: deps-lint ## Check format, clippy, rustdoc, BPF C and shell; anything foun
 fmt: deps-lint ## Format Rust and BPF C
 	cargo fmt --all
 	clang-format-19 -i $(BPF_SOURCES)
+
+.PHONY: bench
+bench: deps-build ## Measure how fast batches are encoded and decoded
+	cargo bench -p kubezonnet-wire
+
+.PHONY: fuzz
+fuzz: deps-fuzz ## Fuzz the decoder of batches for FUZZ_SECONDS (60)
+	cd crates/wire && cargo +nightly fuzz run decode -- -max_total_time=$(FUZZ_SECONDS)
 
 .PHONY: images
 images: deps-images ## Build both container images with static binaries and start each once; needs root

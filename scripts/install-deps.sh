@@ -2,7 +2,7 @@
 # Installs what a make target lacks: Debian packages through apt, the rest by scripts/tools.sh.
 # One line for each says what and why. Quiet and quick when nothing is missing.
 #
-# Usage: scripts/install-deps.sh build|demo|test|lint|images
+# Usage: scripts/install-deps.sh build|demo|test|lint|fuzz|images
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -53,6 +53,10 @@ need_lint() {
     need shellcheck "checks the scripts" command -v shellcheck
 }
 
+need_fuzz() {
+    need g++ "compiles libFuzzer" command -v c++
+}
+
 need_images() {
     need_build
     need binutils "tells whether a binary is static" command -v readelf
@@ -85,9 +89,9 @@ if ! command -v cargo >/dev/null; then
 fi
 
 case "${1:-}" in
-build | demo | test | lint | images) "need_$1" ;;
+build | demo | test | lint | fuzz | images) "need_$1" ;;
 *)
-    echo "usage: $0 build|demo|test|lint|images" >&2
+    echo "usage: $0 build|demo|test|lint|fuzz|images" >&2
     exit 64
     ;;
 esac
@@ -99,4 +103,5 @@ fi
 case "$1" in
 test) scripts/tools.sh nextest prometheus ;;
 lint) scripts/tools.sh deny ;;
+fuzz) scripts/tools.sh nightly fuzz ;;
 esac

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Fetches tools into target/tools, where nothing else on the machine sees them, unless they are there.
 #
-# Usage: scripts/tools.sh nextest|deny|prometheus...
+# Usage: scripts/tools.sh nextest|deny|fuzz|nightly|prometheus...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,6 +25,18 @@ nextest() {
 
 deny() {
     install deny 0.20.2 "checks the licences and sources of dependencies"
+}
+
+fuzz() {
+    install fuzz 0.13.2 "runs fuzz targets"
+}
+
+# The sanitizers that fuzzing needs are in the nightly compiler only.
+nightly() {
+    if ! rustup run nightly rustc --version >/dev/null 2>&1; then
+        echo "missing: the nightly compiler — fuzzing needs its sanitizers"
+        rustup toolchain install nightly --profile minimal
+    fi
 }
 
 # Debian's package, unpacked: nothing is installed and no service started.
@@ -56,9 +68,9 @@ prometheus() {
 
 for tool in "$@"; do
     case "$tool" in
-    nextest | deny | prometheus) "$tool" ;;
+    nextest | deny | fuzz | nightly | prometheus) "$tool" ;;
     *)
-        echo "usage: $0 nextest|deny|prometheus..." >&2
+        echo "usage: $0 nextest|deny|fuzz|nightly|prometheus..." >&2
         exit 64
         ;;
     esac

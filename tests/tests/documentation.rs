@@ -55,7 +55,9 @@ fn flags_of_help(help: &str) -> BTreeMap<String, Flag> {
             current = Some(name);
         } else if let Some(flag) = current.as_ref().and_then(|name| flags.get_mut(name)) {
             if let Some(variable) = within("[env: ") {
-                flag.variable = variable.trim_end_matches('=').to_owned();
+                variable
+                    .trim_end_matches('=')
+                    .clone_into(&mut flag.variable);
             }
             if let Some(default) = within("[default: ") {
                 default.clone_into(&mut flag.default);
@@ -178,9 +180,11 @@ fn sources() -> String {
     }
     let mut joined = String::new();
     for line in text.lines() {
-        match line.strip_suffix('\\') {
-            Some(unfinished) => joined.push_str(unfinished.trim_start()),
-            None => joined.push_str(&format!("{}\n", line.trim_start())),
+        let line = line.trim_start();
+        let goes_on = line.strip_suffix('\\');
+        joined.push_str(goes_on.unwrap_or(line));
+        if goes_on.is_none() {
+            joined.push('\n');
         }
     }
     joined

@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 /// longest call into the kernel takes a fraction of one.
 const HANGS_AFTER: Duration = Duration::from_secs(30);
 
-/// Whether the loop is alive, and whether a window has arrived.
+/// Whether the loop is alive and sound, and whether a window has arrived.
 #[derive(Debug)]
 pub struct Health {
     began: Instant,

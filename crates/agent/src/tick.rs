@@ -208,8 +208,12 @@ impl<S: Source> Tick<S> {
         );
     }
 
-    fn turn(&self) {
-        self.health.turn();
+    fn turn(&mut self) {
+        // Without the thread that follows links, classes go stale for good. A restart mends it, so
+        // the loop passes for one that hangs.
+        if self.links.has_changed().is_ok() {
+            self.health.turn();
+        }
         self.metrics
             .unacknowledged_since(self.windows.unacknowledged_since());
     }

@@ -1,5 +1,7 @@
 //! The binary as a person meets it before anything is attached: help, mistakes, exit statuses.
 
+#![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
+
 use std::process::{Command, Output};
 
 fn agent(arguments: &[&str], variables: &[(&str, &str)]) -> Output {

@@ -1,5 +1,7 @@
 //! The whole agent on real traffic, against a server that only keeps what it gets. Needs root.
 
+#![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
+
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -238,6 +240,51 @@ fn a_refused_window_is_counted_and_the_next_one_arrives() {
     assert!(
         metrics(&cluster).sum("kubezonnet_agent_windows_total", &[("result", "refused")]) >= 1.0
     );
+}
+
+#[test]
+fn without_capabilities_each_that_lacks_is_named_with_what_to_do() {
+    require_root();
+
+    let output = Command::new("setpriv")
+        .args(["--bounding-set", "-all", "--"])
+        .arg(env!("CARGO_BIN_EXE_kubezonnet-agent"))
+        .args(["--node", "node-a", "--dry-run"])
+        .output()
+        .unwrap();
+
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(69), "{text}");
+    for capability in ["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"] {
+        assert!(text.contains(capability), "{text}");
+    }
+    assert!(
+        text.lines()
+            .all(|line| line.starts_with("kubezonnet-agent: "))
+    );
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_its_flag() {
+    require_root();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+
+    let output = Command::new(env!("CARGO_BIN_EXE_kubezonnet-agent"))
+        .args([
+            "--node",
+            "node-a",
+            "--dry-run",
+            "--metrics-listen",
+            &address,
+        ])
+        .output()
+        .unwrap();
+
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let expected = format!("failed to listen on {address} (--metrics-listen)");
+    assert!(text.contains(&expected), "{text}");
 }
 
 #[test]

@@ -119,6 +119,18 @@ impl Listener {
 /// [`NetlinkError`] if the kernel refuses, or answers in a way that is not known.
 pub fn dump() -> Result<Links, NetlinkError> {
     let mut links = Links::default();
+    for _ in 0..INTERRUPTED_DUMPS {
+        links = Links::default();
+        let interrupted = dump_into(&mut links)?;
+        if !interrupted {
+            break;
+        }
+    }
+    Ok(links)
+}
+
+/// Returns whether something changed meanwhile.
+fn dump_into(links: &mut Links) -> Result<bool, NetlinkError> {
     let requests = [
         (
             "links",
@@ -133,39 +145,24 @@ pub fn dump() -> Result<Links, NetlinkError> {
             RouteNetlinkMessage::GetRoute(RouteMessage::default()),
         ),
     ];
+    let mut interrupted = false;
     for (what, request) in requests {
-        for message in list(what, &request)? {
-            take(&mut links, message);
-        }
+        interrupted |= list(what, request, links)?;
     }
-    Ok(links)
+    Ok(interrupted)
 }
 
+/// Takes each message as it comes: a node can have very many routes, and few of them matter.
 fn list(
     what: &'static str,
-    request: &RouteNetlinkMessage,
-) -> Result<Vec<RouteNetlinkMessage>, NetlinkError> {
-    let mut messages = Vec::new();
-    for _ in 0..INTERRUPTED_DUMPS {
-        let interrupted;
-        (messages, interrupted) = list_once(what, request)?;
-        if !interrupted {
-            break;
-        }
-    }
-    Ok(messages)
-}
-
-/// Returns the messages, and whether a change came between them.
-fn list_once(
-    what: &'static str,
-    request: &RouteNetlinkMessage,
-) -> Result<(Vec<RouteNetlinkMessage>, bool), NetlinkError> {
+    request: RouteNetlinkMessage,
+    links: &mut Links,
+) -> Result<bool, NetlinkError> {
     let socket = open()?;
     set_timeout(&socket, DUMP_TIMEOUT)?;
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request.clone()));
+    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
     message.finalize();
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
@@ -173,7 +170,6 @@ fn list_once(
         .send_to(&bytes, &SocketAddr::new(0, 0), 0)
         .map_err(failed("ask over netlink"))?;
 
-    let mut messages = Vec::new();
     let mut interrupted = false;
     loop {
         let (datagram, _) = socket
@@ -183,8 +179,8 @@ fn list_once(
             let message = message?;
             interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
             match message.payload {
-                NetlinkPayload::InnerMessage(inner) => messages.push(inner),
-                NetlinkPayload::Done(_) => return Ok((messages, interrupted)),
+                NetlinkPayload::InnerMessage(inner) => take(links, inner),
+                NetlinkPayload::Done(_) => return Ok(interrupted),
                 NetlinkPayload::Error(error) => {
                     let source = error.to_io();
                     return Err(NetlinkError::Refused { what, source });

@@ -27,12 +27,12 @@ fn record(source: &str, destination: &str, transport: Option<Transport>, bytes: 
     }
 }
 
-fn tcp(number: u16, side: PortSide, client_port: Option<u16>) -> Option<Transport> {
-    Some(Transport {
+fn tcp(number: u16, side: PortSide, client_port: Option<u16>) -> Transport {
+    Transport {
         protocol: Protocol::TCP,
         service: Some(ServicePort { number, side }),
         client_port,
-    })
+    }
 }
 
 fn batch() -> FlowBatch {
@@ -52,13 +52,13 @@ fn batch() -> FlowBatch {
             record(
                 "10.0.0.1",
                 "10.0.0.2",
-                tcp(5432, PortSide::Destination, None),
+                Some(tcp(5432, PortSide::Destination, None)),
                 150,
             ),
             record(
                 "fd00::1",
                 "fd00::2",
-                tcp(80, PortSide::Source, Some(40_000)),
+                Some(tcp(80, PortSide::Source, Some(40_000))),
                 1_000_000,
             ),
             record("10.0.0.1", "10.0.0.3", None, 90),

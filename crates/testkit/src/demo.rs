@@ -25,9 +25,9 @@ use self::board::{Board, Report};
 pub use self::options::Options;
 use self::screen::Screen;
 pub use self::signals::Signals;
-use self::stage::{Programs, Stage};
+use self::stage::Stage;
 use crate::traffic::Flow;
-use crate::{Cluster, Error, check_root};
+use crate::{Cluster, Error, binary, check_root};
 
 /// The pods that send most across zones, in megabytes per second over the last five minutes.
 pub const TOP_PODS_QUERY: &str =
@@ -43,9 +43,6 @@ pub(crate) const CROSS_ZONE_BYTES: &str = "pod_cross_zone_network_traffic_bytes_
 /// How often the agents report, and how often the server is asked: shorter than in a cluster, for
 /// somebody is watching.
 const INTERVAL: Duration = Duration::from_secs(2);
-
-/// How long the flow log may take to show its first line.
-const FIRST_FLOW: Duration = Duration::from_secs(20);
 
 /// How long the last bytes may take from the wire to the metrics: several windows.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -67,17 +64,18 @@ pub fn run(options: &Options, signals: &Signals) -> Result<(), Error> {
 }
 
 fn play(options: &Options, signals: &Signals, mut screen: Screen) -> Result<(), Error> {
-    let programs = Programs::find()?;
+    // Before anything is built in vain.
+    binary("kubezonnet-agent").and(binary("kubezonnet-server"))?;
     for id in Cluster::sweep()? {
         screen.note(&format!("removed what an earlier run left behind: {id}"))?;
     }
     screen.note("building three zones out of network namespaces ...")?;
     let cluster = story::cluster()?;
     screen.note("starting one server, and an agent in every node ...")?;
-    let mut stage = Stage::start(&programs, cluster, options.port, INTERVAL, signals)?;
-    let flows = story::begin(&stage.cluster)?;
+    let mut stage = Stage::start(cluster, options.port, INTERVAL, signals)?;
+    let flows = story::begin(stage.cluster())?;
     let begun = Instant::now();
-    let example = stage.first_flow(FIRST_FLOW, signals)?;
+    let example = stage.first_flow(signals)?;
     if let Some(path) = &options.endpoints_file {
         write_endpoints(path, &stage)?;
     }

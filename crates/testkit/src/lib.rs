@@ -8,8 +8,9 @@
 //!
 //! - [`Cluster`]: nodes and pods as network namespaces, gone when it is dropped.
 //! - [`traffic`]: exact amounts of TCP, UDP and ICMP between two [`Place`]s.
-//! - [`Process`], [`Relay`], [`Scrape`]: agents and servers as children, the way from one to the
-//!   other that no uplink sees, and what their metrics say.
+//! - [`Deployment`]: kubezonnet on a cluster, made of [`Process`], the agents and the server as
+//!   children, [`Relay`], the way from one to the other that no uplink sees, and [`Scrape`], what
+//!   their metrics say.
 //! - [`Run`]: owns namespaces, programs and files, and cleans up after runs that were killed.
 //! - [`demo`]: what `make demo` shows, as the binary `kubezonnet-demo`.
 //!
@@ -17,7 +18,9 @@
 
 mod cluster;
 pub mod demo;
+mod deployment;
 mod error;
+pub mod kube;
 mod netns;
 mod privilege;
 mod process;
@@ -33,6 +36,7 @@ pub use cluster::{
     Cluster, ClusterBuilder, ClusterNode, ClusterPod, Fabric, NodeSpec, Place, PodSpec,
     Segmentation,
 };
+pub use deployment::{Deployment, DeploymentOptions};
 pub use error::Error;
 pub use netns::{ETHERNET_HEADER_BYTES, LinkCounters, Netns};
 pub use privilege::{check_root, require_root};

@@ -1,0 +1,251 @@
+//! What the fake answers to a request.
+
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::TOKEN;
+use super::store::{Kind, Shared, Store, Told};
+
+type Parameters = HashMap<String, String>;
+
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    Router::new().fallback(answer).with_state(shared)
+}
+
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    Query(parameters): Query<Parameters>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    shared.change(|store| store.requests.push(uri.to_string()));
+    let token = headers.get(header::AUTHORIZATION);
+    if token.is_none_or(|token| token.as_bytes() != format!("Bearer {TOKEN}").as_bytes()) {
+        return refuse(401, "Unauthorized", "Unauthorized");
+    }
+    let Some(kind) = Kind::of_path(uri.path()) else {
+        let message = "the server could not find the requested resource";
+        return refuse(404, "NotFound", message);
+    };
+    let is_watch = parameters.get("watch");
+    if is_watch.is_some_and(|value| matches!(&**value, "1" | "true")) {
+        watch(&shared, kind, &parameters)
+    } else {
+        list(&shared, kind, &parameters)
+    }
+}
+
+/// A list, or a page of one.
+fn list(shared: &Shared, kind: Kind, parameters: &Parameters) -> Response {
+    let parsed = |name| parameters.get(name).and_then(|text| text.parse().ok());
+    let limit = parsed("limit").filter(|limit| *limit > 0);
+    shared.change(|store| {
+        // A token is the list's version and how many of it were told.
+        let (version, told) = match parameters.get("continue") {
+            None => (store.keep(kind), 0),
+            Some(token) => match token.split_once('.') {
+                Some((version, told)) => (
+                    version.parse().unwrap_or_default(),
+                    told.parse().unwrap_or_default(),
+                ),
+                None => return refuse(400, "BadRequest", "continue key is not valid"),
+            },
+        };
+        let Some(objects) = store.kept(kind, version) else {
+            let message = "The provided continue parameter is too old to display a consistent \
+                           list result.";
+            return refuse(410, "Expired", message);
+        };
+        let left = &objects[objects.len().min(told)..];
+        let page = &left[..left.len().min(limit.unwrap_or(left.len()))];
+        let mut metadata = json!({ "resourceVersion": version.to_string() });
+        if page.len() < left.len() {
+            metadata["continue"] = json!(format!("{version}.{}", told + page.len()));
+            metadata["remainingItemCount"] = json!(left.len() - page.len());
+        }
+        let body = json!({
+            "kind": format!("{}List", kind.as_str()),
+            "apiVersion": "v1",
+            "metadata": metadata,
+            "items": page.iter().map(as_item).collect::<Vec<_>>(),
+        });
+        answer_with(200, &body)
+    })
+}
+
+/// An object as lists have it: without what the list says for all.
+fn as_item(object: &Value) -> Value {
+    let mut item = object.clone();
+    if let Some(fields) = item.as_object_mut() {
+        fields.remove("kind");
+        fields.remove("apiVersion");
+    }
+    item
+}
+
+/// A stream of events from a version on, or from the beginning.
+fn watch(shared: &Arc<Shared>, kind: Kind, parameters: &Parameters) -> Response {
+    let is_set = |name| parameters.get(name).is_some_and(|value| value == "true");
+    let streams_list = is_set("sendInitialEvents");
+    if streams_list
+        && parameters.get("resourceVersionMatch").map(String::as_str) != Some("NotOlderThan")
+    {
+        let message = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        return refuse(422, "Invalid", message);
+    }
+    if let Some(status) = shared.read(|store| store.refuse_watches) {
+        return refuse(status, "Refused", "watches are refused");
+    }
+    let version = parameters.get("resourceVersion");
+    let version = version.and_then(|version| version.parse::<u64>().ok());
+    let bell = shared.listen();
+    let first = shared.read(|store| {
+        let mut lines = VecDeque::new();
+        let mut ended = false;
+        let position = if streams_list {
+            for object in store.objects(kind) {
+                lines.push_back(event("ADDED", &object));
+            }
+            lines.push_back(initial_events_end(kind, store.version));
+            store.end_of_log()
+        } else {
+            let version = version.unwrap_or(store.version);
+            ended = store.is_expired(version);
+            if ended {
+                lines.push_back(expired(version, store.version));
+            }
+            store.position_after(version)
+        };
+        Watch {
+            kind,
+            wants_bookmarks: is_set("allowWatchBookmarks"),
+            position,
+            lines,
+            ended,
+            bell,
+            shared: Arc::clone(shared),
+        }
+    });
+    let lines = stream::unfold(first, Watch::next);
+    let content_type = [(header::CONTENT_TYPE, "application/json")];
+    (content_type, Body::from_stream(lines)).into_response()
+}
+
+/// An open watch.
+struct Watch {
+    kind: Kind,
+    wants_bookmarks: bool,
+    /// How much of the log was told.
+    position: usize,
+    lines: VecDeque<String>,
+    ended: bool,
+    bell: watch::Receiver<()>,
+    shared: Arc<Shared>,
+}
+
+impl Watch {
+    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+        loop {
+            if let Some(line) = self.lines.pop_front() {
+                return Some((Ok(Bytes::from(line + "\n")), self));
+            }
+            if self.ended {
+                return None;
+            }
+            let shared = Arc::clone(&self.shared);
+            shared.read(|store| self.collect(store));
+            if self.lines.is_empty() && !self.ended {
+                self.bell.changed().await.ok()?;
+            }
+        }
+    }
+
+    /// Takes what is new in the log.
+    fn collect(&mut self, store: &Store) {
+        self.bell.mark_unchanged();
+        for entry in store.log_from(self.position) {
+            self.position += 1;
+            match &entry.told {
+                Told::Change(kind, change, object) if *kind == self.kind => {
+                    self.lines.push_back(event(change.as_str(), object));
+                }
+                Told::Bookmark if self.wants_bookmarks => {
+                    self.lines.push_back(bookmark(self.kind, entry.version));
+                }
+                Told::Change(..) | Told::Bookmark => {}
+                Told::Expired => {
+                    self.lines
+                        .push_back(expired(entry.version - 1, entry.version));
+                    self.ended = true;
+                    return;
+                }
+                Told::End => {
+                    self.ended = true;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn event(kind: &str, object: &Value) -> String {
+    json!({ "type": kind, "object": object }).to_string()
+}
+
+fn bookmark(kind: Kind, version: u64) -> String {
+    event("BOOKMARK", &empty(kind, version))
+}
+
+/// The bookmark that ends the initial events of a streaming list.
+fn initial_events_end(kind: Kind, version: u64) -> String {
+    let mut object = empty(kind, version);
+    object["metadata"]["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
+    event("BOOKMARK", &object)
+}
+
+fn empty(kind: Kind, version: u64) -> Value {
+    json!({
+        "kind": kind.as_str(),
+        "apiVersion": "v1",
+        "metadata": { "resourceVersion": version.to_string() },
+        "spec": {},
+        "status": {},
+    })
+}
+
+fn expired(version: u64, now: u64) -> String {
+    let message = format!("too old resource version: {version} ({now})");
+    event("ERROR", &status(410, "Expired", &message))
+}
+
+fn status(code: u16, reason: &str, message: &str) -> Value {
+    json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "reason": reason,
+        "code": code,
+    })
+}
+
+fn refuse(code: u16, reason: &str, message: &str) -> Response {
+    answer_with(code, &status(code, reason, message))
+}
+
+fn answer_with(code: u16, body: &Value) -> Response {
+    let code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let content_type = [(header::CONTENT_TYPE, "application/json")];
+    (code, content_type, body.to_string()).into_response()
+}

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn pod(metadata: Value, spec: Value, status: Value) -> PodState {
+fn pod(metadata: &Value, spec: Value, status: Value) -> PodState {
     let mut object = json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -34,7 +34,7 @@ fn owned_by(kind: &str, name: &str, hash: &str) -> Option<(String, String)> {
             owner,
         ],
     });
-    let workload = pod(metadata, json!({}), json!({})).workload?;
+    let workload = pod(&metadata, json!({}), json!({})).workload?;
     Some((workload.kind.to_string(), workload.name.to_string()))
 }
 
@@ -81,7 +81,7 @@ fn a_pods_owner_is_its_deployment_or_its_controller() {
 
 #[test]
 fn a_bare_pod_has_no_workload() {
-    assert_eq!(pod(json!({}), json!({}), json!({})).workload, None);
+    assert_eq!(pod(&json!({}), json!({}), json!({})).workload, None);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_pods_addresses_are_all_that_it_names() {
     let old = json!({"podIP": "10.1.0.7"});
     let odd = json!({"podIPs": [{"ip": "10.1.0"}, {"ip": ""}], "podIP": ""});
     let addresses = |status| {
-        let addresses = pod(json!({}), json!({}), status).addresses;
+        let addresses = pod(&json!({}), json!({}), status).addresses;
         addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>()
     };
 
@@ -117,12 +117,12 @@ fn phase_deletion_and_network_are_told() {
         ("Succeeded", true),
         ("Failed", true),
     ] {
-        let state = pod(json!({}), json!({}), json!({"phase": phase}));
+        let state = pod(&json!({}), json!({}), json!({"phase": phase}));
         assert_eq!(state.completed, completed, "{phase}");
     }
     let leaving = json!({"deletionTimestamp": "2026-11-20T22:41:00Z"});
     let state = pod(
-        leaving,
+        &leaving,
         json!({"nodeName": "node-a", "hostNetwork": true}),
         json!({}),
     );
@@ -140,7 +140,7 @@ fn a_pod_without_a_uid_is_malformed() {
     assert_eq!(error.to_string(), "an object has no uid");
 }
 
-fn node(labels: Value) -> NodeState {
+fn node(labels: &Value) -> NodeState {
     let object = json!({
         "metadata": {"name": "node-a", "uid": "n1", "labels": labels},
         "status": {"addresses": [
@@ -156,7 +156,7 @@ fn node(labels: Value) -> NodeState {
 
 #[test]
 fn a_node_has_its_inner_and_outer_addresses() {
-    let addresses = node(json!({})).addresses;
+    let addresses = node(&json!({})).addresses;
 
     let expected = ["192.168.50.11", "fd50::11", "203.0.113.7"];
     assert_eq!(
@@ -185,9 +185,9 @@ fn the_old_labels_count_where_the_new_ones_say_nothing() {
         (json!({"topology.kubernetes.io/zone": " "}), None),
     ];
     for (labels, zone) in cases {
-        let found = node(labels.clone()).zone;
+        let found = node(&labels).zone;
         assert_eq!(found.as_ref().map(Zone::as_str), zone, "{labels}");
     }
-    let region = node(json!({"failure-domain.beta.kubernetes.io/region": "r"})).region;
+    let region = node(&json!({"failure-domain.beta.kubernetes.io/region": "r"})).region;
     assert_eq!(region, Region::new("r").ok());
 }

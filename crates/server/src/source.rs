@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use kubezonnet_topology::file::FileWatch;
 use kubezonnet_topology::kubernetes::{KubernetesWatch, Options};
 use kubezonnet_topology::{Clock, Topology};
@@ -25,17 +25,18 @@ impl Source {
         clock: &Clock,
     ) -> anyhow::Result<Self> {
         if let Some(path) = &config.topology_file {
+            // What it says names its causes already.
             let watch = FileWatch::open(path.clone(), topology.clone(), clock.clone())
-                .with_context(|| format!("--topology-file {}", path.display()))?;
+                .map_err(|error| anyhow!("{error}"))?;
             return Ok(Self::File(watch));
         }
         let options = Options {
             kubeconfig: config.kubeconfig.clone(),
             ..Options::default()
         };
-        let watch = KubernetesWatch::connect(&options).await.context(
-            "there is no --topology-file, and Kubernetes cannot be reached with the rights at hand",
-        )?;
+        let watch = KubernetesWatch::connect(&options)
+            .await
+            .map_err(|error| anyhow!("{error}; without Kubernetes, give a --topology-file"))?;
         Ok(Self::Kubernetes(watch))
     }
 

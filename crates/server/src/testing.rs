@@ -57,8 +57,8 @@ pub(crate) fn node_name(text: &str) -> NodeName {
 }
 
 /// Four nodes: `n1` in zone a and `n2` in zone b of region r1, `n3` in zone c of region r2, `n4`
-/// without labels. Node `nN` has 10.66.0.N and fd66::N.
-/// Pods `pN` in namespace `shop` run on them with 10.67.N.1 and fd67:N::1, and `q1` beside `p1`.
+/// without labels. Node `nN` has 10.66.0.N and `fd66::N`.
+/// Pods `pN` in namespace `shop` run on them with 10.67.N.1 and `fd67:N::1`, and `q1` beside `p1`.
 pub(crate) fn cluster() -> Topology {
     let topology = Topology::new();
     for (number, zone, region) in [(1, "a", "r1"), (2, "b", "r1"), (3, "c", "r2"), (4, "", "")] {

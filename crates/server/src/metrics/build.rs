@@ -8,5 +8,5 @@ pub(super) const FAMILIES: &[Family] = &[Family {
     kind: Kind::Gauge,
     labels: &["version"],
     help: "Always 1, with the version of the server",
-    write: |_, samples| samples.gauge(&[env!("CARGO_PKG_VERSION")], &1_u32),
+    write: |scrape, samples| samples.gauge(&[scrape.version], &1_u32),
 }];

@@ -25,6 +25,8 @@ pub struct Scrape {
     pub topology: TopologyScrape,
     /// What each exporter wrote and dropped.
     pub exports: Vec<(&'static str, ExportCounts)>,
+    /// The version of the server.
+    pub version: &'static str,
     /// The process; `None` where /proc does not tell.
     pub process: Option<ProcessScrape>,
 }
@@ -86,6 +88,7 @@ impl Scrape {
             agents: pipeline.report_ages(now),
             topology: TopologyScrape::of(pipeline.topology(), now),
             exports: pipeline.exporters().counts(),
+            version: env!("CARGO_PKG_VERSION"),
             process: super::process::of_self(),
         }
     }

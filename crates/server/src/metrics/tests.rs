@@ -1,1 +1,228 @@
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use kubezonnet_model::{SkipReason, TotalKind};
+
+use super::*;
+use crate::export::ExportCounts;
+use crate::ingest::{IngestCounts, LATENCY_BOUNDS, Refusal};
+use crate::testing::{IN, NOW, OUT, POD_TO_HOST, Report, TO_HOST, cluster, node_name, pipeline};
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A scrape in which every family has samples and nothing depends on the machine.
+fn scrape() -> Scrape {
+    let pipeline = pipeline(&cluster());
+    let reports = [
+        Report::of("n2", 1),
+        Report::of("n1", 1)
+            .record("10.67.1.1", "10.67.2.1", OUT, 100_000)
+            .record("10.67.1.1", "10.67.3.1", OUT, 20_000)
+            .record("10.67.1.2", "10.67.1.1", OUT, 3_000)
+            .record("10.67.1.2", "8.8.8.8", OUT, 400)
+            .record("10.67.1.1", "10.66.0.1", POD_TO_HOST, 50)
+            .record("10.67.3.1", "10.67.2.1", IN, 6)
+            .record("10.67.4.1", "10.67.1.1", IN, 70)
+            .record("8.8.8.8", "10.66.0.2", TO_HOST, 800)
+            .record("10.67.1.1", "10.9.9.9", OUT, 9_000)
+            .total(TotalKind::Coarsened, 11)
+            .total(TotalKind::Loopback, 12)
+            .total(TotalKind::Multicast, 13)
+            .skipped(SkipReason::Looped, 14)
+            .skipped(SkipReason::Malformed, 15),
+        Report::of("n2", 2).record("10.67.1.1", "10.67.2.1", IN, 100_000),
+    ];
+    for report in reports {
+        pipeline
+            .apply(&report.decoded(), Duration::ZERO, NOW)
+            .unwrap();
+    }
+    let now = NOW.plus(Duration::from_millis(2500));
+    let mut scrape = Scrape::of(&pipeline, &IngestCounts::default(), now);
+    scrape.ingest.batches = vec![("applied", 3), ("duplicate", 1)];
+    scrape.ingest.records = 15;
+    scrape.ingest.body_bytes = 1234;
+    scrape.ingest.missed = 2;
+    scrape.ingest.undeclared = 1;
+    let bounds = LATENCY_BOUNDS.into_iter().chain([f64::INFINITY]);
+    scrape.ingest.latency = bounds.zip(1..).collect();
+    scrape.ingest.latency_sum = 1.5;
+    scrape.ingest.refused = Refusal::REASONS.into_iter().zip(0..).collect();
+    scrape
+        .agents
+        .push((node_name("n3"), Duration::from_millis(12_345)));
+    scrape.topology.age = Some(Duration::from_millis(1500));
+    let counts = ExportCounts {
+        written: 40,
+        dropped: 2,
+    };
+    scrape.exports = vec![("flow_log", counts)];
+    scrape.version = "1.2.3";
+    scrape.process = Some(ProcessScrape {
+        cpu_seconds: 1.25,
+        resident_bytes: 40_000_000,
+        open_fds: 17,
+        start_seconds: 1_800_000_000.5,
+    });
+    scrape
+}
+
+fn promtool() -> PathBuf {
+    let path = std::env::var_os("PROMTOOL").map_or_else(
+        || workspace().join("target/tools/prometheus/usr/bin/promtool"),
+        PathBuf::from,
+    );
+    assert!(
+        path.exists(),
+        "promtool is not at {}: run scripts/tools.sh, or set PROMTOOL to its path",
+        path.display()
+    );
+    path
+}
+
+#[test]
+fn the_whole_page_is_as_it_was() {
+    insta::assert_snapshot!("classic", render(scrape(), Format::Classic));
+}
+
+#[test]
+fn the_openmetrics_page_has_the_same_samples_and_its_own_frame() {
+    let classic = render(scrape(), Format::Classic);
+    let open_metrics = render(scrape(), Format::OpenMetrics);
+
+    let samples = |page: &str| -> Vec<String> {
+        let samples = page.lines().filter(|line| !line.starts_with('#'));
+        samples.map(str::to_owned).collect()
+    };
+    assert_eq!(samples(&classic), samples(&open_metrics));
+    assert!(open_metrics.ends_with("\n# EOF\n"));
+    assert!(open_metrics.contains("# TYPE kubezonnet_zone_traffic_bytes counter\n"));
+    assert!(classic.contains("# TYPE kubezonnet_zone_traffic_bytes_total counter\n"));
+}
+
+#[test]
+fn promtool_finds_nothing_to_complain_about() {
+    let mut child = Command::new(promtool())
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let page = render(scrape(), Format::Classic);
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(page.as_bytes())
+        .unwrap();
+
+    let output = child.wait_with_output().unwrap();
+
+    let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(output.status.success(), "{said:?}");
+    assert_eq!(said.concat(), "", "promtool complains");
+}
+
+#[test]
+fn every_family_of_the_page_has_samples_in_this_test() {
+    let page = render(scrape(), Format::Classic);
+
+    for family in FAMILIES.iter().copied().flatten() {
+        let sample = |line: &&str| {
+            line.strip_prefix(family.name)
+                .is_some_and(|rest| rest.starts_with([' ', '{', '_']))
+        };
+        assert!(
+            page.lines().any(|line| sample(&line)),
+            "{} has no sample",
+            family.name
+        );
+    }
+}
+
+#[test]
+fn names_and_help_keep_to_the_conventions() {
+    for family in FAMILIES.iter().copied().flatten() {
+        let counter = family.kind == Kind::Counter;
+        assert_eq!(family.name.ends_with("_total"), counter, "{}", family.name);
+        assert!(!family.help.contains(['\n', '"', '\\']), "{}", family.help);
+        assert!(!family.help.contains("  "), "{}", family.help);
+        assert!(!family.help.ends_with('.'), "{}", family.help);
+    }
+}
+
+/// What docs/metrics.md lists: name to kind, labels, meaning.
+fn documented() -> BTreeMap<String, [String; 3]> {
+    let path = workspace().join("docs/metrics.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let server = text
+        .split("\n## ")
+        .find(|section| section.starts_with("Server"))
+        .and_then(|section| section.split("\n### ").next())
+        .expect("docs/metrics.md has a section on the server");
+    let rows = server.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [name, kind, labels, meaning] = cells[..] else {
+            panic!("a row has four cells: {row}");
+        };
+        let plain = |cell: &str| cell.replace('`', "");
+        (
+            plain(name),
+            [plain(kind), plain(labels), meaning.to_owned()],
+        )
+    })
+    .collect()
+}
+
+#[test]
+fn the_documentation_lists_every_family_and_no_other() {
+    let documented = documented();
+
+    let families = FAMILIES.iter().copied().flatten();
+    let expected: BTreeMap<_, _> = families
+        .map(|family| {
+            let kind = family.kind.as_str().to_owned();
+            (family.name.to_owned(), [kind, family.labels.join(", ")])
+        })
+        .collect();
+    let found: BTreeMap<_, _> = documented
+        .iter()
+        .map(|(name, [kind, labels, _])| (name.clone(), [kind.clone(), labels.clone()]))
+        .collect();
+    assert_eq!(
+        found, expected,
+        "docs/metrics.md on the left, the code on the right"
+    );
+    for (name, [.., meaning]) in documented {
+        assert!(
+            meaning.len() > 10,
+            "{name} has no meaning in docs/metrics.md"
+        );
+    }
+}
+
+#[test]
+fn the_page_says_that_the_books_balance() {
+    let page = render(scrape(), Format::Classic);
+
+    let sum = |family: &str| -> u64 {
+        page.lines()
+            .filter(|line| line.split(['{', ' ']).next() == Some(family))
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+            .sum()
+    };
+    for unit in ["bytes", "packets"] {
+        let seen = sum(&format!("kubezonnet_seen_{unit}_total"));
+        let booked = sum(&format!("kubezonnet_books_{unit}_total"));
+        let pending = sum(&format!("kubezonnet_books_pending_{unit}"));
+        assert!(pending > 0 && booked > pending);
+        assert_eq!(seen, booked + pending, "{unit}");
+    }
+}

@@ -388,7 +388,7 @@ fn any_sent() -> impl Strategy<Value = Sent> {
 }
 
 /// What the agents of the nodes see of it: postrouting at the sender, unless it ends on the same
-/// node's sockets; postrouting or local_in at the receiver.
+/// node's sockets; postrouting or `local_in` at the receiver.
 fn seen_by(sent: &Sent, reports: &mut [Report]) {
     let (from, sender) = ENDPOINTS[sent.from];
     let (to, receiver) = ENDPOINTS[sent.to];

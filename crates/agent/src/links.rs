@@ -6,10 +6,10 @@
 //! ```
 //!
 //! Everything is read again after each burst of changes, so that a lost notification costs nothing.
-//! [`classify`] is pure; [`netlink`] knows the protocol; [`follow`] has the thread.
+//! [`classify()`] is pure; [`netlink`] knows the protocol; [`follow()`] has the thread.
 
-pub mod classify;
-pub mod follow;
+mod classify;
+mod follow;
 pub mod netlink;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ use std::net::IpAddr;
 use kubezonnet_model::InterfaceClass;
 
 pub use classify::classify;
-pub use follow::follow;
+pub use follow::{FollowError, follow};
 
 /// What the agent makes of its node's links.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -235,6 +235,10 @@ fn parse_server(text: &str) -> Result<Url, String> {
     if url.host_str().is_none_or(str::is_empty) {
         return Err("the URL names no host".to_owned());
     }
+    if !url.username().is_empty() || url.password().is_some() {
+        // It would be in the log with every failure.
+        return Err("the URL must hold no user and no password".to_owned());
+    }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("the URL must have no query and no fragment".to_owned());
     }

@@ -86,6 +86,7 @@ fn what_is_wrong_is_named_in_one_line_with_its_flag() {
         ("--node n1 --server ftp://server", "http://"),
         ("--node n1 --server http://", "host"),
         ("--node n1 --server http://server/?a=b", "query"),
+        ("--node n1 --server http://user:word@server", "password"),
         ("--node n1 --dry-run --interval 999ms", "from 1s to 5m"),
         ("--node n1 --dry-run --interval 301s", "from 1s to 5m"),
         ("--node n1 --dry-run --interval fast", "--interval"),

@@ -32,26 +32,26 @@ impl Collector for ProcessCollector {
         let cpu = ConstCounter::new(reading.cpu_seconds);
         cpu.encode(encoder.encode_descriptor(
             "process_cpu",
-            "User and system CPU time spent",
+            "User and system CPU time spent.",
             Some(&Unit::Seconds),
             cpu.metric_type(),
         )?)?;
         let gauges = [
             (
                 "process_resident_memory",
-                "Resident memory",
+                "Resident memory.",
                 Unit::Bytes,
                 as_float(reading.resident_bytes),
             ),
             (
                 "process_virtual_memory",
-                "Virtual memory",
+                "Virtual memory.",
                 Unit::Bytes,
                 as_float(reading.virtual_bytes),
             ),
             (
                 "process_start_time",
-                "Start of the process since the Unix epoch",
+                "Start of the process since the Unix epoch.",
                 Unit::Seconds,
                 reading.start_seconds,
             ),
@@ -68,12 +68,12 @@ impl Collector for ProcessCollector {
         let counts = [
             (
                 "process_open_fds",
-                "Open file descriptors",
+                "Open file descriptors.",
                 reading.open_files,
             ),
             (
                 "process_max_fds",
-                "Most file descriptors that may be open",
+                "Most file descriptors that may be open.",
                 reading.max_files,
             ),
         ];

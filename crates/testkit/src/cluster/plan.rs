@@ -7,7 +7,10 @@
 //! | its node's end of the pod's link | none | none | 02:67:N:K:00:02 |
 //! | a pod's gateway | 169.254.1.1 | fe80::1 | its node's end |
 //! | fabric's gateway | 10.66.0.254 | fd66::fe | 02:66:00:00:00:fe |
-//! | a host outside the cluster | 198.51.100.7 | 2001:db8::7 | – |
+//! | a host outside the cluster | 45.67.89.7 | 2a0e:4567::7 | – |
+//!
+//! The host outside has public addresses, so that it is on the internet for whoever classifies it;
+//! no packet to them leaves the namespaces.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -45,8 +48,8 @@ pub(crate) fn gateway_address(family: Family) -> IpAddr {
 
 pub(crate) fn outside_address(family: Family) -> IpAddr {
     match family {
-        Family::Ipv4 => Ipv4Addr::new(198, 51, 100, 7).into(),
-        Family::Ipv6 => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7).into(),
+        Family::Ipv4 => Ipv4Addr::new(45, 67, 89, 7).into(),
+        Family::Ipv6 => Ipv6Addr::new(0x2a0e, 0x4567, 0, 0, 0, 0, 0, 7).into(),
     }
 }
 

@@ -1,0 +1,133 @@
+//! A real Prometheus scrapes the running demo and answers the two queries of the README.
+//!
+//! Where the program is, is told by the variable `PROMETHEUS`; `make test` fetches it and sets it.
+
+#![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use kubezonnet_testkit::demo::{TOP_PODS_QUERY, TOTAL_QUERY};
+use kubezonnet_testkit::scrape::get;
+use kubezonnet_testkit::{Process, Run, binary, require_root};
+use serde_json::Value;
+
+/// The longest wait for the demo to run, for the first answer, and for an answer that is right.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn start_demo(run: &Run) -> (Process, Value) {
+    let endpoints = run.dir().join("endpoints");
+    let mut command = Command::new(binary("kubezonnet-demo").unwrap());
+    command
+        .arg("--port=0")
+        .arg(format!("--endpoints-file={}", endpoints.display()));
+    let mut demo = Process::start(run, "kubezonnet-demo", &mut command).unwrap();
+    let text = demo.wait_for("the demo", PATIENCE, |_| {
+        fs::read_to_string(&endpoints).ok()
+    });
+    (demo, serde_json::from_str(&text.unwrap()).unwrap())
+}
+
+fn start_prometheus(run: &Run, target: &str) -> (Process, SocketAddr) {
+    let program = std::env::var_os("PROMETHEUS").expect(
+        "PROMETHEUS names no program: run the tests by `make test`, or set it to where prometheus is",
+    );
+    let config = run.dir().join("prometheus.yaml");
+    let text = format!(
+        "global: {{ scrape_interval: 1s }}\n\
+         scrape_configs: [{{ job_name: kubezonnet, static_configs: [{{ targets: ['{target}'] }}] }}]\n"
+    );
+    fs::write(&config, text).unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let mut command = Command::new(Path::new(&program));
+    command
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!(
+            "--storage.tsdb.path={}",
+            run.dir().join("prometheus").display()
+        ))
+        .arg(format!("--web.listen-address={address}"));
+    (
+        Process::start(run, "prometheus", &mut command).unwrap(),
+        address,
+    )
+}
+
+/// The series of an instant query's answer, largest value first: namespace, pod and value.
+fn ask(prometheus: SocketAddr, query: &str) -> Option<Vec<(String, String, f64)>> {
+    let escape = |byte: u8| {
+        if byte.is_ascii_alphanumeric() {
+            char::from(byte).into()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
+    let query: String = query.bytes().map(escape).collect();
+    let (status, body) = get(prometheus, &format!("/api/v1/query?query={query}")).ok()?;
+    let answer: Value = serde_json::from_str(&body).ok()?;
+    assert!(status == 200 || status == 503, "{status}: {body}");
+    let series = answer["data"]["result"].as_array()?.iter().map(|series| {
+        let label = |name: &str| series["metric"][name].as_str().unwrap().to_owned();
+        let value: f64 = series["value"][1].as_str().unwrap().parse().unwrap();
+        (label("namespace"), label("pod"), value)
+    });
+    let mut series: Vec<_> = series.filter(|(.., value)| *value > 0.0).collect();
+    series.sort_by(|a, b| b.2.total_cmp(&a.2));
+    (!series.is_empty()).then_some(series)
+}
+
+#[test]
+fn the_two_queries_of_the_readme_name_the_database() {
+    require_root();
+    let run = Run::begin().unwrap();
+    let (mut demo, endpoints) = start_demo(&run);
+    let metrics = endpoints["metrics_url"].as_str().unwrap();
+    let target = metrics
+        .strip_prefix("http://")
+        .and_then(|url| url.strip_suffix("/metrics"));
+    let (mut prometheus, address) = start_prometheus(&run, target.unwrap());
+
+    for query in [TOP_PODS_QUERY, TOTAL_QUERY] {
+        let series = prometheus
+            .wait_for(query, PATIENCE, |_| ask(address, query))
+            .unwrap();
+
+        let (namespace, pod, most) = &series[0];
+        assert_eq!(
+            (namespace.as_str(), pod.as_str()),
+            ("shop", "postgres-0"),
+            "{series:?}"
+        );
+        assert!(
+            series.iter().skip(1).all(|(.., value)| value * 5.0 < *most),
+            "{series:?}"
+        );
+    }
+
+    let healthy = |query: &str| ask_scalar(address, query);
+    assert_eq!(
+        healthy("up"),
+        Some(1.0),
+        "the page is one that Prometheus takes"
+    );
+    prometheus.terminate(PATIENCE).unwrap();
+    assert!(
+        demo.terminate(PATIENCE).unwrap().success(),
+        "{}",
+        demo.output()
+    );
+}
+
+fn ask_scalar(prometheus: SocketAddr, query: &str) -> Option<f64> {
+    let (_, body) = get(prometheus, &format!("/api/v1/query?query={query}")).ok()?;
+    let answer: Value = serde_json::from_str(&body).ok()?;
+    answer["data"]["result"][0]["value"][1]
+        .as_str()?
+        .parse()
+        .ok()
+}

@@ -45,8 +45,9 @@ pub struct Agents {
 #[derive(Debug)]
 struct Agent {
     epoch: Epoch,
-    /// The highest sequence applied of `epoch`.
-    last: u64,
+    /// The highest sequence applied of `epoch`; `None` if this server knows of none, and of nothing
+    /// that is missing before the next.
+    last: Option<u64>,
     /// The end of the last window applied: where an epoch that is replaced ends.
     last_window_end: Timestamp,
     /// Epochs before, with the highest sequence applied of each; the newest last.
@@ -92,8 +93,9 @@ impl Agents {
         }
     }
 
-    /// Decides whether a window is new, and if so remembers that it came and what it says of the
-    /// node.
+    /// Decides whether a window is new, and if so takes over what it says of the node.
+    ///
+    /// It is not noted as applied yet: that is [`Self::applied`], once it is in the ledger.
     ///
     /// # Errors
     ///
@@ -105,37 +107,48 @@ impl Agents {
         window: Window,
         now: Timestamp,
     ) -> Result<Admission, TooManyAgents> {
-        let Some(agent) = self.nodes.get_mut(&header.node) else {
+        if !self.nodes.contains_key(&header.node) {
             self.make_room(now)?;
-            self.nodes.insert(header.node.clone(), Agent::new(header));
-            // What came before this server's time is not known to be missing.
-            return Ok(self.apply(header, addresses, window, now, 0));
-        };
+        }
+        let agent = self
+            .nodes
+            .entry(header.node.clone())
+            .or_insert_with(|| Agent::new(header.epoch));
         agent.heard = now;
-        if let Some((_, last)) = agent
+        let closed = agent
             .closed
-            .iter_mut()
-            .find(|(epoch, _)| *epoch == header.epoch)
-        {
+            .iter()
+            .find(|(epoch, _)| *epoch == header.epoch);
+        if let Some((_, last)) = closed {
             // A window of an agent that was replaced: new bytes once, but no word on what is now.
-            if header.sequence <= *last {
-                return Ok(Admission::Duplicate);
-            }
-            let missed = header.sequence - *last - 1;
-            *last = header.sequence;
-            return Ok(Admission::New {
-                missed,
-                undeclared: 0,
-            });
+            return Ok(admission(header.sequence, Some(*last), 0));
         }
         if agent.epoch != header.epoch {
-            agent.replace(header);
+            agent.replace(header.epoch);
         }
-        if header.sequence <= agent.last {
+        let last = agent.last;
+        if last.is_some_and(|last| header.sequence <= last) {
             return Ok(Admission::Duplicate);
         }
-        let missed = header.sequence - agent.last - 1;
-        Ok(self.apply(header, addresses, window, now, missed))
+        agent.last_window_end = window.end;
+        for family in Family::ALL {
+            agent.coverage[family as usize].note(header, family, window);
+        }
+        let undeclared = self.declare(&header.node, addresses);
+        Ok(admission(header.sequence, last, undeclared))
+    }
+
+    /// Notes that a window is in the ledger: from now on it is a duplicate.
+    pub fn applied(&mut self, header: &BatchHeader) {
+        let Some(agent) = self.nodes.get_mut(&header.node) else {
+            return;
+        };
+        let mut closed = agent.closed.iter_mut();
+        if let Some((_, last)) = closed.find(|(epoch, _)| *epoch == header.epoch) {
+            *last = header.sequence;
+        } else {
+            agent.last = Some(header.sequence);
+        }
     }
 
     /// Whether the node's agent counted what the node sent in the window, for that family.
@@ -164,28 +177,6 @@ impl Agents {
             .collect();
         ages.sort_unstable();
         ages
-    }
-
-    fn apply(
-        &mut self,
-        header: &BatchHeader,
-        addresses: &[IpAddr],
-        window: Window,
-        now: Timestamp,
-        missed: u64,
-    ) -> Admission {
-        let agent = self
-            .nodes
-            .get_mut(&header.node)
-            .expect("the caller has found or made the node's agent");
-        agent.last = header.sequence;
-        agent.last_window_end = window.end;
-        agent.heard = now;
-        for family in Family::ALL {
-            agent.coverage[family as usize].note(header, family, window);
-        }
-        let undeclared = self.declare(&header.node, addresses);
-        Admission::New { missed, undeclared }
     }
 
     /// Takes over the addresses a node calls its own; says how many were too many.
@@ -251,10 +242,10 @@ impl Agents {
 }
 
 impl Agent {
-    fn new(header: &BatchHeader) -> Self {
+    fn new(epoch: Epoch) -> Self {
         Self {
-            epoch: header.epoch,
-            last: 0,
+            epoch,
+            last: None,
             last_window_end: Timestamp::default(),
             closed: VecDeque::new(),
             coverage: Default::default(),
@@ -264,16 +255,32 @@ impl Agent {
     }
 
     /// A new epoch: the old count is closed, and what it covered ended with its last window.
-    fn replace(&mut self, header: &BatchHeader) {
+    fn replace(&mut self, epoch: Epoch) {
         if self.closed.len() == CLOSED_EPOCHS {
             self.closed.pop_front();
         }
-        self.closed.push_back((self.epoch, self.last));
+        let old = std::mem::replace(&mut self.epoch, epoch);
+        self.closed.push_back((old, self.last.unwrap_or(0)));
         for coverage in &mut self.coverage {
             coverage.close(self.last_window_end);
         }
-        self.epoch = header.epoch;
-        self.last = 0;
+        self.last = Some(0);
+    }
+}
+
+/// Whether the sequence is new after the last one applied, and how many are missing between.
+fn admission(sequence: u64, last: Option<u64>, undeclared: u64) -> Admission {
+    match last {
+        Some(last) if sequence <= last => Admission::Duplicate,
+        Some(last) => Admission::New {
+            missed: sequence - last - 1,
+            undeclared,
+        },
+        // What came before this server's time is not known to be missing.
+        None => Admission::New {
+            missed: 0,
+            undeclared,
+        },
     }
 }
 

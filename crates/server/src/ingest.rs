@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 
 pub use self::counts::{IngestCounts, LATENCY_BOUNDS, Latency};
 pub use self::refusal::Refusal;
-use crate::pipeline::{Acceptance, Pipeline};
+use crate::pipeline::{Acceptance, Pipeline, Rejection};
 
 /// What a body may be.
 #[derive(Debug, Clone, Copy)]
@@ -68,11 +68,15 @@ impl Ingest {
         let (head, body) = request.into_parts();
         body::check_head(&head.headers, self.limits.bytes)?;
         let age = age::of(&head.headers)?;
+        if !self.pipeline.topology().is_synced() {
+            return Err(Rejection::NotSynced.into());
+        }
+        // The age is as of when the request was sent: the body's way is no part of the window.
+        let received = self.clock.now();
         let permit = Arc::clone(&self.bodies)
             .try_acquire_owned()
             .map_err(|_| Refusal::Busy)?;
         let body = body::read(body, self.limits.bytes).await?;
-        let received = self.clock.now();
         let ingest = Arc::clone(self);
         // Decoding and resolving are long enough to keep others from being served meanwhile. Once
         // begun they run to their end, whether or not the sender still waits for the answer.
@@ -88,7 +92,8 @@ impl Ingest {
             ingest.counts.accepted(&batch, acceptance);
             Ok(Answer::new(&batch, acceptance))
         });
-        // A panic there is a fault of ours: the sender keeps its window and comes again.
+        // A panic there is a fault of ours. The window is not noted as applied then: the sender
+        // keeps it and comes again.
         work.await.unwrap_or(Err(Refusal::Fault))
     }
 }

@@ -8,7 +8,7 @@ mod rows;
 mod settle;
 mod turns;
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use kubezonnet_model::{Endpoint, NodeName, Timestamp, Window};
@@ -26,7 +26,7 @@ use crate::pending::Pending;
 #[derive(Debug)]
 pub struct Pipeline {
     topology: Topology,
-    /// Written once a batch, to admit it; read while a dictionary is resolved.
+    /// Written to admit a batch and to note it as applied; read while a dictionary is resolved.
     agents: RwLock<Agents>,
     turns: Turns,
     pending: Pending,
@@ -134,9 +134,7 @@ impl Pipeline {
         // One batch of a node after the other: a second copy waits here until the first is counted.
         let _turn = self.turns.take(&header.node);
         let admission = self
-            .agents
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
+            .agents_mut()
             .admit(header, &batch.node_addresses, window, now)?;
         let Admission::New { missed, undeclared } = admission else {
             return Ok(Acceptance::Duplicate);
@@ -158,6 +156,7 @@ impl Pipeline {
             // After the ledger knows of them: who settles them takes them off again.
             self.pending.put(waiting);
         }
+        self.agents_mut().applied(header);
         self.exporters.offer(resolved.batch);
         Ok(Acceptance::Applied { missed, undeclared })
     }
@@ -208,6 +207,10 @@ impl Pipeline {
     /// Where resolved batches go besides the ledger.
     pub fn exporters(&self) -> &Exporters {
         &self.exporters
+    }
+
+    fn agents_mut(&self) -> RwLockWriteGuard<'_, Agents> {
+        self.agents.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {

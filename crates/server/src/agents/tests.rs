@@ -15,9 +15,13 @@ fn window(seconds: u64) -> Window {
 fn admit_at(agents: &mut Agents, report: &Report, seconds: u64) -> Admission {
     let batch = &report.0;
     let now = NOW.plus(Duration::from_secs(seconds));
-    agents
+    let admission = agents
         .admit(&batch.header, &batch.node_addresses, window(seconds), now)
-        .unwrap()
+        .unwrap();
+    if admission != Admission::Duplicate {
+        agents.applied(&batch.header);
+    }
+    admission
 }
 
 fn admit(agents: &mut Agents, report: &Report) -> Admission {
@@ -49,6 +53,17 @@ fn a_window_is_new_once() {
         admit(&mut agents, &Report::of("n1", 1)),
         Admission::Duplicate
     );
+}
+
+#[test]
+fn a_window_that_did_not_reach_the_ledger_is_still_new() {
+    let mut agents = Agents::default();
+    admit(&mut agents, &Report::of("n1", 1));
+    let second = Report::of("n1", 2);
+
+    let admissions = [NOW, NOW].map(|now| agents.admit(&second.0.header, &[], window(0), now));
+
+    assert_eq!(admissions, [Ok(new(0)), Ok(new(0))]);
 }
 
 #[test]

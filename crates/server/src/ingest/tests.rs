@@ -370,7 +370,7 @@ async fn a_place_is_given_back_whatever_becomes_of_the_body() {
 #[tokio::test]
 async fn before_the_topology_is_known_agents_are_told_to_come_again() {
     let told = Edge::on(&Topology::new())
-        .refused(request(good().body()))
+        .refused(request(untouchable()))
         .await;
 
     assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE);

@@ -18,6 +18,8 @@ pub struct Waiting {
     pub node: NodeName,
     /// Their window.
     pub window: Window,
+    /// The version of the topology they were resolved with, or one before it.
+    pub topology: u64,
     /// Until when they wait.
     pub deadline: Timestamp,
     /// The records.

@@ -8,6 +8,7 @@ mod rows;
 mod settle;
 mod turns;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -32,8 +33,10 @@ pub struct Pipeline {
     pending: Pending,
     /// A mutex: one merge a batch and one copy a scrape, both short.
     ledger: Mutex<Ledger>,
-    /// The version of the topology that waiting records were last resolved with.
-    looked_at: Mutex<u64>,
+    /// The version of the topology at the last look at what waits. What is resolved until the next
+    /// look is marked with it, not with a newer one: a change is counted a moment before it can be
+    /// read, and would be missed.
+    looked_at: AtomicU64,
     exporters: Exporters,
     settings: Settings,
 }
@@ -100,7 +103,7 @@ impl Pipeline {
             turns: Turns::default(),
             pending: Pending::default(),
             ledger: Mutex::default(),
-            looked_at: Mutex::new(0),
+            looked_at: AtomicU64::new(0),
             exporters,
             settings,
         }

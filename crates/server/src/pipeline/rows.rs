@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use kubezonnet_model::{FlowCounters, FlowRecord, NodeName, ObservationPoint, Transport, Window};
 use kubezonnet_wire::DecodedBatch;
@@ -15,6 +16,8 @@ pub(super) struct Resolved {
     pub(super) batch: ResolvedBatch,
     /// Flows with an end that the topology may yet tell of, resolved as if it never did.
     pub(super) unowned: Vec<ResolvedFlow>,
+    /// The version of the topology they were resolved with, or one before it.
+    pub(super) topology: u64,
 }
 
 /// One row before it is resolved.
@@ -86,6 +89,8 @@ impl Pipeline {
     }
 
     fn resolve_addresses(&self, node: &NodeName, addresses: &[IpAddr], window: Window) -> Resolved {
+        // Before the topology is read: what changes meanwhile is looked at again.
+        let version = self.looked_at.load(Ordering::Relaxed);
         let agents = self.agents.read().unwrap_or_else(PoisonError::into_inner);
         let topology = self.topology.read();
         let views = Views {
@@ -102,6 +107,7 @@ impl Pipeline {
                 flows: Vec::new(),
             },
             unowned: Vec::new(),
+            topology: version,
         }
     }
 }

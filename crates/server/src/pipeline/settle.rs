@@ -1,5 +1,7 @@
 //! Records that wait for an owner: put off, looked at again, settled.
 
+use std::sync::atomic::Ordering;
+
 use kubezonnet_model::{FlowKey, FlowRecord, Timestamp};
 
 use super::rows::Resolved;
@@ -9,21 +11,13 @@ use crate::pending::Waiting;
 use crate::resolve::{ResolvedBatch, ResolvedFlow};
 
 impl Pipeline {
-    /// Looks again at what waits: all of it if the topology has changed since the last look, else
-    /// what has waited long enough.
+    /// Looks again at what waits: where the topology has changed since, or the time is over.
     pub fn settle(&self, now: Timestamp) {
-        let version = version(&self.topology);
-        let changed = {
-            let mut looked_at = self
-                .looked_at
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            std::mem::replace(&mut *looked_at, version) != version
-        };
-        for waiting in self
-            .pending
-            .take(|waiting| changed || waiting.deadline <= now)
-        {
+        let current = version(&self.topology);
+        let before = self.looked_at.swap(current, Ordering::Relaxed);
+        let due = |waiting: &Waiting| waiting.topology != current || waiting.deadline <= now;
+        for mut waiting in self.pending.take(due) {
+            waiting.topology = before;
             self.settle_group(waiting, now);
         }
     }
@@ -44,6 +38,7 @@ impl Pipeline {
         Some(Waiting {
             node: resolved.batch.reporter.node.name.clone(),
             window,
+            topology: resolved.topology,
             deadline,
             records: records(&resolved.batch, &unowned),
         })
@@ -53,6 +48,7 @@ impl Pipeline {
         let Resolved {
             mut batch,
             mut unowned,
+            ..
         } = self.resolve_records(&waiting.node, &waiting.records, waiting.window);
         if waiting.deadline <= now {
             batch.flows.append(&mut unowned);

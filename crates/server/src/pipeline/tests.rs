@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use kubezonnet_model::{Hook, SkipReason, TotalKind, UnknownReason};
 use proptest::prelude::*;
 
@@ -52,10 +54,14 @@ fn left_zone(pipeline: &Pipeline, namespace: &str, pod: &str) -> Option<u64> {
     traffic.left_zone().map(|counters| counters.bytes)
 }
 
-/// Tells the pipeline of one more pod, as a watch would: the topology's version moves on.
+/// Tells the pipeline of one more pod. Only a source can move the topology's version on, so what
+/// waits is made to be of an older one instead.
 fn tell_of_pod(pipeline: &Pipeline, name: &str, node: u8, host: u8) {
     add_pod(pipeline.topology(), name, node, host, later(5));
-    *pipeline.looked_at.lock().unwrap() = u64::MAX;
+    for mut waiting in pipeline.pending.take(|_| true) {
+        waiting.topology = u64::MAX;
+        pipeline.pending.put(waiting);
+    }
 }
 
 #[test]
@@ -219,6 +225,24 @@ fn only_the_records_whose_owner_came_stop_waiting() {
     settle_at(&pipeline, 6);
     assert_eq!((pending(&pipeline), pipeline.pending_records()), (0, 0));
     assert_eq!(left_zone(&pipeline, "shop", "newer"), Some(20));
+}
+
+#[test]
+fn a_change_of_the_topology_is_looked_at_twice_for_it_is_counted_before_it_can_be_read() {
+    let pipeline = pipeline(&cluster());
+    apply(
+        &pipeline,
+        &Report::of("n1", 1).record("10.67.1.9", "10.67.2.1", OUT, 1000),
+    );
+    // As if the topology had changed since: version 7 was the last look's, now it is 0.
+    pipeline.looked_at.store(7, Ordering::Relaxed);
+    tell_of_pod(&pipeline, "elsewhere", 3, 9);
+
+    settle_at(&pipeline, 1);
+    add_pod(pipeline.topology(), "new", 1, 9, later(2));
+    settle_at(&pipeline, 2);
+
+    assert_eq!(left_zone(&pipeline, "shop", "new"), Some(1000));
 }
 
 #[test]

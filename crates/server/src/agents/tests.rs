@@ -103,6 +103,14 @@ fn another_epoch_begins_a_new_count() {
 }
 
 #[test]
+fn the_first_windows_of_a_new_epoch_are_missed_if_they_never_came() {
+    let mut agents = Agents::default();
+    admit(&mut agents, &Report::of("n1", 7));
+
+    assert_eq!(admit(&mut agents, &Report::of("n1", 3).epoch(2)), new(2));
+}
+
+#[test]
 fn a_closed_epoch_never_counts_a_window_twice() {
     let mut agents = Agents::default();
     admit(&mut agents, &Report::of("n1", 7).epoch(1));

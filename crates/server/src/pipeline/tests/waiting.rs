@@ -1,0 +1,125 @@
+//! Records whose owner is not known yet.
+
+use std::sync::atomic::Ordering;
+
+use kubezonnet_model::UnknownReason;
+
+use super::*;
+
+#[test]
+fn a_new_pods_bytes_wait_until_the_topology_tells_of_it() {
+    let pipeline = pipeline(&cluster());
+    let report = Report::of("n1", 1)
+        .record("10.67.1.9", "10.67.2.1", OUT, 1000)
+        .record("10.67.1.1", "10.67.2.1", OUT, 1);
+
+    apply(&pipeline, &report);
+    assert_eq!(
+        (
+            pending(&pipeline),
+            booked(&pipeline, Disposition::CrossZone)
+        ),
+        (1000, 1)
+    );
+    settle_at(&pipeline, 1);
+    assert_eq!(pending(&pipeline), 1000, "nothing has changed yet");
+
+    tell_of_pod(&pipeline, "new", 1, 9);
+    settle_at(&pipeline, 5);
+
+    assert_eq!((pending(&pipeline), pipeline.pending_records()), (0, 0));
+    assert_eq!(left_zone(&pipeline, "shop", "new"), Some(1000));
+}
+
+#[test]
+fn only_the_records_whose_owner_came_stop_waiting() {
+    let pipeline = pipeline(&cluster());
+    let report = Report::of("n1", 1)
+        .record("10.67.1.9", "10.67.2.1", OUT, 1000)
+        .record("10.67.1.8", "10.67.2.1", OUT, 20);
+    apply(&pipeline, &report);
+
+    tell_of_pod(&pipeline, "new", 1, 9);
+    settle_at(&pipeline, 5);
+    assert_eq!((pending(&pipeline), pipeline.pending_records()), (20, 1));
+
+    tell_of_pod(&pipeline, "newer", 1, 8);
+    settle_at(&pipeline, 6);
+    assert_eq!((pending(&pipeline), pipeline.pending_records()), (0, 0));
+    assert_eq!(left_zone(&pipeline, "shop", "newer"), Some(20));
+}
+
+#[test]
+fn a_change_of_the_topology_is_looked_at_twice_for_it_is_counted_before_it_can_be_read() {
+    let pipeline = pipeline(&cluster());
+    apply(
+        &pipeline,
+        &Report::of("n1", 1).record("10.67.1.9", "10.67.2.1", OUT, 1000),
+    );
+    // As if the topology had changed since: version 7 was the last look's, now it is 0.
+    pipeline.looked_at.store(7, Ordering::Relaxed);
+    tell_of_pod(&pipeline, "elsewhere", 3, 9);
+
+    settle_at(&pipeline, 1);
+    add_pod(pipeline.topology(), "new", 1, 9, later(2));
+    settle_at(&pipeline, 2);
+
+    assert_eq!(left_zone(&pipeline, "shop", "new"), Some(1000));
+}
+
+#[test]
+fn who_waits_too_long_is_counted_as_it_is() {
+    let pipeline = pipeline(&cluster());
+    apply(
+        &pipeline,
+        &Report::of("n1", 1).record("10.67.1.1", "10.9.9.9", OUT, 1000),
+    );
+
+    settle_at(&pipeline, 59);
+    assert_eq!(pending(&pipeline), 1000);
+    settle_at(&pipeline, 60);
+
+    assert_eq!(pending(&pipeline), 0);
+    let unknown = pipeline.snapshot().totals.unknown;
+    assert_eq!(unknown[UnknownReason::UnlistedAddress as usize].bytes, 1000);
+}
+
+#[test]
+fn a_window_that_comes_late_does_not_wait_at_all() {
+    let pipeline = pipeline(&cluster());
+    let report = Report::of("n1", 1).record("10.67.1.1", "10.9.9.9", OUT, 1000);
+
+    pipeline
+        .apply(&report.decoded(), Duration::from_mins(1), NOW)
+        .unwrap();
+
+    assert_balanced(&pipeline);
+    assert_eq!(
+        (pending(&pipeline), booked(&pipeline, Disposition::Unknown)),
+        (0, 1000)
+    );
+}
+
+#[test]
+fn what_finds_no_room_to_wait_is_counted_at_once() {
+    let pipeline = pipeline(&cluster()).with_room(10, 1);
+    apply(
+        &pipeline,
+        &Report::of("n1", 1).record("10.67.1.1", "10.9.9.1", OUT, 1000),
+    );
+    apply(
+        &pipeline,
+        &Report::of("n1", 2).record("10.67.1.1", "10.9.9.2", OUT, 20),
+    );
+
+    assert_eq!((pending(&pipeline), pipeline.pending_records()), (1000, 1));
+    assert_eq!(booked(&pipeline, Disposition::Unknown), 20);
+
+    settle_at(&pipeline, 60);
+    apply_at(
+        &pipeline,
+        &Report::of("n1", 3).record("10.67.1.1", "10.9.9.3", OUT, 3),
+        60,
+    );
+    assert_eq!((pending(&pipeline), pipeline.pending_records()), (3, 1));
+}

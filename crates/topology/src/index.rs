@@ -7,7 +7,7 @@
 //! - A pod that completes, goes, or no longer names an address gives it back.
 //! - Two that name one address at a time are seen when the end of the first is told late: the one
 //!   told of later has it. Of two in one list, which has no order in time, it is the one created
-//!   last; one whose deletion has begun takes an address from no one.
+//!   last. One whose deletion has begun takes an address only from one who leaves too.
 //! - What was told of a pod or node after its end is not believed, unless by a list.
 //!
 //! [`TopologyIndex::holder`] says what that means for a window.
@@ -16,10 +16,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use kubezonnet_model::{Endpoint, Node, NodeName, Site, Timestamp, Window};
+use kubezonnet_model::{Endpoint, Node, NodeName, Pod, Site, Timestamp, Window};
 
 use self::address::Address;
-use self::holding::{Found, Holding, Holdings, Owner};
+use self::holding::{Found, Holdings, Owner};
 use self::list::List;
 use self::nodes::Nodes;
 use self::pods::Pods;
@@ -68,6 +68,26 @@ pub enum Holder {
     Nobody,
 }
 
+/// Who held an address in a window, lent by the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HolderRef<'a> {
+    /// A pod, and where it is.
+    Pod(&'a Arc<Pod>, &'a Site),
+    /// A node, and where it is.
+    Node(&'a Arc<Node>, &'a Site),
+    /// As [`Holder::Reused`].
+    Reused,
+    /// As [`Holder::Nobody`].
+    Nobody,
+}
+
+/// Where a pod is that is on no node.
+static NOWHERE: Site = Site::Known {
+    node: None,
+    zone: None,
+    region: None,
+};
+
 /// How much an index holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sizes {
@@ -98,35 +118,40 @@ impl TopologyIndex {
     /// A pod's site is its node's name with the zone and region the node has now (or had when it
     /// went); of a node that was not told of, only the name is known.
     pub fn holder(&self, address: IpAddr, window: Window) -> Holder {
-        let Some(holdings) = self.addresses.get(&Address::from(address)) else {
-            return Holder::Nobody;
-        };
-        match holdings.within(window) {
-            Found::One(holding) => self.held(holding),
-            Found::Several => Holder::Reused,
-            Found::None => Holder::Nobody,
+        match self.find(address, window) {
+            HolderRef::Pod(pod, site) => Holder::Held {
+                endpoint: Endpoint::Pod(Arc::clone(pod)),
+                site: site.clone(),
+            },
+            HolderRef::Node(node, site) => Holder::Held {
+                endpoint: Endpoint::Node(Arc::clone(node)),
+                site: site.clone(),
+            },
+            HolderRef::Reused => Holder::Reused,
+            HolderRef::Nobody => Holder::Nobody,
         }
     }
 
-    fn held(&self, holding: &Holding) -> Holder {
-        let entry = self.nodes.get(holding.slot);
-        let site = entry.map_or_else(
-            || Site::Known {
-                node: None,
-                zone: None,
-                region: None,
-            },
-            |entry| entry.site.clone(),
-        );
-        let endpoint = match &holding.owner {
-            Owner::Pod(pod) => Endpoint::Pod(Arc::clone(pod)),
-            Owner::Node => {
-                let node = entry.and_then(|entry| entry.node.as_ref());
-                let node = node.expect("a node that holds an address was told of");
-                Endpoint::Node(Arc::clone(node))
-            }
+    /// As [`Self::holder`], without taking a share in what it finds: for who looks up many and
+    /// keeps few.
+    pub fn find(&self, address: IpAddr, window: Window) -> HolderRef<'_> {
+        let Some(holdings) = self.addresses.get(&Address::from(address)) else {
+            return HolderRef::Nobody;
         };
-        Holder::Held { endpoint, site }
+        let holding = match holdings.within(window) {
+            Found::One(holding) => holding,
+            Found::Several => return HolderRef::Reused,
+            Found::None => return HolderRef::Nobody,
+        };
+        let entry = self.nodes.get(holding.slot);
+        let site = entry.map_or(&NOWHERE, |entry| &entry.site);
+        match &holding.owner {
+            Owner::Pod(pod) => HolderRef::Pod(pod, site),
+            Owner::Node => match entry.and_then(|entry| entry.node.as_ref()) {
+                Some(node) => HolderRef::Node(node, site),
+                None => HolderRef::Nobody,
+            },
+        }
     }
 
     /// The node of that name; one that is gone is known until it is pruned.

@@ -20,6 +20,6 @@ mod state;
 mod topology;
 
 pub use clock::Clock;
-pub use index::{Holder, Sizes, TopologyIndex};
+pub use index::{Holder, HolderRef, Sizes, TopologyIndex};
 pub use state::{NodeState, PodState};
 pub use topology::{FailureReason, Source, SourceCounts, Topology};

@@ -50,6 +50,8 @@ impl TopologyIndex {
         for address in addresses {
             if had.contains(&address) {
                 self.renew(address, &owner, slot);
+            } else if list.is_some() {
+                self.pods.claims.push((address, Arc::clone(&pod.uid)));
             } else {
                 let claim = Claim {
                     owner: owner.clone(),
@@ -57,7 +59,7 @@ impl TopologyIndex {
                     at,
                     created,
                 };
-                self.claim(address, claim, leaving, list.is_some());
+                self.claim(address, claim, leaving);
             }
         }
     }
@@ -128,15 +130,11 @@ impl TopologyIndex {
 
         let dropped = had.iter().filter(|address| !addresses.contains(address));
         self.release(dropped, &Owner::Node, slot, at);
-        for address in addresses {
-            if !had.contains(&address) {
-                let claim = Claim {
-                    owner: Owner::Node,
-                    slot,
-                    at,
-                    created: None,
-                };
-                self.claim(address, claim, false, list.is_some());
+        for address in addresses.iter().filter(|address| !had.contains(address)) {
+            if list.is_some() {
+                self.nodes.claims.push((*address, slot));
+            } else {
+                self.claim(*address, Claim::of_node(slot, at), false);
             }
         }
     }

@@ -6,14 +6,13 @@ use kubezonnet_model::Timestamp;
 
 use super::TopologyIndex;
 use super::address::Address;
-use super::holding::{Claim, Holdings, Owner};
+use super::holding::{Claim, Holding, Holdings, Owner};
 use super::nodes::Slot;
 
 impl TopologyIndex {
-    /// Gives the address to the claimant, unless one who holds it has the better right.
-    ///
-    /// `leaving`: the claimant's deletion has begun. `listed`: a list tells of it.
-    pub(super) fn claim(&mut self, address: Address, claim: Claim, leaving: bool, listed: bool) {
+    /// Gives the address to the claimant, whoever has it; but if the claimant's own deletion has
+    /// begun (`leaving`), only from one who leaves too.
+    pub(super) fn claim(&mut self, address: Address, claim: Claim, leaving: bool) {
         let holdings = match self.addresses.entry(address) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
@@ -21,31 +20,15 @@ impl TopologyIndex {
                 return;
             }
         };
-        let Some(holder) = holdings.holder() else {
+        let stays = |holder: &Holding| match &holder.owner {
+            Owner::Pod(pod) => {
+                let rival = self.pods.by_uid.get(&pod.uid);
+                rival.is_none_or(|rival| !rival.leaving)
+            }
+            Owner::Node => true,
+        };
+        if !leaving || !holdings.holder().is_some_and(stays) {
             holdings.claim(claim);
-            return;
-        };
-        let rival = match &holder.owner {
-            Owner::Pod(pod) => self.pods.by_uid.get(&pod.uid),
-            Owner::Node => None,
-        };
-        let rival_leaves = rival.is_some_and(|rival| rival.leaving);
-        if leaving && !rival_leaves {
-            return;
-        }
-        if !listed || holder.from != claim.at {
-            holdings.claim(claim);
-            return;
-        }
-        // Both are of one list, which has no order in time: the rank must give the same one in
-        // whatever order they are told.
-        let rank_of_rival = rival.map(|rival| (!rival.leaving, rival.created, &rival.pod.uid));
-        let rank = match &claim.owner {
-            Owner::Pod(pod) => Some((!leaving, claim.created, &pod.uid)),
-            Owner::Node => None,
-        };
-        if rank > rank_of_rival {
-            holdings.replace(claim);
         }
     }
 

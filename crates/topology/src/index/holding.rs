@@ -55,6 +55,18 @@ pub(super) struct Claim {
     pub(super) created: Option<Timestamp>,
 }
 
+impl Claim {
+    /// When a node was created says nothing of when it got its addresses.
+    pub(super) fn of_node(slot: Slot, at: Timestamp) -> Self {
+        Self {
+            owner: Owner::Node,
+            slot,
+            at,
+            created: None,
+        }
+    }
+}
+
 /// Every holding of one address, oldest first.
 ///
 /// Invariant: each ends before, or when, the next begins; only the latest can be open.
@@ -125,11 +137,6 @@ impl Holdings {
         }
         let latest = Holding::open(claim, false);
         self.past.push(std::mem::replace(&mut self.latest, latest));
-    }
-
-    /// Gives the address to the claimant as if whoever has it had never had it.
-    pub(super) fn replace(&mut self, claim: Claim) {
-        self.latest = Holding::open(claim, self.past.is_empty());
     }
 
     /// Renews what is told of the holder, if it is still this one.

@@ -1,10 +1,14 @@
 //! Lists: told that these are all there are, the index ends what it has beside them.
+//!
+//! A list has no order in time. So what it claims is settled when it has been told, after those it
+//! does not have are gone: the outcome is the same in whatever order it is told.
 
 use std::sync::Arc;
 
 use kubezonnet_model::Timestamp;
 
 use super::TopologyIndex;
+use super::holding::{Claim, Owner};
 use crate::{NodeState, PodState};
 
 /// A list being told.
@@ -44,6 +48,34 @@ impl TopologyIndex {
         }
         let completed = &mut self.pods.completed;
         completed.retain(|_, seen| *seen == list.number);
+        self.settle_pods(list.at);
+    }
+
+    /// Of those who claim one address it goes to one who stays rather than leaves, then to the one
+    /// created last.
+    fn settle_pods(&mut self, at: Timestamp) {
+        let claims = std::mem::take(&mut self.pods.claims).into_iter();
+        let mut ranked: Vec<_> = claims
+            .filter_map(|(address, uid)| {
+                // A list that was begun anew can tell otherwise of one already told.
+                let entry = self.pods.by_uid.get(&uid)?;
+                let still = entry.addresses.contains(&address);
+                still.then_some((address, !entry.leaving, entry.created, uid))
+            })
+            .collect();
+        ranked.sort_unstable_by(|one, other| other.cmp(one));
+        ranked.dedup_by_key(|(address, ..)| *address);
+        for (address, stays, created, uid) in ranked {
+            if let Some(entry) = self.pods.by_uid.get(&uid) {
+                let claim = Claim {
+                    owner: Owner::Pod(Arc::clone(&entry.pod)),
+                    slot: entry.slot,
+                    at,
+                    created,
+                };
+                self.claim(address, claim, !stays);
+            }
+        }
     }
 
     /// Begins to tell of all the nodes there are, as [`Self::begin_pods`] does for pods.
@@ -63,6 +95,24 @@ impl TopologyIndex {
             .collect();
         for (name, uid) in unseen {
             self.delete_node(&name, &uid, list.at);
+        }
+        self.settle_nodes(list.at);
+    }
+
+    /// Two nodes should not have one address; if they do, it goes to the last by name.
+    fn settle_nodes(&mut self, at: Timestamp) {
+        let claims = std::mem::take(&mut self.nodes.claims).into_iter();
+        let mut ranked: Vec<_> = claims
+            .filter_map(|(address, slot)| {
+                let entry = self.nodes.get(slot)?;
+                let still = entry.live && entry.addresses.contains(&address);
+                still.then(|| (address, entry.name.clone(), slot))
+            })
+            .collect();
+        ranked.sort_unstable_by(|one, other| (&other.0, &other.1).cmp(&(&one.0, &one.1)));
+        ranked.dedup_by_key(|(address, ..)| *address);
+        for (address, _, slot) in ranked {
+            self.claim(address, Claim::of_node(slot, at), false);
         }
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Nodes {
     entries: Vec<NodeEntry>,
     /// Slots that can be given again.
     free: Vec<Slot>,
+    /// What the list being told claims, settled at its end.
+    pub(super) claims: Vec<(Address, Slot)>,
 }
 
 /// A node, as far as it is known.

@@ -31,6 +31,8 @@ pub(super) struct Pods {
     /// Uids of pods that have completed and still exist, with the list that last had them: they
     /// hold nothing, and what is told of them changes nothing.
     pub(super) completed: HashMap<Arc<str>, u32>,
+    /// What the list being told claims, settled at its end.
+    pub(super) claims: Vec<(Address, Arc<str>)>,
     namespaces: Names<Namespace>,
     /// Kinds and names of workloads.
     workloads: Names<Name>,

@@ -1,128 +1,18 @@
 //! A topology follows Kubernetes over real HTTPS, through all that an API server does.
 #![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kubezonnet_model::{Endpoint, NodeName, Timestamp, Window, Zone};
+use kubezonnet_model::{Endpoint, Timestamp, Window, Zone};
 use kubezonnet_testkit::kube::object::{in_phase, node, pod, with_addresses};
 use kubezonnet_testkit::kube::{FakeKube, Kind, recorded};
-use kubezonnet_topology::kubernetes::{InitialList, KubernetesWatch, Options};
-use kubezonnet_topology::{Clock, FailureReason, Holder, Source, Topology};
+use kubezonnet_topology::kubernetes::InitialList;
+use kubezonnet_topology::{FailureReason, Holder, Source};
 use serde_json::Value;
-use tokio::task::JoinHandle;
 
-/// Longer than the longest pause between two tries that these tests provoke.
-const DEADLINE: Duration = Duration::from_secs(30);
+use self::following::{Following, RECORDED};
 
-/// When the recorded pods were created, in milliseconds: 2026-11-20T22:40:31Z.
-const RECORDED: u64 = 1_795_214_431_000;
-
-/// A topology that follows a fake, by a clock that the test sets.
-struct Following {
-    topology: Topology,
-    clock: Arc<AtomicU64>,
-    task: JoinHandle<()>,
-}
-
-impl Following {
-    async fn of(kubeconfig: PathBuf, initial_list: InitialList) -> Self {
-        let options = Options {
-            kubeconfig: Some(kubeconfig),
-            initial_list,
-        };
-        let watch = KubernetesWatch::connect(&options).await.unwrap();
-        let topology = Topology::new();
-        let clock = Arc::new(AtomicU64::new(RECORDED));
-        let read = Arc::clone(&clock);
-        let time = Clock::new(move || Timestamp(read.load(Ordering::SeqCst)));
-        let followed = topology.clone();
-        let task = tokio::spawn(async move { watch.run(followed, time).await });
-        Self {
-            topology,
-            clock,
-            task,
-        }
-    }
-
-    /// Follows the fake, until it is synced.
-    async fn synced(fake: &FakeKube) -> Self {
-        let following = Self::of(fake.kubeconfig(), InitialList::default()).await;
-        following
-            .until("synced", |it| it.topology.is_synced())
-            .await;
-        following
-    }
-
-    async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
-        let wait = async {
-            while !is_so(self) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let waited = tokio::time::timeout(DEADLINE, wait).await;
-        waited.unwrap_or_else(|_| {
-            let counts = Source::ALL.map(|source| self.topology.counts(source));
-            panic!("waited in vain: {what}; {counts:?}")
-        });
-    }
-
-    /// Sets the clock, so many milliseconds after the recorded pods were created.
-    fn set_clock(&self, millis: u64) {
-        self.clock.store(RECORDED + millis, Ordering::SeqCst);
-    }
-
-    fn now(&self) -> u64 {
-        self.clock.load(Ordering::SeqCst) - RECORDED
-    }
-
-    /// Who held the address from then to then, by the same count.
-    fn owner_within(&self, address: &str, start: u64, end: u64) -> String {
-        let window = Window {
-            start: Timestamp(RECORDED + start),
-            end: Timestamp(RECORDED + end),
-        };
-        match self
-            .topology
-            .read()
-            .holder(address.parse().unwrap(), window)
-        {
-            Holder::Held { endpoint, .. } => match endpoint {
-                Endpoint::Pod(pod) => pod.name.to_string(),
-                Endpoint::Node(node) => node.name.to_string(),
-                other => panic!("the index names pods and nodes only, got {other:?}"),
-            },
-            other => format!("{other:?}"),
-        }
-    }
-
-    /// Who holds the address now.
-    fn owner(&self, address: &str) -> String {
-        self.owner_within(address, self.now(), self.now())
-    }
-
-    fn zone_of(&self, node: &str) -> Option<Zone> {
-        let node = NodeName::new(node).unwrap();
-        self.topology.read().node(&node)?.zone.clone()
-    }
-
-    fn failures(&self, source: Source, reason: FailureReason) -> u64 {
-        let failures = self.topology.counts(source).failures;
-        failures.iter().find(|(each, _)| *each == reason).unwrap().1
-    }
-
-    fn relists(&self, source: Source) -> u64 {
-        self.topology.counts(source).relists
-    }
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
+mod following;
 
 fn web(name: &str, address: &str) -> Value {
     let pod = pod("shop", name, &format!("uid-of-{name}"), "node-a");

@@ -52,6 +52,17 @@ fn a_whole_file_is_read() {
 }
 
 #[test]
+fn the_documented_example_is_read() {
+    let page = include_str!("../../../../../docs/topology-file.md");
+    let example = page.split("```yaml\n").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+
+    let view = parse(example).unwrap();
+
+    assert_eq!((view.nodes.len(), view.pods.len()), (3, 3));
+}
+
+#[test]
 fn each_mistake_is_named_with_its_line() {
     let replaced = [
         (

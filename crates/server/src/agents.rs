@@ -39,6 +39,8 @@ pub struct Agents {
     /// Which nodes declare an address.
     declared: HashMap<IpAddr, BTreeSet<NodeName>>,
     room: usize,
+    /// How many times a node reported that had no place before.
+    arrivals: u64,
 }
 
 /// One node's agent.
@@ -90,6 +92,7 @@ impl Agents {
             nodes: HashMap::new(),
             declared: HashMap::new(),
             room,
+            arrivals: 0,
         }
     }
 
@@ -109,6 +112,7 @@ impl Agents {
     ) -> Result<Admission, TooManyAgents> {
         if !self.nodes.contains_key(&header.node) {
             self.make_room(now)?;
+            self.arrivals += 1;
         }
         let agent = self
             .nodes
@@ -156,6 +160,16 @@ impl Agents {
         self.nodes
             .get(node)
             .is_some_and(|agent| agent.coverage[family as usize].overlaps(window))
+    }
+
+    /// Whether the node's agent has reported to this server.
+    pub fn knows(&self, node: &NodeName) -> bool {
+        self.nodes.contains_key(node)
+    }
+
+    /// A number that rises whenever a node reports for the first time.
+    pub fn arrivals(&self) -> u64 {
+        self.arrivals
     }
 
     /// The node that calls the address its own: the one that asks, if it does, else the only other.

@@ -27,6 +27,10 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long the reader of the flow log has to take what is left of it.
 const FLUSH: Duration = Duration::from_secs(5);
 
+/// How long after its start every agent has reported: six intervals of the default length. A node
+/// that has not by then is taken for one without agent.
+const FIRST_REPORTS: Duration = Duration::from_mins(1);
+
 /// How often records that wait are looked at.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
@@ -100,6 +104,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         Exporters::open(config),
         Settings {
             pending_timeout: source.pending_timeout(config),
+            reports_due: clock.now().plus(FIRST_REPORTS),
             series_retention: config.series_retention,
         },
     ));

@@ -1,11 +1,13 @@
-//! Records that wait for the owner of an address: a pod's packets are often here before the watch
-//! tells of the pod.
+//! Records that wait: for the owner of an address, as a pod's packets are often here before the
+//! watch tells of the pod, or for the first report of the sender's agent.
 //!
 //! Bounded by records; who finds no room is resolved at once as unknown. In memory only.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kubezonnet_model::{FlowRecord, NodeName, Timestamp, Window};
+
+use crate::resolve::Wanted;
 
 /// How many records may wait. One is about 120 bytes, so this is 24 MB: a minute of 3,000 unknown
 /// flows a second, where a cluster's new pods make tens.
@@ -18,8 +20,10 @@ pub struct Waiting {
     pub node: NodeName,
     /// Their window.
     pub window: Window,
-    /// The version of the topology they were resolved with, or one before it.
-    pub topology: u64,
+    /// What they wait for.
+    pub wanted: Wanted,
+    /// The version of the views they were resolved with, or one before it.
+    pub version: u64,
     /// Until when they wait.
     pub deadline: Timestamp,
     /// The records.

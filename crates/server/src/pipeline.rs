@@ -9,11 +9,11 @@ mod settle;
 mod turns;
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use kubezonnet_model::{Endpoint, NodeName, Timestamp, Window};
-use kubezonnet_topology::{Holder, Source, Topology, TopologyIndex};
+use kubezonnet_topology::{Holder, Topology, TopologyIndex};
 use kubezonnet_wire::DecodedBatch;
 
 use self::plausible::plausible;
@@ -47,6 +47,9 @@ pub struct Settings {
     /// How long after its window a record may wait for an owner; zero where the topology does not
     /// lag behind the packets.
     pub pending_timeout: Duration,
+    /// Until when all agents have reported to this server: before, what came from a node that has
+    /// not yet is not counted by its receiver, for the node's agent may have counted it.
+    pub reports_due: Timestamp,
     /// How long the series of a deleted pod stays after its last change.
     pub series_retention: Duration,
 }
@@ -149,13 +152,10 @@ impl Pipeline {
         let mut entry = Entry::default();
         rows::see(&mut entry, batch);
         entry.flows(&resolved.batch);
-        entry.postponed = postponed
-            .iter()
-            .flat_map(|waiting| &waiting.records)
-            .map(|record| record.counters)
-            .sum();
+        let records = postponed.iter().flat_map(|waiting| &waiting.records);
+        entry.postponed = records.map(|record| record.counters).sum();
         self.ledger().record(entry, now);
-        if let Some(waiting) = postponed {
+        for waiting in postponed {
             // After the ledger knows of them: who settles them takes them off again.
             self.pending.put(waiting);
         }
@@ -196,10 +196,7 @@ impl Pipeline {
 
     /// How long ago each node reported.
     pub fn report_ages(&self, now: Timestamp) -> Vec<(NodeName, Duration)> {
-        self.agents
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .report_ages(now)
+        self.agents().report_ages(now)
     }
 
     /// The topology it resolves with.
@@ -210,6 +207,10 @@ impl Pipeline {
     /// Where resolved batches go besides the ledger.
     pub fn exporters(&self) -> &Exporters {
         &self.exporters
+    }
+
+    fn agents(&self) -> RwLockReadGuard<'_, Agents> {
+        self.agents.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn agents_mut(&self) -> RwLockWriteGuard<'_, Agents> {
@@ -235,15 +236,6 @@ fn holds(
         Holder::Reused => true,
         Holder::Nobody => false,
     }
-}
-
-/// A number that is another one whenever the topology has changed.
-fn version(topology: &Topology) -> u64 {
-    Source::ALL
-        .into_iter()
-        .map(|source| topology.counts(source))
-        .map(|counts| counts.events.wrapping_add(counts.relists))
-        .fold(0, u64::wrapping_add)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use kubezonnet_model::{
 };
 use kubezonnet_topology::TopologyIndex;
 
-pub use self::party::{Party, Place};
+pub use self::party::{Covered, Party, Place};
 use crate::agents::Agents;
 
 /// The flows of one window of one node, with both ends named.
@@ -116,7 +116,7 @@ pub fn outcome(
     }
     // What LOCAL_IN sees ends on this node, whoever holds the address.
     if destination.place == Place::Here || point.hook == Hook::LocalIn {
-        return if source.covered {
+        return if source.covered == Covered::Yes {
             Outcome::CountedBySender
         } else {
             Outcome::Counted(Direction::Ingress, between)
@@ -125,9 +125,31 @@ pub fn outcome(
     Outcome::Counted(Direction::Transit, transit(&source, &destination, reporter))
 }
 
-/// Whether the record waits: it would be charged to nobody, and one of its ends may be told of yet.
-pub fn waits(source: &Party, destination: &Party, outcome: Outcome) -> bool {
-    outcome != Outcome::ForeignAddress && (source.may_be_listed || destination.may_be_listed)
+/// What a record may wait for before it is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// It would be charged to nobody, and the topology may yet tell of one of its ends.
+    Owner,
+    /// It would be counted by its receiver, and the sender's agent, of which this server has not
+    /// heard yet, may report that it counted it.
+    Report,
+}
+
+impl Wanted {
+    /// Everything that may be waited for.
+    pub const ALL: [Self; 2] = [Self::Owner, Self::Report];
+}
+
+/// What the record may wait for; `None` if it is settled.
+pub fn wanted(source: &Party, destination: &Party, outcome: Outcome) -> Option<Wanted> {
+    match outcome {
+        Outcome::ForeignAddress => None,
+        _ if source.may_be_listed || destination.may_be_listed => Some(Wanted::Owner),
+        Outcome::Counted(Direction::Ingress, _) if source.covered == Covered::NotHeardOf => {
+            Some(Wanted::Report)
+        }
+        Outcome::Counted(..) | Outcome::CountedBySender => None,
+    }
 }
 
 /// The locality of a hop that the reporter forwarded: from itself to the destination. A source that
@@ -145,7 +167,7 @@ fn transit(source: &End<'_>, destination: &End<'_>, reporter: &Reporter) -> Loca
 struct End<'a> {
     place: Place,
     site: &'a Site,
-    covered: bool,
+    covered: Covered,
 }
 
 /// Where a neighbour on the link is: known to nobody but the link.
@@ -171,7 +193,7 @@ impl<'a> End<'a> {
             return Self {
                 place: Place::Nowhere,
                 site: &NEIGHBOUR,
-                covered: false,
+                covered: Covered::No,
             };
         }
         Self {

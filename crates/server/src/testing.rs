@@ -105,8 +105,14 @@ pub(crate) fn add_pod(topology: &Topology, name: &str, node: u8, host: u8, now: 
 
 /// A pipeline on a topology, where records wait a minute.
 pub(crate) fn pipeline(topology: &Topology) -> Pipeline {
+    pipeline_expecting_reports(topology, Timestamp(0))
+}
+
+/// The same, where all agents are expected to have reported by then.
+pub(crate) fn pipeline_expecting_reports(topology: &Topology, reports_due: Timestamp) -> Pipeline {
     let settings = Settings {
         pending_timeout: Duration::from_mins(1),
+        reports_due,
         series_retention: Duration::from_mins(15),
     };
     Pipeline::new(topology.clone(), Exporters::default(), settings)

@@ -1,7 +1,6 @@
 //! The rows of a batch, resolved by position in its dictionaries.
 
 use std::net::IpAddr;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use kubezonnet_model::{FlowCounters, FlowRecord, NodeName, ObservationPoint, Transport, Window};
@@ -9,15 +8,15 @@ use kubezonnet_wire::DecodedBatch;
 
 use super::Pipeline;
 use crate::ledger::{Entry, SeenAt};
-use crate::resolve::{self, Reporter, ResolvedBatch, ResolvedFlow, Views};
+use crate::resolve::{self, Reporter, ResolvedBatch, ResolvedFlow, Views, Wanted};
 
 /// What resolving gives: the flows whose ends are settled, and those that may wait.
 pub(super) struct Resolved {
     pub(super) batch: ResolvedBatch,
-    /// Flows with an end that the topology may yet tell of, resolved as if it never did.
-    pub(super) unowned: Vec<ResolvedFlow>,
-    /// The version of the topology they were resolved with, or one before it.
-    pub(super) topology: u64,
+    /// Flows that may wait for what is wanted, resolved as if it never came.
+    pub(super) wanting: Vec<(Wanted, ResolvedFlow)>,
+    /// The version of the views they were resolved with, or one before it.
+    pub(super) version: u64,
 }
 
 /// One row before it is resolved.
@@ -89,9 +88,9 @@ impl Pipeline {
     }
 
     fn resolve_addresses(&self, node: &NodeName, addresses: &[IpAddr], window: Window) -> Resolved {
-        // Before the topology is read: what changes meanwhile is looked at again.
+        // Before the views are read: what changes meanwhile is looked at again.
         let version = self.looked_at.load(Ordering::Relaxed);
-        let agents = self.agents.read().unwrap_or_else(PoisonError::into_inner);
+        let agents = self.agents();
         let topology = self.topology.read();
         let views = Views {
             topology: &topology,
@@ -106,8 +105,8 @@ impl Pipeline {
                 parties,
                 flows: Vec::new(),
             },
-            unowned: Vec::new(),
-            topology: version,
+            wanting: Vec::new(),
+            version,
         }
     }
 }
@@ -126,10 +125,9 @@ impl Resolved {
             counters: row.counters,
             outcome,
         };
-        if resolve::waits(source, destination, outcome) {
-            self.unowned.push(flow);
-        } else {
-            batch.flows.push(flow);
+        match resolve::wanted(source, destination, outcome) {
+            Some(wanted) => self.wanting.push((wanted, flow)),
+            None => batch.flows.push(flow),
         }
     }
 }

@@ -59,7 +59,7 @@ fn left_zone(pipeline: &Pipeline, namespace: &str, pod: &str) -> Option<u64> {
 fn tell_of_pod(pipeline: &Pipeline, name: &str, node: u8, host: u8) {
     add_pod(pipeline.topology(), name, node, host, later(5));
     for mut waiting in pipeline.pending.take(|_| true) {
-        waiting.topology = u64::MAX;
+        waiting.version = u64::MAX;
         pipeline.pending.put(waiting);
     }
 }

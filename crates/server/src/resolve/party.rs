@@ -21,8 +21,8 @@ pub struct Party {
     pub site: Site,
     /// Where that is, seen from the reporter.
     pub place: Place,
-    /// Its node's agent counted what it sent.
-    pub covered: bool,
+    /// Whether its node's agent counted what it sent.
+    pub covered: Covered,
     /// Nobody holds it, and the topology may yet tell who does.
     pub may_be_listed: bool,
     /// It means something on its own link only.
@@ -38,6 +38,29 @@ pub enum Place {
     Elsewhere,
     /// No node that is known: outside, unlisted, or a pod not yet placed.
     Nowhere,
+}
+
+/// Whether what an endpoint sent in a window was counted by its own node's agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Covered {
+    /// It was.
+    Yes,
+    /// It was not, or there is no node.
+    No,
+    /// The node is one of the cluster, and its agent has not reported to this server yet.
+    NotHeardOf,
+}
+
+impl Covered {
+    fn of(node: &NodeName, address: IpAddr, window: Window, views: &Views<'_>) -> Self {
+        if views.agents.covered(node, Family::of(&address), window) {
+            Self::Yes
+        } else if !views.agents.knows(node) && views.topology.node(node).is_some() {
+            Self::NotHeardOf
+        } else {
+            Self::No
+        }
+    }
 }
 
 impl Party {
@@ -73,8 +96,9 @@ impl Party {
                 Some(_) => Place::Elsewhere,
                 None => Place::Nowhere,
             },
-            covered: holder
-                .is_some_and(|name| views.agents.covered(name, Family::of(&address), window)),
+            covered: holder.map_or(Covered::No, |name| {
+                Covered::of(name, address, window, views)
+            }),
             may_be_listed: unlisted && kind == Kind::Private,
             link_local: kind == Kind::Link,
             endpoint,

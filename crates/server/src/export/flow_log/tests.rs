@@ -34,6 +34,7 @@ fn pipe() -> (Pipe, Receiver<Vec<u8>>) {
 fn pipeline(log: FlowLog) -> Pipeline {
     let settings = Settings {
         pending_timeout: Duration::ZERO,
+        reports_due: kubezonnet_model::Timestamp(0),
         series_retention: Duration::ZERO,
     };
     Pipeline::new(cluster(), Exporters::of(vec![Box::new(log)]), settings)

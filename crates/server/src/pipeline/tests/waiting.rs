@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use kubezonnet_model::UnknownReason;
 
 use super::*;
+use crate::testing::pipeline_expecting_reports;
 
 #[test]
 fn a_new_pods_bytes_wait_until_the_topology_tells_of_it() {
@@ -122,4 +123,44 @@ fn what_finds_no_room_to_wait_is_counted_at_once() {
         60,
     );
     assert_eq!((pending(&pipeline), pipeline.pending_records()), (3, 1));
+}
+
+#[test]
+fn a_young_server_leaves_the_count_to_a_sender_that_it_has_not_heard_of_yet() {
+    let pipeline = pipeline_expecting_reports(&cluster(), later(60));
+    let received = Report::of("n1", 7).record("10.67.2.1", "10.67.1.1", IN, 700);
+    let sent = Report::of("n2", 9).record("10.67.2.1", "10.67.1.1", OUT, 700);
+
+    apply(&pipeline, &received);
+    settle_at(&pipeline, 1);
+    assert_eq!(pending(&pipeline), 700);
+    apply_at(&pipeline, &sent, 2);
+    settle_at(&pipeline, 2);
+
+    assert_eq!((pending(&pipeline), pipeline.pending_records()), (0, 0));
+    assert_eq!(booked(&pipeline, Disposition::CountedBySender), 700);
+    assert_eq!(booked(&pipeline, Disposition::CrossZone), 700);
+    assert_eq!(left_zone(&pipeline, "shop", "p2"), Some(700));
+}
+
+#[test]
+fn a_sender_that_never_reports_is_counted_by_the_receiver_once_all_agents_should_have() {
+    let pipeline = pipeline_expecting_reports(&cluster(), later(60));
+    let received = Report::of("n1", 1).record("10.67.2.1", "10.67.1.1", IN, 700);
+    apply(&pipeline, &received);
+
+    settle_at(&pipeline, 59);
+    assert_eq!(pending(&pipeline), 700);
+    settle_at(&pipeline, 60);
+
+    assert_eq!(
+        (pending(&pipeline), left_zone(&pipeline, "shop", "p2")),
+        (0, Some(700))
+    );
+    let again = Report::of("n1", 2).record("10.67.2.1", "10.67.1.1", IN, 5);
+    apply_at(&pipeline, &again, 61);
+    assert_eq!(
+        (pending(&pipeline), left_zone(&pipeline, "shop", "p2")),
+        (0, Some(705))
+    );
 }

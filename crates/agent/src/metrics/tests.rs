@@ -1,5 +1,9 @@
 //! What is on the page after known windows.
 
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use kubezonnet_capture::Fill;
 use kubezonnet_model::{
     Family as AddressFamily, FlowKey, FlowRecord, Hook, SkipReason, Skipped, Total,
@@ -138,4 +142,74 @@ fn open_metrics_ends_as_the_format_demands() {
 
     assert!(page.ends_with("# EOF\n"));
     assert_has(&page, "# TYPE kubezonnet_agent_lost_bytes counter");
+}
+
+/// Name and kind of every family on a classic page.
+fn families(page: &str) -> BTreeMap<String, String> {
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let pairs = types.filter_map(|rest| rest.split_once(' '));
+    pairs
+        .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_documentation_lists_every_family_and_no_other() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let sections = text.split("\n## ");
+    let agent = sections
+        .filter(|section| section.starts_with("Agent"))
+        .collect::<String>();
+    let rows = agent.lines().filter_map(|line| line.strip_prefix("| `"));
+    let documented: BTreeMap<_, _> = rows
+        .filter_map(|row| row.split_once("` | "))
+        .map(|(name, rest)| (name.to_owned(), rest.split(' ').next().unwrap().to_owned()))
+        .collect();
+    let metrics = Metrics::new();
+    metrics.closed(&drained());
+    metrics.attached(&[Attached {
+        hook: Hook::Postrouting,
+        family: AddressFamily::Ipv6,
+        priority: 95,
+    }]);
+
+    let mut served = families(&metrics.render(Format::Classic));
+
+    served.retain(|name, _| !name.starts_with("process_"));
+    assert_eq!(
+        documented, served,
+        "docs/metrics.md on the left, the page on the right"
+    );
+}
+
+#[test]
+fn promtool_finds_nothing_to_complain_about() {
+    let promtool = std::env::var("PROMTOOL").unwrap_or_else(|_| {
+        let tools = "/../../target/tools/prometheus/usr/bin/promtool";
+        env!("CARGO_MANIFEST_DIR").to_owned() + tools
+    });
+    let metrics = Metrics::new();
+    let mut child = Command::new(&promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!("promtool is not at {promtool} ({error}): run scripts/tools.sh prometheus, or set PROMTOOL")
+        });
+    let page = metrics.render(Format::Classic);
+
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(page.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+
+    let said = [output.stdout, output.stderr].concat();
+    assert_eq!(String::from_utf8_lossy(&said), "", "promtool complains");
+    assert!(output.status.success());
 }

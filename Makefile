@@ -32,7 +32,9 @@ help: ## List the targets
 .PHONY: demo
 demo: deps-demo ## Run a cluster of three zones on this machine and show its cross-zone traffic; needs root
 	cargo build --workspace --bins
-	@if [ "$$(id -u)" -eq 0 ]; then exec $(DEMO); else echo "The demo makes network namespaces: asking for root."; exec sudo $(DEMO); fi
+	@if [ "$$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then \
+		echo "The demo makes network namespaces: asking for root."; exec sudo $(DEMO); \
+	fi; exec $(DEMO)
 
 .PHONY: build
 build: deps-build ## Build all binaries (dev profile)

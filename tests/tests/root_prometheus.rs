@@ -16,7 +16,7 @@ use kubezonnet_testkit::{Process, Run, binary, require_root};
 use serde_json::Value;
 
 /// The longest wait for the demo to run, for the first answer, and for an answer that is right.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn start_demo(run: &Run) -> (Process, Value) {
     let endpoints = run.dir().join("endpoints");

@@ -1,7 +1,7 @@
 //! Every byte once, in its class, on the counter of its pod.
 
 use kubezonnet_model::Family;
-use kubezonnet_testkit::{DeploymentOptions, Place, Scrape, traffic};
+use kubezonnet_testkit::{Cluster, DeploymentOptions, Place, Scrape, traffic};
 use serde_json::{Value, json};
 
 use crate::books::{
@@ -15,24 +15,7 @@ fn what_the_uplinks_carried_is_what_the_metrics_say_to_the_byte() {
     let mut deployment = deploy(cluster(), DeploymentOptions::default());
     let cluster = deployment.cluster();
     let before = uplinks(cluster);
-    let [client, neighbour, near, database, far, bare] =
-        ["client", "neighbour", "near", "database", "far", "bare"]
-            .map(|pod| cluster.pod(&format!("shop/{pod}")));
-
-    for family in Family::ALL {
-        // The same node, the same zone, another zone, another region, no zone, the internet.
-        traffic::tcp_bulk(client, neighbour, family, 1_000_000).unwrap();
-        traffic::udp(near, client, family, 300, 1_000).unwrap();
-        traffic::tcp_bulk(database, client, family, 4_000_000).unwrap();
-        traffic::tcp_requests(client, database, family, 100, 200, 9_000).unwrap();
-        traffic::udp_segmented(far, client, family, 500, 1_200).unwrap();
-        traffic::ping(bare, client, family, 10, 500).unwrap();
-        traffic::tcp_bulk(neighbour, cluster.fabric(), family, 500_000).unwrap();
-        // Nodes themselves, across zones and at home.
-        traffic::tcp_bulk(cluster.node("node-b"), client, family, 200_000).unwrap();
-        traffic::udp(cluster.node("node-a"), neighbour, family, 50, 100).unwrap();
-        traffic::udp(neighbour, cluster.node("node-a"), family, 50, 100).unwrap();
-    }
+    every_kind_of_traffic(cluster);
 
     let links = carried(&deployment, &before);
     deployment.end_agents().unwrap();
@@ -121,6 +104,27 @@ fn what_the_uplinks_carried_is_what_the_metrics_say_to_the_byte() {
     assert_eq!(zones("zone-b", "zone-a"), sent(b)[0]);
     assert_eq!(zones("zone-a", "zone-b"), received(b)[0]);
     assert_eq!(zones("zone-far", "zone-a"), sent(far)[0]);
+}
+
+/// The same node, the same zone, another zone, another region, no zone, the internet; pods and
+/// nodes themselves.
+fn every_kind_of_traffic(cluster: &Cluster) {
+    let [client, neighbour, near, database, far, bare] =
+        ["client", "neighbour", "near", "database", "far", "bare"]
+            .map(|pod| cluster.pod(&format!("shop/{pod}")));
+
+    for family in Family::ALL {
+        traffic::tcp_bulk(client, neighbour, family, 1_000_000).unwrap();
+        traffic::udp(near, client, family, 300, 1_000).unwrap();
+        traffic::tcp_bulk(database, client, family, 4_000_000).unwrap();
+        traffic::tcp_requests(client, database, family, 100, 200, 9_000).unwrap();
+        traffic::udp_segmented(far, client, family, 500, 1_200).unwrap();
+        traffic::ping(bare, client, family, 10, 500).unwrap();
+        traffic::tcp_bulk(neighbour, cluster.fabric(), family, 500_000).unwrap();
+        traffic::tcp_bulk(cluster.node("node-b"), client, family, 200_000).unwrap();
+        traffic::udp(cluster.node("node-a"), neighbour, family, 50, 100).unwrap();
+        traffic::udp(neighbour, cluster.node("node-a"), family, 50, 100).unwrap();
+    }
 }
 
 fn seen(scrape: &Scrape, label: (&str, &str)) -> [u64; 2] {

@@ -27,13 +27,13 @@
 #define IPPROTO_SCTP 132
 #define IPPROTO_UDPLITE 136
 
-#define IP_OFFSET_MASK 0x1fff /* include/net/ip.h: fragment offset, in units of 8 bytes */
+#define IP_OFFSET_MASK 0x1fff  /* include/net/ip.h: fragment offset, in units of 8 bytes */
 #define IP6_OFFSET_MASK 0xfff8 /* include/net/ipv6.h: the same, in bytes */
 #define RTCF_BROADCAST_OR_MULTICAST 0x30000000 /* include/uapi/linux/in_route.h */
-#define SKB_DST_NOREF_BIT 1UL /* include/linux/skbuff.h */
+#define SKB_DST_NOREF_BIT 1UL		       /* include/linux/skbuff.h */
 #define SKB_GSO_DODGY (1 << 1) /* include/linux/skbuff.h: gso_segs comes from outside */
-#define PACKET_LOOPBACK 5 /* include/uapi/linux/if_packet.h */
-#define GSO_BY_FRAGS 0xffff /* include/linux/skbuff.h: the size differs by segment (SCTP) */
+#define PACKET_LOOPBACK 5      /* include/uapi/linux/if_packet.h */
+#define GSO_BY_FRAGS 0xffff    /* include/linux/skbuff.h: the size differs by segment (SCTP) */
 
 /* More extension headers than any real packet has; what follows them is counted without ports. */
 #define MAX_EXTENSION_HEADERS 8
@@ -51,11 +51,11 @@ const volatile __u16 ephemeral_last = 60999;
 struct packet {
 	struct sk_buff *skb;
 	unsigned char *start; /* of the network header */
-	__u32 length; /* from the network header to the end */
-	__u32 linear; /* of it, what can be read straight */
-	__u32 transport; /* offset of the transport header */
-	__u32 not_on_wire; /* bytes the driver takes off again */
-	bool has_transport; /* false for fragments whose transport header went with another */
+	__u32 length;	      /* from the network header to the end */
+	__u32 linear;	      /* of it, what can be read straight */
+	__u32 transport;      /* offset of the transport header */
+	__u32 not_on_wire;    /* bytes the driver takes off again */
+	bool has_transport;   /* false for fragments whose transport header went with another */
 };
 
 /* Copies from anywhere in the packet. Out of line: packets seldom have headers in fragments. */
@@ -117,15 +117,15 @@ static __always_inline void copy_tcphdr(struct tcphdr *to, const volatile struct
 }
 
 /* Copies a header at `offset` into `to`. True if the packet holds it. */
-#define read_header(packet, offset, type, to) \
-	({ \
-		bool read_ = true; \
-		if ((offset) + sizeof(struct type) <= (packet)->linear) \
-			copy_##type(to, bpf_rdonly_cast((packet)->start + (offset), \
-							bpf_core_type_id_kernel(struct type))); \
-		else \
+#define read_header(packet, offset, type, to)                                                      \
+	({                                                                                         \
+		bool read_ = true;                                                                 \
+		if ((offset) + sizeof(struct type) <= (packet)->linear)                            \
+			copy_##type(to, bpf_rdonly_cast((packet)->start + (offset),                \
+							bpf_core_type_id_kernel(struct type)));    \
+		else                                                                               \
 			read_ = !copy_from_packet((packet)->skb, offset, to, sizeof(struct type)); \
-		read_; \
+		read_;                                                                             \
 	})
 
 static __always_inline void map_ipv4(__u8 *to, __be32 address)
@@ -166,12 +166,11 @@ static __noinline int skip_extensions(struct packet *packet, struct flow_key *ke
 		case IPPROTO_ROUTING:
 		case IPPROTO_DSTOPTS:
 		case IPPROTO_AH:
-			if (!read_header(packet, packet->transport, ipv6_opt_hdr,
-					 &extension))
+			if (!read_header(packet, packet->transport, ipv6_opt_hdr, &extension))
 				goto cut_short;
-			packet->transport += key->protocol == IPPROTO_AH ?
-						     (extension.hdrlen + 2) * 4 :
-						     (extension.hdrlen + 1) * 8;
+			packet->transport += key->protocol == IPPROTO_AH
+						     ? (extension.hdrlen + 2) * 4
+						     : (extension.hdrlen + 1) * 8;
 			key->protocol = extension.nexthdr;
 			break;
 		case IPPROTO_FRAGMENT:

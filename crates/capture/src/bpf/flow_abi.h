@@ -56,7 +56,7 @@ enum skip_reason {
 
 /* The detail of a flow's ports. */
 enum flow_detail {
-	DETAIL_SERVICE = 0, /* the service's port only */
+	DETAIL_SERVICE = 0,    /* the service's port only */
 	DETAIL_CONNECTION = 1, /* both ports */
 };
 
@@ -65,10 +65,10 @@ struct flow_key {
 	__u8 src[16];
 	__u8 dst[16];
 	__u16 service_port; /* 0 with SIDE_NONE */
-	__u16 client_port; /* 0 unless CLIENT_PORT_KEPT */
+	__u16 client_port;  /* 0 unless CLIENT_PORT_KEPT */
 	__u8 protocol;
-	__u8 ports; /* enum port_side, CLIENT_PORT_KEPT */
-	__u8 hook; /* enum flow_hook */
+	__u8 ports;	 /* enum port_side, CLIENT_PORT_KEPT */
+	__u8 hook;	 /* enum flow_hook */
 	__u8 interfaces; /* input class << 4 | output class */
 };
 
@@ -83,7 +83,7 @@ struct pair_key {
 
 /* Values of flows, pairs, totals and skipped. */
 struct flow_counters {
-	__u64 bytes; /* IP bytes as on the wire */
+	__u64 bytes;   /* IP bytes as on the wire */
 	__u64 packets; /* segments as on the wire */
 };
 

@@ -2,8 +2,8 @@
 /*
  * Netfilter LOCAL_IN: what the node's own sockets receive.
  *
- * Attached last of all, after filters (what they drop is not received), after IPVS and after address
- * translation. Kernel: 6.4.
+ * Attached last of all, after filters (what they drop is not received), after IPVS and after
+ * address translation. Kernel: 6.4.
  */
 
 SEC("netfilter")

@@ -26,11 +26,11 @@
  * shared by all CPUs and added to atomically: a flow seldom changes its CPU, and per-CPU values of
  * 65,536 flows would take 134 MB on 128 CPUs.
  */
-#define FLOWS(name) \
-	struct { \
-		__uint(type, BPF_MAP_TYPE_HASH); \
-		__uint(max_entries, 65536); \
-		__type(key, struct flow_key); \
+#define FLOWS(name)                                  \
+	struct {                                     \
+		__uint(type, BPF_MAP_TYPE_HASH);     \
+		__uint(max_entries, 65536);          \
+		__type(key, struct flow_key);        \
 		__type(value, struct flow_counters); \
 	} name SEC(".maps")
 
@@ -38,11 +38,11 @@ FLOWS(flows_0);
 FLOWS(flows_1);
 
 /* Key: pair_key, value: flow_counters. Size: an eighth of --max-flows; otherwise as flows. */
-#define PAIRS(name) \
-	struct { \
-		__uint(type, BPF_MAP_TYPE_HASH); \
-		__uint(max_entries, 8192); \
-		__type(key, struct pair_key); \
+#define PAIRS(name)                                  \
+	struct {                                     \
+		__uint(type, BPF_MAP_TYPE_HASH);     \
+		__uint(max_entries, 8192);           \
+		__type(key, struct pair_key);        \
 		__type(value, struct flow_counters); \
 	} name SEC(".maps")
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Netfilter POSTROUTING: everything the node sends and forwards, to other nodes and to its own pods.
+ * Netfilter POSTROUTING: everything the node sends and forwards, to other nodes and to its own
+ * pods.
  *
  * Attached before source translation (priority below 100), so that pods still have their own
  * address, and after destination translation, so that a service is already one of its pods.

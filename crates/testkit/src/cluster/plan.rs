@@ -2,12 +2,12 @@
 //!
 //! | who | IPv4 | IPv6 | MAC |
 //! |---|---|---|---|
-//! | node N, uplink | 10.66.0.N/24 | fd66::N/64 | 02:66:00:00:00:N |
-//! | pod K of node N | 10.67.N.K/32 | fd67:N::K/128 | 02:67:N:K:00:01 |
+//! | node N, uplink | 10.66.0.N/24 | `fd66::N/64` | 02:66:00:00:00:N |
+//! | pod K of node N | 10.67.N.K/32 | `fd67:N::K/128` | 02:67:N:K:00:01 |
 //! | its node's end of the pod's link | none | none | 02:67:N:K:00:02 |
-//! | a pod's gateway | 169.254.1.1 | fe80::1 | its node's end |
-//! | fabric's gateway | 10.66.0.254 | fd66::fe | 02:66:00:00:00:fe |
-//! | a host outside the cluster | 45.67.89.7 | 2a0e:4567::7 | – |
+//! | a pod's gateway | 169.254.1.1 | `fe80::1` | its node's end |
+//! | fabric's gateway | 10.66.0.254 | `fd66::fe` | 02:66:00:00:00:fe |
+//! | a host outside the cluster | 45.67.89.7 | `2a0e:4567::7` | – |
 //!
 //! The host outside has public addresses, so that it is on the internet for whoever classifies it;
 //! no packet to them leaves the namespaces.

@@ -19,7 +19,7 @@ use foldhash::HashMap;
 use kubezonnet_model::{Endpoint, Node, NodeName, Pod, Site, Timestamp, Window};
 
 use self::address::Address;
-use self::holding::{Found, Holdings, Owner};
+use self::holding::{Count, Found, Holdings, Owner};
 use self::list::List;
 use self::nodes::Nodes;
 use self::pods::Pods;
@@ -39,6 +39,8 @@ mod tests;
 #[derive(Debug, Default)]
 pub struct TopologyIndex {
     addresses: HashMap<Address, Holdings>,
+    /// How many holdings all addresses have.
+    holdings: Count,
     pods: Pods,
     nodes: Nodes,
     /// Pods and nodes that went, by uid, until pruned: an event about them that comes late changes
@@ -159,20 +161,29 @@ impl TopologyIndex {
         self.nodes.find(name)?.node.clone()
     }
 
-    /// How much it holds. Looks at every address: for metrics, not for every batch.
+    /// How much it holds.
     pub fn sizes(&self) -> Sizes {
-        let holdings = || self.addresses.values();
         Sizes {
             pods: self.pods.by_uid.len(),
             nodes: self.nodes.live().count(),
-            addresses: holdings().filter(|all| all.holder().is_some()).count(),
-            past: holdings().map(Holdings::ended).sum(),
+            addresses: self.holdings.open,
+            past: self.holdings.ended,
         }
     }
 
     /// Forgets the holdings that ended before.
     pub fn prune(&mut self, before: Timestamp) {
-        self.addresses.retain(|_, holdings| holdings.prune(before));
+        self.addresses.retain(|_, holdings| {
+            let count = holdings.count();
+            let keep = holdings.prune(before);
+            let left = if keep {
+                holdings.count()
+            } else {
+                Count::default()
+            };
+            self.holdings.shift(count, left);
+            keep
+        });
         self.gone.retain(|_, gone| *gone >= before);
         let holdings = self.addresses.values().flat_map(Holdings::iter);
         let pods = self.pods.by_uid.values().map(|entry| entry.slot);

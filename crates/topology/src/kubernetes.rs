@@ -31,8 +31,8 @@ const READ_TIMEOUT: Duration = Duration::from_mins(5);
 /// How Kubernetes is asked.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The file that says where the API server is and who asks; without it, that of the pod we run
-    /// in or else the one that kubectl would use.
+    /// The file that says where the API server is and who asks; without it, the one that kubectl
+    /// would use, or else the service account of the pod we run in.
     pub kubeconfig: Option<PathBuf>,
     /// How everything is told at first.
     pub initial_list: InitialList,

@@ -110,7 +110,7 @@ impl FailureReason {
 /// What a source did since start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceCounts {
-    /// Changes of single objects taken over (for a file: reloads that changed something).
+    /// Changes of single objects taken over (for a file: reloads).
     pub events: u64,
     /// Times that everything was listed (for a file: loads), the first included.
     pub relists: u64,

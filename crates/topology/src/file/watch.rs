@@ -108,6 +108,7 @@ impl FileWatch {
                 let (nodes, pods) = (view.nodes.len(), view.pods.len());
                 self.take(view);
                 self.taken = true;
+                self.topology.count_event(Source::File);
                 tracing::info!(path = %self.path.display(), nodes, pods, "topology file reloaded");
             }
             Err(error) => {

@@ -6,7 +6,7 @@ use kubezonnet_model::Timestamp;
 
 use super::TopologyIndex;
 use super::address::Address;
-use super::holding::{Claim, Holding, Holdings, Owner};
+use super::holding::{Claim, Count, Holding, Holdings, Owner};
 use super::nodes::Slot;
 
 impl TopologyIndex {
@@ -16,7 +16,8 @@ impl TopologyIndex {
         let holdings = match self.addresses.entry(address) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                entry.insert(Holdings::new(claim));
+                let holdings = entry.insert(Holdings::new(claim));
+                self.holdings.shift(Count::default(), holdings.count());
                 return;
             }
         };
@@ -28,25 +29,19 @@ impl TopologyIndex {
             Owner::Node => true,
         };
         if !leaving || !holdings.holder().is_some_and(stays) {
+            let before = holdings.count();
             holdings.claim(claim);
+            self.holdings.shift(before, holdings.count());
         }
     }
 
     /// The claimant had the address until now, as far as nobody else has it.
     pub(super) fn claim_past(&mut self, address: Address, claim: Claim) {
-        let at = claim.at;
-        let (owner, slot) = (claim.owner.clone(), claim.slot);
-        match self.addresses.entry(address) {
-            Entry::Vacant(entry) => {
-                entry.insert(Holdings::new(claim)).release(&owner, slot, at);
-            }
-            Entry::Occupied(mut entry) => {
-                let holdings = entry.get_mut();
-                if holdings.holder().is_none() {
-                    holdings.claim(claim);
-                    holdings.release(&owner, slot, at);
-                }
-            }
+        let holder = self.addresses.get(&address).and_then(Holdings::holder);
+        if holder.is_none() {
+            let (owner, slot, at) = (claim.owner.clone(), claim.slot, claim.at);
+            self.claim(address, claim, false);
+            self.release([&address].into_iter(), &owner, slot, at);
         }
     }
 
@@ -60,7 +55,9 @@ impl TopologyIndex {
     ) {
         for address in addresses {
             if let Some(holdings) = self.addresses.get_mut(address) {
+                let before = holdings.count();
                 holdings.release(owner, slot, at);
+                self.holdings.shift(before, holdings.count());
             }
         }
     }

@@ -45,6 +45,23 @@ pub(super) enum Found<'a> {
     None,
 }
 
+/// How many holdings there are, so that nobody has to count them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Count {
+    /// Those that last.
+    pub(super) open: usize,
+    /// Those that have ended and are kept.
+    pub(super) ended: usize,
+}
+
+impl Count {
+    /// Takes over what one address had before a change, and has after.
+    pub(super) fn shift(&mut self, before: Self, after: Self) {
+        self.open = self.open + after.open - before.open;
+        self.ended = self.ended + after.ended - before.ended;
+    }
+}
+
 /// A holder's demand for an address.
 #[derive(Debug)]
 pub(super) struct Claim {
@@ -186,9 +203,13 @@ impl Holdings {
         self.past.iter().chain([&self.latest])
     }
 
-    /// How many have ended.
-    pub(super) fn ended(&self) -> usize {
-        self.past.len() + usize::from(!self.latest.is_open())
+    /// How many there are.
+    pub(super) fn count(&self) -> Count {
+        let open = usize::from(self.latest.is_open());
+        Count {
+            open,
+            ended: self.past.len() + 1 - open,
+        }
     }
 
     /// Forgets those that ended before; false if none is left.

@@ -157,5 +157,10 @@ proptest! {
         prop_assert_eq!(index.sizes().addresses, held);
         prop_assert_eq!(index.sizes().pods, model.running.len());
         prop_assert_eq!(index.sizes().nodes, model.nodes.len());
+
+        // What has ended can all be forgotten; what lasts can not.
+        index.prune(Timestamp(u64::MAX - 1));
+        prop_assert_eq!(index.sizes().past, 0);
+        prop_assert_eq!(index.sizes().addresses, held);
     }
 }

@@ -67,7 +67,7 @@ Exit status:
 pub struct Config {
     /// Address and port to listen on.
     ///
-    /// [::]:8080 takes IPv4 and IPv6. Port 0 takes a free one; the log says which.
+    /// `[::]:8080` takes IPv4 and IPv6. Port 0 takes a free one; the log says which.
     #[arg(
         long,
         env = "KUBEZONNET_LISTEN",

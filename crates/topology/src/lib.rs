@@ -9,7 +9,7 @@
 //!
 //! [`TopologyIndex`] is pure: it is told what happened and when, and answers who held an address
 //! in a window. [`Topology`] shares one index between the source that writes it and the readers,
-//! and keeps what metrics want to know of the source. [`kubernetes`] and [`file`] are the sources;
+//! and keeps what metrics want to know of the source. [`kubernetes`] and [`mod@file`] are the sources;
 //! only the first knows Kubernetes' client.
 
 mod clock;

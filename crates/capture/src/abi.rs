@@ -12,7 +12,7 @@ use kubezonnet_model::{
     ServicePort, SkipReason, Skipped, Total, TotalKind, Transport,
 };
 
-use crate::capture::skeleton::types::{flow_counters, flow_key, interface_slot, pair_key};
+use crate::skeleton::types::{flow_counters, flow_key, interface_slot, pair_key};
 
 /// Size of the counters in a map.
 pub(crate) const COUNTERS_BYTES: usize = size_of::<flow_counters>();

@@ -7,7 +7,7 @@ use libbpf_rs::{
 };
 
 use crate::CaptureError;
-use crate::capture::skeleton::CaptureSkel;
+use crate::skeleton::CaptureSkel;
 
 /// A program attached to a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

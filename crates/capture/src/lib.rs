@@ -17,11 +17,16 @@
 mod abi;
 mod batch;
 mod capture;
+mod error;
 mod hook;
+mod load;
+mod maps;
 mod preflight;
+mod skeleton;
 mod trial;
 
-pub use capture::{Capture, CaptureError, Config, Drained, Fill, FlowDetail};
+pub use capture::{Capture, Config, Drained, Fill, FlowDetail};
+pub use error::CaptureError;
 pub use hook::Attached;
 pub use preflight::{Problem, preflight};
 pub use trial::Trial;

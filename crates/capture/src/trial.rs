@@ -7,9 +7,10 @@ use std::time::Duration;
 use kubezonnet_model::{Family, Hook, InterfaceClass};
 use libbpf_rs::{OpenObject, ProgramInput};
 
-use crate::capture::skeleton::CaptureSkel;
-use crate::capture::{Maps, load};
 use crate::hook::{HOOKS, HookPoint};
+use crate::load::load;
+use crate::maps::Maps;
+use crate::skeleton::CaptureSkel;
 use crate::{CaptureError, Config, Drained};
 
 /// `sizeof(struct nf_hook_state)` on a 64-bit machine: two bytes, padding, five pointers.

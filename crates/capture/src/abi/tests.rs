@@ -3,7 +3,7 @@ use std::mem::size_of;
 use ipnet::IpNet;
 
 use super::*;
-use crate::capture::skeleton::types::network_key;
+use crate::skeleton::types::network_key;
 
 const HEADER: &str = include_str!("../bpf/flow_abi.h");
 

@@ -1,0 +1,202 @@
+//! Two generations of maps: filled at the start, switched, read, emptied.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, AsRawFd};
+
+use ipnet::IpNet;
+use kubezonnet_model::InterfaceClass;
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+
+use crate::capture::{Drained, Fill};
+use crate::skeleton::CaptureSkel;
+use crate::{CaptureError, abi, batch};
+
+/// Two generations of maps, and which one is active.
+#[derive(Debug)]
+pub(crate) struct Maps {
+    active: MapHandle,
+    generations: [Generation; 2],
+    totals: MapHandle,
+    skipped: MapHandle,
+    interfaces: MapHandle,
+    networks: MapHandle,
+    /// The generation the programs add to: the one that `active` holds.
+    current: usize,
+    /// The other one holds a closed window.
+    closed: bool,
+    /// Slots of `interfaces` that are in use.
+    slots: BTreeMap<u32, [u8; abi::SLOT_BYTES]>,
+}
+
+#[derive(Debug)]
+struct Generation {
+    number: MapHandle,
+    flows: MapHandle,
+    pairs: MapHandle,
+}
+
+impl Maps {
+    /// Takes hold of the maps, so that they outlive the object they were loaded with.
+    pub(crate) fn of(skeleton: &CaptureSkel<'_>) -> Result<Self, CaptureError> {
+        let maps = &skeleton.maps;
+        let hold = |map| MapHandle::try_from(map).map_err(CaptureError::Load);
+        let generations = [
+            Generation {
+                number: hold(&maps.generation_0)?,
+                flows: hold(&maps.flows_0)?,
+                pairs: hold(&maps.pairs_0)?,
+            },
+            Generation {
+                number: hold(&maps.generation_1)?,
+                flows: hold(&maps.flows_1)?,
+                pairs: hold(&maps.pairs_1)?,
+            },
+        ];
+        let numbers = generations.iter().zip([0_u32, 1]);
+        for (generation, number) in numbers {
+            write(&generation.number, "generation", 0, &number.to_ne_bytes())?;
+        }
+        Ok(Self {
+            active: hold(&maps.active)?,
+            generations,
+            totals: hold(&maps.totals)?,
+            skipped: hold(&maps.skipped)?,
+            interfaces: hold(&maps.interfaces)?,
+            networks: hold(&maps.networks)?,
+            current: 0,
+            closed: false,
+            slots: BTreeMap::new(),
+        })
+    }
+
+    pub(crate) fn set_networks(&self, networks: &[IpNet]) -> Result<(), CaptureError> {
+        for network in networks {
+            self.networks
+                .update(&abi::network(network), &[1], MapFlags::ANY)
+                .map_err(|source| CaptureError::Write {
+                    map: "networks",
+                    source,
+                })?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_interfaces(
+        &mut self,
+        interfaces: &BTreeMap<u32, InterfaceClass>,
+    ) -> Result<(), CaptureError> {
+        let mut slots = BTreeMap::new();
+        for (&ifindex, &class) in interfaces {
+            let previous = slots.insert(abi::slot_of(ifindex), abi::interface(ifindex, class));
+            if previous.is_some() {
+                tracing::warn!(
+                    ifindex,
+                    "two interfaces share a slot; the one with the lower index is seen as other"
+                );
+            }
+        }
+        for (&slot, content) in &slots {
+            if self.slots.get(&slot) != Some(content) {
+                write(&self.interfaces, "interfaces", slot, content)?;
+            }
+        }
+        for &slot in self.slots.keys().filter(|slot| !slots.contains_key(slot)) {
+            write(&self.interfaces, "interfaces", slot, &[0; abi::SLOT_BYTES])?;
+        }
+        self.slots = slots;
+        Ok(())
+    }
+
+    pub(crate) fn close(&mut self) -> Result<Drained, CaptureError> {
+        if !self.closed {
+            let next = 1 - self.current;
+            let fd = self.generations[next].number.as_fd().as_raw_fd();
+            // The kernel returns from this when no program that saw the old entry runs any more.
+            write(&self.active, "active", 0, &fd.to_ne_bytes())?;
+            self.current = next;
+            self.closed = true;
+        }
+        self.read(1 - self.current)
+    }
+
+    fn read(&self, generation: usize) -> Result<Drained, CaptureError> {
+        let Generation { flows, pairs, .. } = &self.generations[generation];
+        let mut drained = Drained::default();
+        let entries = read("flows", flows)?;
+        drained.records.reserve(entries.len());
+        for (key, value) in entries.iter() {
+            drained.records.push(abi::flow(key, value)?);
+        }
+        let entries = read("pairs", pairs)?;
+        for (key, value) in entries.iter() {
+            drained.records.push(abi::pair(key, value)?);
+        }
+        drained.fill = Fill {
+            flows: count(drained.records.len() - entries.len()),
+            max_flows: flows.max_entries(),
+            pairs: count(entries.len()),
+            max_pairs: pairs.max_entries(),
+        };
+        for (index, value) in of_generation("totals", &self.totals, generation, abi::TOTALS)? {
+            drained.totals.extend(abi::total(index, &value)?);
+        }
+        for (index, value) in of_generation("skipped", &self.skipped, generation, abi::SKIPS)? {
+            drained.skipped.extend(abi::skip(index, &value)?);
+        }
+        Ok(drained)
+    }
+
+    pub(crate) fn clear_closed(&mut self) -> Result<(), CaptureError> {
+        if !self.closed {
+            return Ok(());
+        }
+        let closed = 1 - self.current;
+        let Generation { flows, pairs, .. } = &self.generations[closed];
+        for (name, map) in [("flows", flows), ("pairs", pairs)] {
+            batch::empty(map).map_err(|source| CaptureError::Read { map: name, source })?;
+        }
+        for (name, array, size) in [
+            ("totals", &self.totals, abi::TOTALS),
+            ("skipped", &self.skipped, abi::SKIPS),
+        ] {
+            for (index, value) in of_generation(name, array, closed, size)? {
+                if value.iter().any(|byte| *byte != 0) {
+                    let index = count(closed * size + index);
+                    write(array, name, index, &[0; abi::COUNTERS_BYTES])?;
+                }
+            }
+        }
+        self.closed = false;
+        Ok(())
+    }
+}
+
+/// The part of an array that belongs to a generation, each value by its index in that part.
+fn of_generation(
+    name: &'static str,
+    array: &MapHandle,
+    generation: usize,
+    size: usize,
+) -> Result<Vec<(usize, Vec<u8>)>, CaptureError> {
+    let entries = read(name, array)?;
+    let values = entries.iter().map(|(_, value)| value.to_vec());
+    Ok((0..size).zip(values.skip(generation * size)).collect())
+}
+
+fn read(name: &'static str, map: &MapHandle) -> Result<batch::Entries, CaptureError> {
+    batch::read(map).map_err(|source| CaptureError::Read { map: name, source })
+}
+
+fn write(
+    map: &MapHandle,
+    name: &'static str,
+    index: u32,
+    value: &[u8],
+) -> Result<(), CaptureError> {
+    map.update(&index.to_ne_bytes(), value, MapFlags::ANY)
+        .map_err(|source| CaptureError::Write { map: name, source })
+}
+
+fn count(entries: usize) -> u32 {
+    u32::try_from(entries).expect("a map's size is a u32")
+}

@@ -33,8 +33,27 @@ pub const MEMORY_PER_BODY_BYTE: usize = 12;
 /// How much a body may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Flows, totals and skipped together.
+    /// Flows, totals and skipped together. It limits the dictionaries too: see
+    /// [`max_addresses`](Self::max_addresses) and [`max_shapes`](Self::max_shapes).
     pub max_records: usize,
+}
+
+/// How many addresses of its own a node may name beside those of its flows. With kube-proxy in IPVS
+/// mode a node holds the address of every Service.
+const MAX_NODE_ADDRESSES: usize = 65_536;
+
+impl Limits {
+    /// How many addresses a body may hold: two for each record, and the node's own. Who resolves
+    /// addresses takes far more memory for one than the bytes that name it.
+    pub const fn max_addresses(&self) -> usize {
+        let of_records = self.max_records.saturating_mul(2);
+        of_records.saturating_add(MAX_NODE_ADDRESSES)
+    }
+
+    /// How many shapes a body may hold: one for each record.
+    pub const fn max_shapes(&self) -> usize {
+        self.max_records
+    }
 }
 
 impl Default for Limits {
@@ -65,7 +84,7 @@ pub fn decode(body: &[u8], limits: &Limits) -> Result<DecodedBatch, DecodeError>
         return Err(DecodeError::UnsupportedVersion { found: version });
     }
     let header = read_header(&fields)?;
-    check_limits(&fields, limits.max_records)?;
+    check_limits(&fields, *limits)?;
     let dictionary = Dictionary::read(&fields)?;
     let node_addresses = dictionary.node_addresses(&fields)?;
     let flows = flows::read(&fields, &dictionary)?;
@@ -109,13 +128,28 @@ fn read_header(fields: &Fields<'_>) -> Result<BatchHeader, DecodeError> {
 }
 
 /// Counts rows before anything is read: other columns are then held to the length of these.
-fn check_limits(fields: &Fields<'_>, limit: usize) -> Result<(), DecodeError> {
+fn check_limits(fields: &Fields<'_>, limits: Limits) -> Result<(), DecodeError> {
+    let limit = limits.max_records;
     let mut found = 0;
     for table in [field::BYTES, field::TOTAL_BYTES, field::SKIPPED_BYTES] {
         found += Column::of(fields, table)?.len();
     }
     if found > limit {
         return Err(DecodeError::TooManyRecords { found, limit });
+    }
+    let addresses = dictionary::count_addresses(fields)?;
+    let shapes = Column::of(fields, field::SHAPE_PROTOCOL)?.len();
+    for (dictionary, found, limit) in [
+        ("addresses", addresses, limits.max_addresses()),
+        ("shapes", shapes, limits.max_shapes()),
+    ] {
+        if found > limit {
+            return Err(DecodeError::DictionaryTooLarge {
+                dictionary,
+                found,
+                limit,
+            });
+        }
     }
     Ok(())
 }

@@ -38,6 +38,16 @@ pub enum DecodeError {
         /// How many may be.
         limit: usize,
     },
+    /// More addresses or shapes than the records of the limit can name.
+    #[error("{found} {dictionary} are more than the limit of {limit}")]
+    DictionaryTooLarge {
+        /// What it holds: `addresses` or `shapes`.
+        dictionary: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many may be.
+        limit: usize,
+    },
     /// A number that stands for nothing this reader knows, and that decides how bytes are booked.
     #[error("{field} has code {code} in row {row}, which is not known: upgrade the server first")]
     UnknownCode {
@@ -96,6 +106,7 @@ impl DecodeError {
             Self::Malformed { .. } => "malformed",
             Self::UnsupportedVersion { .. } => "unsupported_version",
             Self::TooManyRecords { .. } => "too_many_records",
+            Self::DictionaryTooLarge { .. } => "dictionary_too_large",
             Self::UnknownCode { .. } => "unknown_code",
             Self::NodeName(_)
             | Self::Header { .. }

@@ -54,11 +54,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason there is, for metrics that begin at zero.
-    pub const REASONS: [&'static str; 17] = [
+    pub const REASONS: [&'static str; 18] = [
         "age",
         "busy",
         "content_encoding",
         "content_type",
+        "dictionary_too_large",
         "fault",
         "implausible",
         "inconsistent",
@@ -100,9 +101,10 @@ impl Refusal {
             | Self::Undecodable(
                 DecodeError::UnsupportedVersion { .. } | DecodeError::UnknownCode { .. },
             ) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooLarge { .. } | Self::Undecodable(DecodeError::TooManyRecords { .. }) => {
-                StatusCode::PAYLOAD_TOO_LARGE
-            }
+            Self::TooLarge { .. }
+            | Self::Undecodable(
+                DecodeError::TooManyRecords { .. } | DecodeError::DictionaryTooLarge { .. },
+            ) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Age | Self::Undecodable(_) => StatusCode::BAD_REQUEST,
             Self::Interrupted | Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Rejected(Rejection::Implausible { .. }) => StatusCode::UNPROCESSABLE_ENTITY,

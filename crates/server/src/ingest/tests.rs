@@ -405,6 +405,7 @@ fn every_reason_has_its_counter() {
         "malformed",
         "unsupported_version",
         "too_many_records",
+        "dictionary_too_large",
         "unknown_code",
         "inconsistent",
     ];

@@ -39,6 +39,12 @@ impl Dictionary {
     }
 }
 
+/// How many addresses a body holds, if it is right.
+pub(super) fn count_addresses(fields: &Fields<'_>) -> Result<usize, DecodeError> {
+    let ipv4 = fields.bytes(field::IPV4)?.len() / 4;
+    Ok(ipv4 + Column::of(fields, field::IPV6_SHARED)?.len())
+}
+
 /// Positions that only rise, each sent as the difference from the one before.
 #[derive(Debug, Default)]
 pub(super) struct Steps {

@@ -143,6 +143,48 @@ fn flows_totals_and_skipped_count_together_against_the_limit() {
 }
 
 #[test]
+fn more_addresses_than_records_and_node_can_have_are_refused_though_no_flow_names_them() {
+    let limits = Limits { max_records: 2 };
+    let addresses: Vec<u8> = (0..=65_540_u32).flat_map(u32::to_be_bytes).collect();
+    let (all_but_one, _) = addresses.split_at(addresses.len() - 4);
+
+    let at_limit = Body::of(&empty()).bytes(10, all_but_one).write();
+    let beyond = Body::of(&empty()).bytes(10, &addresses).write();
+    let of_both_families = Body::of(&empty())
+        .bytes(10, all_but_one)
+        .bytes(11, &[0])
+        .bytes(12, &[0xfd; 16])
+        .write();
+
+    assert_eq!(decode(&at_limit, &limits).unwrap().addresses.len(), 65_540);
+    let message = "65541 addresses are more than the limit of 65540";
+    check(decode(&beyond, &limits), "dictionary_too_large", message);
+    check(
+        decode(&of_both_families, &limits),
+        "dictionary_too_large",
+        message,
+    );
+}
+
+#[test]
+fn more_shapes_than_records_are_refused_though_no_flow_names_them() {
+    let shapes = Body::of(&empty())
+        .bytes(20, &[1, 2, 3])
+        .bytes(21, &[0; 3])
+        .bytes(22, &[1; 3])
+        .bytes(23, &[1; 3])
+        .bytes(24, &[1; 3])
+        .write();
+
+    assert!(decode(&shapes, &Limits { max_records: 3 }).is_ok());
+    check(
+        decode(&shapes, &Limits { max_records: 2 }),
+        "dictionary_too_large",
+        "3 shapes are more than the limit of 2",
+    );
+}
+
+#[test]
 fn a_code_that_decides_how_bytes_are_booked_must_be_known() {
     let message = |field, code, row| {
         format!(

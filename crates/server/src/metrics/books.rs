@@ -47,21 +47,22 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "kubezonnet_books_pending_bytes",
         kind: Kind::Gauge,
         labels: &[],
-        help: "IP bytes that hooks saw and that wait for the owner of an address",
+        help: "IP bytes that hooks saw and that wait: for the owner of an address, or for the first \
+               report of the sender's agent",
         write: |scrape, samples| samples.gauge(&[], &scrape.ledger.totals.pending.bytes),
     },
     Family {
         name: "kubezonnet_books_pending_packets",
         kind: Kind::Gauge,
         labels: &[],
-        help: "Packets that hooks saw and that wait for the owner of an address",
+        help: "Packets that hooks saw and that wait, as kubezonnet_books_pending_bytes",
         write: |scrape, samples| samples.gauge(&[], &scrape.ledger.totals.pending.packets),
     },
     Family {
         name: "kubezonnet_server_pending_records",
         kind: Kind::Gauge,
         labels: &[],
-        help: "Records that wait for the owner of an address",
+        help: "Records that wait, as kubezonnet_books_pending_bytes",
         write: |scrape, samples| samples.gauge(&[], &scrape.pending_records),
     },
 ];

@@ -19,9 +19,10 @@ use crate::resolve::{Outcome, ResolvedBatch, ResolvedFlow};
 /// How many batches may wait to be written: ten seconds of a thousand nodes.
 const MAX_BATCHES: usize = 1024;
 
-/// How many flows they may hold together: 30 MB with their parties. A batch that is larger than
-/// this on its own is taken when nothing else waits.
-const MAX_FLOWS: usize = 262_144;
+/// How much memory they may take together, flows that are not logged included: three seconds of a
+/// thousand nodes with 3,000 flows each. A batch that is larger than this on its own is taken when
+/// nothing else waits.
+const MAX_HELD_BYTES: usize = 64 << 20;
 
 /// How much is written at once: what a pipe takes.
 const CHUNK_BYTES: usize = 1 << 16;
@@ -62,8 +63,10 @@ struct Shared {
     format: Format,
     written: AtomicU64,
     dropped: AtomicU64,
-    /// Flows that are taken and neither written nor dropped yet.
-    queued: AtomicUsize,
+    /// Lines that are taken and neither written nor dropped yet.
+    queued_lines: AtomicUsize,
+    /// What their batches take of memory.
+    held_bytes: AtomicUsize,
     /// The writer is gone for good.
     broken: AtomicBool,
 }
@@ -99,7 +102,8 @@ impl FlowLog {
             format,
             written: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
-            queued: AtomicUsize::new(0),
+            queued_lines: AtomicUsize::new(0),
+            held_bytes: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
         });
         let (queue, batches) = sync_channel(MAX_BATCHES);
@@ -127,23 +131,25 @@ impl Exporter for FlowLog {
     }
 
     fn offer(&self, batch: &Arc<ResolvedBatch>) {
-        let flows = self.shared.selected(batch).count();
-        if flows == 0 {
+        let shared = &self.shared;
+        let lines = shared.selected(batch).count();
+        if lines == 0 {
             return;
         }
+        let bytes = bytes_of(batch);
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let queued = self.shared.queued.load(Ordering::Acquire);
-        let fits = queued == 0 || queued.saturating_add(flows) <= MAX_FLOWS;
+        let held = shared.held_bytes.load(Ordering::Acquire);
+        let fits = held == 0 || held.saturating_add(bytes) <= MAX_HELD_BYTES;
         if let Some(queue) = queue.as_ref().filter(|_| fits) {
-            self.shared.queued.fetch_add(flows, Ordering::AcqRel);
+            shared.hold(lines, bytes);
             match queue.try_send(Arc::clone(batch)) {
                 Ok(()) => return,
                 Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                    self.shared.queued.fetch_sub(flows, Ordering::AcqRel);
+                    shared.let_go(lines, bytes);
                 }
             }
         }
-        self.shared.drop_flows(flows);
+        shared.drop_lines(lines);
     }
 
     fn counts(&self) -> ExportCounts {
@@ -158,7 +164,7 @@ impl Exporter for FlowLog {
         *self.queue.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         if ended.recv_timeout(patience).is_err() {
-            let left = self.shared.queued.load(Ordering::Acquire);
+            let left = self.shared.queued_lines.load(Ordering::Acquire);
             tracing::warn!(lines = left, "flow log not read in time, lines are lost");
         }
     }
@@ -168,9 +174,9 @@ impl Shared {
     fn write_all(&self, batches: &Receiver<Arc<ResolvedBatch>>, mut writer: impl Write) {
         let mut chunk = Chunk::default();
         for batch in batches {
-            let mut flows = 0;
+            let mut lines = 0;
             for flow in self.selected(&batch) {
-                flows += 1;
+                lines += 1;
                 Line::of(&batch, flow).render(self.format, &mut chunk.text);
                 chunk.lines += 1;
                 if chunk.text.len() >= CHUNK_BYTES {
@@ -179,7 +185,7 @@ impl Shared {
             }
             // A quiet log is as current as a busy one.
             self.write(&mut chunk, &mut writer);
-            self.queued.fetch_sub(flows, Ordering::AcqRel);
+            self.let_go(lines, bytes_of(&batch));
         }
     }
 
@@ -200,9 +206,19 @@ impl Shared {
         counter.fetch_add(lines, Ordering::Relaxed);
     }
 
-    fn drop_flows(&self, flows: usize) {
-        let flows = u64::try_from(flows).unwrap_or(u64::MAX);
-        self.dropped.fetch_add(flows, Ordering::Relaxed);
+    fn hold(&self, lines: usize, bytes: usize) {
+        self.queued_lines.fetch_add(lines, Ordering::AcqRel);
+        self.held_bytes.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    fn let_go(&self, lines: usize, bytes: usize) {
+        self.queued_lines.fetch_sub(lines, Ordering::AcqRel);
+        self.held_bytes.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    fn drop_lines(&self, lines: usize) {
+        let lines = u64::try_from(lines).unwrap_or(u64::MAX);
+        self.dropped.fetch_add(lines, Ordering::Relaxed);
     }
 
     fn selected<'a>(
@@ -220,6 +236,11 @@ impl Shared {
             Outcome::CountedBySender | Outcome::ForeignAddress => false,
         })
     }
+}
+
+/// What a batch takes of memory; pods and nodes are the topology's.
+fn bytes_of(batch: &ResolvedBatch) -> usize {
+    size_of_val(&*batch.flows) + size_of_val(&*batch.parties)
 }
 
 #[cfg(test)]

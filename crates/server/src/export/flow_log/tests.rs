@@ -6,6 +6,7 @@ use kubezonnet_model::{PortSide, Protocol, ServicePort, Transport};
 use super::*;
 use crate::export::Exporters;
 use crate::pipeline::{Pipeline, Settings};
+use crate::resolve::Party;
 use crate::testing::{IN, NOW, OUT, Report, cluster, to_port};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -199,14 +200,14 @@ fn one_large_batch_is_taken_and_many_wait_their_turn() {
     let (writer, reader) = pipe();
     let log = FlowLog::to(writer, Selection::All, Format::Json);
     let shared = Arc::clone(&log.shared);
-    shared.queued.store(MAX_FLOWS, Ordering::Release);
+    shared.held_bytes.store(MAX_HELD_BYTES, Ordering::Release);
     let pipeline = pipeline(log);
 
     pipeline
         .apply(&report().decoded(), Duration::ZERO, NOW)
         .unwrap();
     let dropped_when_full = shared.dropped.load(Ordering::Relaxed);
-    shared.queued.store(0, Ordering::Release);
+    shared.held_bytes.store(0, Ordering::Release);
     let reading = std::thread::spawn(move || reader.iter().flatten().count());
     let next = Report::of("n1", 2).record("10.67.1.1", "10.67.2.1", OUT, 1);
     pipeline
@@ -219,4 +220,24 @@ fn one_large_batch_is_taken_and_many_wait_their_turn() {
     assert!(reading.join().unwrap() > 0);
     assert_eq!(shared.dropped.load(Ordering::Relaxed), 5);
     assert_eq!(shared.written.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn what_is_not_logged_takes_room_too_while_it_waits_with_what_is() {
+    let (writer, _reader) = pipe();
+    let log = FlowLog::to(writer, Selection::CrossZone, Format::Json);
+    let shared = Arc::clone(&log.shared);
+    let pipeline = pipeline(log);
+    let mut report = Report::of("n1", 1).record("10.67.1.1", "10.67.2.1", OUT, 1);
+    for host in 0..100 {
+        report = report.record("10.67.1.1", &format!("8.8.8.{host}"), OUT, 1);
+    }
+
+    pipeline
+        .apply(&report.decoded(), Duration::ZERO, NOW)
+        .unwrap();
+
+    let held = 101 * size_of::<ResolvedFlow>() + 102 * size_of::<Party>();
+    assert_eq!(shared.held_bytes.load(Ordering::Acquire), held);
+    assert_eq!(shared.queued_lines.load(Ordering::Acquire), 1);
 }

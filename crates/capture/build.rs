@@ -20,8 +20,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let source = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("src/bpf/capture.bpf.c");
     let skeleton = PathBuf::from(env::var("OUT_DIR")?).join("capture.skel.rs");
     // v3 has atomics that return a value, and 32-bit jumps; every kernel since 5.12 takes it.
-    let mut arguments =
-        vec!["-mcpu=v3".into(), "-Wall".into(), "-Wextra".into(), "-Werror".into()];
+    let mut arguments = vec![
+        "-mcpu=v3".into(),
+        "-Wall".into(),
+        "-Wextra".into(),
+        "-Werror".into(),
+    ];
     // Debian and Ubuntu keep <asm/types.h> in a folder per architecture.
     let multiarch = format!(
         "/usr/include/{}-linux-gnu",

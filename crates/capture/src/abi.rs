@@ -12,10 +12,13 @@ use kubezonnet_model::{
     ServicePort, SkipReason, Skipped, Total, TotalKind, Transport,
 };
 
-use crate::skeleton::types::{flow_counters, flow_key, interface_slot, pair_key};
+use crate::skeleton::types::{flow_counters, flow_key, hot_flow, interface_slot, pair_key};
 
 /// Size of the counters in a map.
 pub(crate) const COUNTERS_BYTES: usize = size_of::<flow_counters>();
+
+/// Size of a hot flow.
+pub(crate) const HOT_FLOW_BYTES: usize = size_of::<hot_flow>();
 
 pub(crate) const DETAIL_SERVICE: u8 = 0;
 pub(crate) const DETAIL_CONNECTION: u8 = 1;
@@ -106,6 +109,23 @@ fn flow_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
         key,
         counters: counters(value)?,
     })
+}
+
+/// Decodes the hot flows of one place, one a CPU; places that hold none are left out.
+pub(crate) fn hot(value: &[u8]) -> impl Iterator<Item = Result<FlowRecord, Undecodable>> {
+    let (key, counters) = (offset_of!(hot_flow, key), offset_of!(hot_flow, counters));
+    value.chunks_exact(HOT_FLOW_BYTES).filter_map(move |hot| {
+        let counters = &hot[counters..][..COUNTERS_BYTES];
+        let is_empty = counters.iter().all(|byte| *byte == 0);
+        (!is_empty).then(|| flow(&hot[key..][..size_of::<flow_key>()], counters))
+    })
+}
+
+/// A place for a hot flow that holds none.
+pub(crate) fn empty_hot(generation: u32) -> [u8; HOT_FLOW_BYTES] {
+    let mut hot = [0; HOT_FLOW_BYTES];
+    hot[offset_of!(hot_flow, generation)..][..4].copy_from_slice(&generation.to_ne_bytes());
+    hot
 }
 
 /// Decodes one entry of a pair map.

@@ -39,7 +39,8 @@ impl Entries {
     }
 }
 
-/// Reads every entry of a hash or array map.
+/// Reads every entry of a hash or array map; of a map with a value a CPU, all of them one after the
+/// other (`include/uapi/linux/bpf.h`: each rounded up to 8 bytes).
 ///
 /// # Errors
 ///
@@ -69,7 +70,11 @@ type BatchCall = unsafe extern "C" fn(
 ) -> i32;
 
 fn walk(map: &MapHandle, call: BatchCall) -> io::Result<Entries> {
-    let (key_bytes, value_bytes) = (map.key_size() as usize, map.value_size() as usize);
+    let (key_bytes, mut value_bytes) = (map.key_size() as usize, map.value_size() as usize);
+    if map.map_type().is_percpu() {
+        let cpus = libbpf_rs::num_possible_cpus().map_err(io::Error::other)?;
+        value_bytes = value_bytes.next_multiple_of(8) * cpus;
+    }
     let mut entries = Entries {
         key_bytes,
         value_bytes,

@@ -1,10 +1,10 @@
 //! Two generations of maps: filled at the start, switched, read, emptied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd, AsRawFd};
 
 use ipnet::IpNet;
-use kubezonnet_model::InterfaceClass;
+use kubezonnet_model::{FlowCounters, FlowRecord, InterfaceClass};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use crate::capture::{Drained, Fill};
@@ -30,9 +30,27 @@ pub(crate) struct Maps {
 
 #[derive(Debug)]
 struct Generation {
-    number: MapHandle,
     flows: MapHandle,
+    hot: MapHandle,
     pairs: MapHandle,
+}
+
+impl Generation {
+    /// Empties every place of every CPU, but for the generation's number.
+    fn empty_hot(&self, number: u32) -> Result<(), CaptureError> {
+        let failed = |source| CaptureError::Write { map: "hot", source };
+        let cpus = libbpf_rs::num_possible_cpus().map_err(failed)?;
+        let empty = abi::empty_hot(number);
+        let place = vec![empty.to_vec(); cpus];
+        for (key, value) in read("hot", &self.hot)?.iter() {
+            if value.chunks_exact(empty.len()).any(|hot| hot != empty) {
+                self.hot
+                    .update_percpu(key, &place, MapFlags::ANY)
+                    .map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Maps {
@@ -42,19 +60,18 @@ impl Maps {
         let hold = |map| MapHandle::try_from(map).map_err(CaptureError::Load);
         let generations = [
             Generation {
-                number: hold(&maps.generation_0)?,
                 flows: hold(&maps.flows_0)?,
+                hot: hold(&maps.hot_0)?,
                 pairs: hold(&maps.pairs_0)?,
             },
             Generation {
-                number: hold(&maps.generation_1)?,
                 flows: hold(&maps.flows_1)?,
+                hot: hold(&maps.hot_1)?,
                 pairs: hold(&maps.pairs_1)?,
             },
         ];
-        let numbers = generations.iter().zip([0_u32, 1]);
-        for (generation, number) in numbers {
-            write(&generation.number, "generation", 0, &number.to_ne_bytes())?;
+        for (generation, number) in generations.iter().zip([0, 1]) {
+            generation.empty_hot(number)?;
         }
         Ok(Self {
             active: hold(&maps.active)?,
@@ -110,7 +127,7 @@ impl Maps {
     pub(crate) fn close(&mut self) -> Result<Drained, CaptureError> {
         if !self.closed {
             let next = 1 - self.current;
-            let fd = self.generations[next].number.as_fd().as_raw_fd();
+            let fd = self.generations[next].hot.as_fd().as_raw_fd();
             // The kernel returns from this when no program that saw the old entry runs any more.
             write(&self.active, "active", 0, &fd.to_ne_bytes())?;
             self.current = next;
@@ -120,21 +137,39 @@ impl Maps {
     }
 
     fn read(&self, generation: usize) -> Result<Drained, CaptureError> {
-        let Generation { flows, pairs, .. } = &self.generations[generation];
+        let Generation {
+            flows, hot, pairs, ..
+        } = &self.generations[generation];
         let mut drained = Drained::default();
-        let entries = read("flows", flows)?;
-        drained.records.reserve(entries.len());
-        for (key, value) in entries.iter() {
-            drained.records.push(abi::flow(key, value)?);
+        // A flow can be hot on several CPUs, and in the flow map too.
+        let mut hot_flows = HashMap::new();
+        for (_, value) in read("hot", hot)?.iter() {
+            for record in abi::hot(value) {
+                let record = record?;
+                *hot_flows.entry(record.key).or_insert(FlowCounters::ZERO) += record.counters;
+            }
         }
-        let entries = read("pairs", pairs)?;
-        for (key, value) in entries.iter() {
+        let flow_entries = read("flows", flows)?;
+        drained
+            .records
+            .reserve(flow_entries.len() + hot_flows.len());
+        for (key, value) in flow_entries.iter() {
+            let mut record = abi::flow(key, value)?;
+            record.counters += hot_flows.remove(&record.key).unwrap_or_default();
+            drained.records.push(record);
+        }
+        let only_hot = hot_flows.into_iter();
+        drained
+            .records
+            .extend(only_hot.map(|(key, counters)| FlowRecord { key, counters }));
+        let pair_entries = read("pairs", pairs)?;
+        for (key, value) in pair_entries.iter() {
             drained.records.push(abi::pair(key, value)?);
         }
         drained.fill = Fill {
-            flows: count(drained.records.len() - entries.len()),
+            flows: count(flow_entries.len()),
             max_flows: flows.max_entries(),
-            pairs: count(entries.len()),
+            pairs: count(pair_entries.len()),
             max_pairs: pairs.max_entries(),
         };
         for (index, value) in of_generation("totals", &self.totals, generation, abi::TOTALS)? {
@@ -155,6 +190,7 @@ impl Maps {
         for (name, map) in [("flows", flows), ("pairs", pairs)] {
             batch::empty(map).map_err(|source| CaptureError::Read { map: name, source })?;
         }
+        self.generations[closed].empty_hot(count(closed))?;
         for (name, array, size) in [
             ("totals", &self.totals, abi::TOTALS),
             ("skipped", &self.skipped, abi::SKIPS),

@@ -12,7 +12,7 @@
 #ifndef KUBEZONNET_ACCOUNT_BPF_H
 #define KUBEZONNET_ACCOUNT_BPF_H
 
-#include "maps.bpf.h"
+#include "hot.bpf.h"
 
 #define NF_ACCEPT 1
 
@@ -358,7 +358,6 @@ static __always_inline int account(struct bpf_nf_ctx *ctx, const __u32 hook, con
 {
 	__u32 input = class_of(ctx->state->in);
 	__u32 output = class_of(ctx->state->out);
-	__u32 generation = active_generation();
 	struct sk_buff *skb = ctx->skb;
 	struct packet packet = {
 		.skb = skb,
@@ -369,35 +368,35 @@ static __always_inline int account(struct bpf_nf_ctx *ctx, const __u32 hook, con
 	struct flow_counters size = { .bytes = packet.length, .packets = 1 };
 	struct flow_key key = { .hook = hook, .interfaces = input << 4 | output };
 
-	if (generation >= GENERATIONS || input >= CLASSES || output >= CLASSES)
+	if (input >= CLASSES || output >= CLASSES)
 		return NF_ACCEPT;
 	if (!(ipv6 ? read_ipv6(&packet, &key) : read_ipv4(&packet, &key))) {
-		add_skipped(generation, SKIP_MALFORMED, hook, &size);
+		add_skipped(active_generation(), SKIP_MALFORMED, hook, &size);
 		return NF_ACCEPT;
 	}
 	size_on_wire(&packet, key.protocol, &size);
 	if (hook == HOOK_LOCAL_IN && input == CLASS_LOOPBACK) {
-		add_skipped(generation, SKIP_LOOPED, hook, &size);
+		add_skipped(active_generation(), SKIP_LOOPED, hook, &size);
 		return NF_ACCEPT;
 	}
 	if (limited_to_networks && !in_networks(key.src) && !in_networks(key.dst)) {
-		add_skipped(generation, SKIP_OUTSIDE_CIDR, hook, &size);
+		add_skipped(active_generation(), SKIP_OUTSIDE_CIDR, hook, &size);
 		return NF_ACCEPT;
 	}
 	if (output == CLASS_LOOPBACK) {
-		add_total(generation, TOTAL_LOOPBACK, &key, &size);
+		add_total(active_generation(), TOTAL_LOOPBACK, &key, &size);
 		return NF_ACCEPT;
 	}
 	if (is_multicast(skb, &key, ipv6)) {
 		if (is_own_copy(skb, hook)) {
-			add_skipped(generation, SKIP_LOOPED, hook, &size);
+			add_skipped(active_generation(), SKIP_LOOPED, hook, &size);
 			return NF_ACCEPT;
 		}
-		add_total(generation, TOTAL_MULTICAST, &key, &size);
+		add_total(active_generation(), TOTAL_MULTICAST, &key, &size);
 		return NF_ACCEPT;
 	}
 	read_ports(&packet, &key);
-	add_flow(generation, &key, &size);
+	add_flow(&key, &size);
 	return NF_ACCEPT;
 }
 

@@ -65,23 +65,26 @@ struct {
 	__type(value, struct flow_counters);
 } skipped SEC(".maps");
 
-/* What `active` holds: one map of one number, the generation it stands for. Never written after
- * load. */
-struct generation_map {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+/*
+ * The hot flows of a generation. Key: a hash of the flow's key, value: hot_flow, one a CPU. What is
+ * in here when the generation is read belongs to it like what is in flows. Emptied by the agent
+ * with flows; the number of its generation stays in every place.
+ */
+struct hot_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HOT_FLOWS);
 	__type(key, __u32);
-	__type(value, __u32);
-} generation_0 SEC(".maps"), generation_1 SEC(".maps");
+	__type(value, struct hot_flow);
+} hot_0 SEC(".maps"), hot_1 SEC(".maps");
 
-/* Key: 0, value: generation_0 or generation_1. Replaced by the agent to switch. */
+/* Key: 0, value: hot_0 or hot_1. Replaced by the agent to switch. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__array(values, struct generation_map);
+	__array(values, struct hot_map);
 } active SEC(".maps") = {
-	.values = { &generation_0 },
+	.values = { &hot_0 },
 };
 
 /* Key: ifindex % INTERFACE_SLOTS, value: interface_slot. Written by the agent as links change. */
@@ -108,17 +111,22 @@ static __always_inline void add(struct flow_counters *to, const struct flow_coun
 	__sync_fetch_and_add(&to->packets, what->packets);
 }
 
-/* The generation to add to, GENERATIONS if there is none (which the agent never leaves so). */
-static __always_inline __u32 active_generation(void)
+/* A place among the active generation's hot flows; NULL if there is none, which the agent never
+ * leaves so. */
+static __always_inline struct hot_flow *hot_flow_at(__u32 place)
 {
 	__u32 zero = 0;
-	void *generation_map = bpf_map_lookup_elem(&active, &zero);
-	__u32 *generation;
+	void *hot = bpf_map_lookup_elem(&active, &zero);
 
-	if (!generation_map)
-		return GENERATIONS;
-	generation = bpf_map_lookup_elem(generation_map, &zero);
-	return generation ? *generation : GENERATIONS;
+	return hot ? bpf_map_lookup_elem(hot, &place) : NULL;
+}
+
+/* The generation to add to, GENERATIONS if there is none. */
+static __always_inline __u32 active_generation(void)
+{
+	struct hot_flow *any = hot_flow_at(0);
+
+	return any ? any->generation : GENERATIONS;
 }
 
 static __always_inline void add_total(__u32 generation, __u32 kind, const struct flow_key *key,
@@ -126,8 +134,11 @@ static __always_inline void add_total(__u32 generation, __u32 kind, const struct
 {
 	__u32 index = generation * TOTALS +
 		      TOTAL_INDEX(kind, key->hook, key->interfaces >> 4, key->interfaces & 0xf);
-	struct flow_counters *total = bpf_map_lookup_elem(&totals, &index);
+	struct flow_counters *total;
 
+	if (generation >= GENERATIONS)
+		return;
+	total = bpf_map_lookup_elem(&totals, &index);
 	if (total)
 		add(total, what);
 }
@@ -136,8 +147,11 @@ static __always_inline void add_skipped(__u32 generation, __u32 reason, __u32 ho
 					const struct flow_counters *what)
 {
 	__u32 index = generation * SKIPS + SKIP_INDEX(reason, hook);
-	struct flow_counters *skip = bpf_map_lookup_elem(&skipped, &index);
+	struct flow_counters *skip;
 
+	if (generation >= GENERATIONS)
+		return;
+	skip = bpf_map_lookup_elem(&skipped, &index);
 	if (skip)
 		add(skip, what);
 }
@@ -193,8 +207,9 @@ static __noinline int add_new_flow(const struct flow_key *key, const struct flow
 	return 0;
 }
 
-static __always_inline void add_flow(__u32 generation, const struct flow_key *key,
-				     const struct flow_counters *what)
+/* Adds to the flow map itself. Out of line: hot flows do not come here. */
+static __noinline int add_to_map(const struct flow_key *key, const struct flow_counters *what,
+				 __u32 generation)
 {
 	struct flow_counters *value;
 
@@ -206,6 +221,7 @@ static __always_inline void add_flow(__u32 generation, const struct flow_key *ke
 		add(value, what);
 	else
 		add_new_flow(key, what, generation);
+	return 0;
 }
 
 #endif

@@ -6,10 +6,12 @@
 //! ```
 //!
 //! Everything is read again after each burst of changes, so that a lost notification costs nothing.
-//! [`classify()`] is pure; [`netlink`] knows the protocol; [`follow()`] has the thread.
+//! [`classify()`] is pure, and so is what reads the messages; [`netlink`] has the sockets, and
+//! [`follow()`] the thread.
 
 mod classify;
 mod follow;
+mod message;
 pub mod netlink;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,23 +4,16 @@
 //! Protocol: <https://docs.kernel.org/userspace-api/netlink/intro.html>.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
-use netlink_packet_core::{
-    NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
-};
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage};
-use netlink_packet_route::route::{RouteAttribute, RouteMessage, RouteType};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike as _};
 
-use super::{Link, Links};
+use super::Links;
+use super::message::{Content, List, Message, Messages};
 
 /// Multicast groups that tell of what [`Links`] holds: links, addresses and routes of IPv4,
 /// addresses and routes of IPv6 (`enum rtnetlink_groups` of `linux/rtnetlink.h`).
@@ -44,9 +37,9 @@ pub enum NetlinkError {
         /// Why not.
         source: io::Error,
     },
-    /// The answer has a shape that is not known.
+    /// The answer is not rtnetlink's.
     #[error("cannot read an answer of rtnetlink: {0}")]
-    Unreadable(#[from] netlink_packet_core::DecodeError),
+    Unreadable(#[source] io::Error),
     /// The kernel answered with an error.
     #[error("rtnetlink refused to list {what}: {source}")]
     Refused {
@@ -131,43 +124,19 @@ pub fn dump() -> Result<Links, NetlinkError> {
 
 /// Returns whether something changed meanwhile.
 fn dump_into(links: &mut Links) -> Result<bool, NetlinkError> {
-    let requests = [
-        (
-            "links",
-            RouteNetlinkMessage::GetLink(LinkMessage::default()),
-        ),
-        (
-            "addresses",
-            RouteNetlinkMessage::GetAddress(AddressMessage::default()),
-        ),
-        (
-            "routes",
-            RouteNetlinkMessage::GetRoute(RouteMessage::default()),
-        ),
-    ];
     let mut interrupted = false;
-    for (what, request) in requests {
-        interrupted |= list(what, request, links)?;
+    for what in List::ALL {
+        interrupted |= list(what, links)?;
     }
     Ok(interrupted)
 }
 
 /// Takes each message as it comes: a node can have very many routes, and few of them matter.
-fn list(
-    what: &'static str,
-    request: RouteNetlinkMessage,
-    links: &mut Links,
-) -> Result<bool, NetlinkError> {
+fn list(what: List, links: &mut Links) -> Result<bool, NetlinkError> {
     let socket = open()?;
     set_timeout(&socket, DUMP_TIMEOUT)?;
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
     socket
-        .send_to(&bytes, &SocketAddr::new(0, 0), 0)
+        .send_to(&what.request(), &SocketAddr::new(0, 0), 0)
         .map_err(failed("ask over netlink"))?;
 
     let mut interrupted = false;
@@ -176,138 +145,40 @@ fn list(
             .recv_from_full()
             .map_err(failed("receive a netlink answer"))?;
         for message in Messages(&datagram) {
-            let message = message?;
-            interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
-            match message.payload {
-                NetlinkPayload::InnerMessage(inner) => take(links, inner),
-                NetlinkPayload::Done(_) => return Ok(interrupted),
-                NetlinkPayload::Error(error) => {
-                    let source = error.to_io();
-                    return Err(NetlinkError::Refused { what, source });
+            let message = message.map_err(NetlinkError::Unreadable)?;
+            interrupted |= message.interrupted;
+            match message.content {
+                Content::Link(index, link) => {
+                    links.links.insert(index, link);
                 }
-                _ => {}
+                Content::Address(index, address) => {
+                    links.addresses.insert((index, address));
+                }
+                Content::DefaultRoute(indexes) => links.default_routes.extend(indexes),
+                Content::Done => return Ok(interrupted),
+                Content::Refused(error) => {
+                    return Err(NetlinkError::Refused {
+                        what: what.as_str(),
+                        source: io::Error::from_raw_os_error(error),
+                    });
+                }
+                Content::OtherRoute | Content::Other => {}
             }
         }
-    }
-}
-
-/// The messages of one datagram.
-struct Messages<'a>(&'a [u8]);
-
-impl Iterator for Messages<'_> {
-    type Item = Result<NetlinkMessage<RouteNetlinkMessage>, netlink_packet_core::DecodeError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let message = NetlinkMessage::deserialize(self.0);
-        // Messages begin at multiples of four.
-        let length = match &message {
-            Ok(message) => (message.header.length as usize).next_multiple_of(4),
-            Err(_) => usize::MAX,
-        };
-        self.0 = self.0.get(length..).unwrap_or_default();
-        Some(message)
     }
 }
 
 /// Only default routes matter, and a node that speaks BGP changes others all the time.
 fn judge(datagram: &[u8]) -> Heard {
-    let matters = |message: &RouteNetlinkMessage| match message {
-        RouteNetlinkMessage::NewRoute(route) | RouteNetlinkMessage::DelRoute(route) => {
-            route.header.destination_prefix_length == 0
-        }
-        _ => true,
-    };
-    let change = Messages(datagram).any(|message| match message {
-        Ok(message) => match &message.payload {
-            NetlinkPayload::InnerMessage(inner) => matters(inner),
-            _ => true,
-        },
+    let is_irrelevant = |message: io::Result<Message>| {
         // What cannot be read can be anything.
-        Err(_) => true,
-    });
-    if change {
-        Heard::Change
-    } else {
+        message.is_ok_and(|message| message.content == Content::OtherRoute)
+    };
+    if Messages(datagram).all(is_irrelevant) {
         Heard::Irrelevant
+    } else {
+        Heard::Change
     }
-}
-
-fn take(links: &mut Links, message: RouteNetlinkMessage) {
-    match message {
-        RouteNetlinkMessage::NewLink(message) => {
-            links.links.insert(message.header.index, link(message));
-        }
-        RouteNetlinkMessage::NewAddress(message) => {
-            let index = message.header.index;
-            links
-                .addresses
-                .extend(address(&message).map(|address| (index, address)));
-        }
-        RouteNetlinkMessage::NewRoute(message) => {
-            links.default_routes.extend(default_route(&message));
-        }
-        _ => {}
-    }
-}
-
-fn link(message: LinkMessage) -> Link {
-    let mut link = Link {
-        is_loopback: message.header.flags.contains(LinkFlags::Loopback),
-        is_ethernet: message.header.link_layer_type == LinkLayerType::Ether,
-        ..Link::default()
-    };
-    for attribute in message.attributes {
-        match attribute {
-            LinkAttribute::IfName(name) => link.name = name,
-            LinkAttribute::LinkInfo(infos) => {
-                link.kind = infos.into_iter().find_map(|info| match info {
-                    LinkInfo::Kind(kind) => Some(kind.to_string()),
-                    _ => None,
-                });
-            }
-            LinkAttribute::Controller(index) => link.controller = Some(index),
-            // A tunnel that is bound to no link says 0.
-            LinkAttribute::Link(index) if index != 0 => link.lower = Some(index),
-            LinkAttribute::LinkNetNsId(_) => link.lower_is_elsewhere = true,
-            _ => {}
-        }
-    }
-    link
-}
-
-/// The link's own address: on a point-to-point link the other attribute is the peer's.
-fn address(message: &AddressMessage) -> Option<IpAddr> {
-    let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| {
-        message.attributes.iter().find_map(wanted)
-    };
-    find(|attribute| match attribute {
-        AddressAttribute::Local(address) => Some(*address),
-        _ => None,
-    })
-    .or_else(|| {
-        find(|attribute| match attribute {
-            AddressAttribute::Address(address) => Some(*address),
-            _ => None,
-        })
-    })
-}
-
-/// The links a default route leads out by.
-fn default_route(message: &RouteMessage) -> Vec<u32> {
-    let is_default =
-        message.header.destination_prefix_length == 0 && message.header.kind == RouteType::Unicast;
-    if !is_default {
-        return Vec::new();
-    }
-    let links = message.attributes.iter().map(|attribute| match attribute {
-        RouteAttribute::Oif(index) => vec![*index],
-        RouteAttribute::MultiPath(hops) => hops.iter().map(|hop| hop.interface_index).collect(),
-        _ => Vec::new(),
-    });
-    links.flatten().collect()
 }
 
 fn open() -> Result<Socket, NetlinkError> {

@@ -1,0 +1,238 @@
+//! Messages as kernels send them, old and new ones.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// An attribute, filled up to a multiple of four.
+fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(ATTRIBUTE_BYTES + value.len()).unwrap();
+    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+    bytes.extend(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+fn link_message(index: u32, flags: i32, attributes: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = vec![0; 2];
+    body.extend(libc::ARPHRD_ETHER.to_ne_bytes());
+    body.extend(index.to_ne_bytes());
+    body.extend(flags.to_ne_bytes());
+    body.extend([0; 4]);
+    body.extend(attributes.concat());
+    message(libc::RTM_NEWLINK, 0, &body)
+}
+
+fn address_message(index: u32, attributes: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = vec![0; 4];
+    body.extend(index.to_ne_bytes());
+    body.extend(attributes.concat());
+    message(libc::RTM_NEWADDR, 0, &body)
+}
+
+fn route_message(kind: u16, prefix_length: u8, route: u8, attributes: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = vec![0, prefix_length, 0, 0, 0, 0, 0, route, 0, 0, 0, 0];
+    body.extend(attributes.concat());
+    message(kind, 0, &body)
+}
+
+fn contents(datagram: &[u8]) -> Vec<Content> {
+    let all: io::Result<Vec<Message>> = Messages(datagram).collect();
+    let all = all.expect("the datagram is whole").into_iter();
+    all.map(|message| message.content).collect()
+}
+
+fn only(datagram: &[u8]) -> Content {
+    let mut all = contents(datagram);
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
+#[test]
+fn a_link_is_read_with_all_that_its_class_depends_on() {
+    let info = [attribute(INFO_KIND, b"veth\0"), attribute(2, &[7; 24])].concat();
+    let datagram = link_message(
+        9,
+        libc::IFF_UP,
+        &[
+            attribute(libc::IFLA_IFNAME, b"lxc19745ece5327\0"),
+            attribute(libc::IFLA_MASTER, &4_u32.to_ne_bytes()),
+            attribute(libc::IFLA_LINK, &2_u32.to_ne_bytes()),
+            attribute(libc::IFLA_LINK_NETNSID, &0_u32.to_ne_bytes()),
+            attribute(libc::IFLA_LINKINFO | 0x8000, &info),
+        ],
+    );
+
+    let link = Link {
+        name: "lxc19745ece5327".to_owned(),
+        kind: Some("veth".to_owned()),
+        is_loopback: false,
+        is_ethernet: true,
+        controller: Some(4),
+        lower: Some(2),
+        lower_is_elsewhere: true,
+    };
+    assert_eq!(only(&datagram), Content::Link(9, link));
+}
+
+#[test]
+fn a_link_without_a_driver_of_its_own_is_hardware_and_loopback_says_so() {
+    let name = || attribute(libc::IFLA_IFNAME, b"ens5\0");
+    let lower = attribute(libc::IFLA_LINK, &0_u32.to_ne_bytes());
+    let link = Link {
+        name: "ens5".to_owned(),
+        is_ethernet: true,
+        ..Link::default()
+    };
+
+    let hardware = only(&link_message(2, 0, &[name(), lower]));
+    let loopback = only(&link_message(2, libc::IFF_LOOPBACK, &[name()]));
+
+    assert_eq!(hardware, Content::Link(2, link.clone()));
+    let is_loopback = true;
+    assert_eq!(
+        loopback,
+        Content::Link(
+            2,
+            Link {
+                is_loopback,
+                ..link
+            }
+        )
+    );
+}
+
+#[test]
+fn attributes_of_other_kernels_cost_nothing() {
+    // One that is not known, one that is known elsewhere by another length, one without a value,
+    // and statistics that are longer than any so far.
+    let datagram = link_message(
+        3,
+        0,
+        &[
+            attribute(0x3ff0, &[1; 100]),
+            attribute(libc::IFLA_MTU, &[220, 5]),
+            attribute(libc::IFLA_AF_SPEC, &[]),
+            attribute(libc::IFLA_STATS64, &[0; 400]),
+            attribute(libc::IFLA_LINKINFO, &attribute(2, &[1])),
+            attribute(libc::IFLA_IFNAME, b"eth0\0"),
+        ],
+    );
+
+    let Content::Link(3, link) = only(&datagram) else {
+        panic!("no link")
+    };
+    assert_eq!((link.name.as_str(), link.kind), ("eth0", None));
+}
+
+#[test]
+fn the_links_own_address_goes_before_its_peers() {
+    let own = attribute(libc::IFA_LOCAL, &[10, 9, 9, 1]);
+    let peer = attribute(libc::IFA_ADDRESS, &[10, 9, 9, 2]);
+    let six = attribute(libc::IFA_ADDRESS, &[0xfd; 16]);
+
+    assert_eq!(
+        only(&address_message(5, &[peer, own])),
+        Content::Address(5, [10, 9, 9, 1].into())
+    );
+    assert_eq!(
+        only(&address_message(5, &[six])),
+        Content::Address(5, [0xfd; 16].into())
+    );
+    assert_eq!(only(&address_message(5, &[])), Content::Other);
+}
+
+#[test]
+fn of_routes_only_default_ones_matter_and_each_of_their_hops() {
+    let out = |index: u32| attribute(libc::RTA_OIF, &index.to_ne_bytes());
+    let hop = |index: u32| {
+        let gateway = attribute(libc::RTA_GATEWAY, &[10, 0, 0, 1]);
+        let mut hop = vec![16, 0, 0, 0];
+        if cfg!(target_endian = "big") {
+            hop.swap(0, 1);
+        }
+        hop.extend(index.to_ne_bytes());
+        hop.extend(gateway);
+        hop
+    };
+    let new = libc::RTM_NEWROUTE;
+    let unicast = libc::RTN_UNICAST;
+    let hops = attribute(libc::RTA_MULTIPATH, &[hop(2), hop(3)].concat());
+
+    assert_eq!(
+        only(&route_message(new, 0, unicast, &[out(2)])),
+        Content::DefaultRoute(vec![2])
+    );
+    assert_eq!(
+        only(&route_message(new, 0, unicast, &[hops])),
+        Content::DefaultRoute(vec![2, 3])
+    );
+    let local = only(&route_message(new, 0, libc::RTN_LOCAL, &[out(1)]));
+    assert_eq!(local, Content::Other);
+    for kind in [new, libc::RTM_DELROUTE] {
+        let other = only(&route_message(kind, 24, unicast, &[out(2)]));
+        assert_eq!(other, Content::OtherRoute);
+    }
+    // The end of a default route is a change.
+    let gone = only(&route_message(libc::RTM_DELROUTE, 0, unicast, &[out(2)]));
+    assert_eq!(gone, Content::Other);
+}
+
+#[test]
+fn a_list_ends_and_a_refusal_is_told_by_its_number() {
+    let end = |kind: i32, status: i32| {
+        let kind = u16::try_from(kind).unwrap();
+        message(kind, libc::NLM_F_DUMP_INTR, &status.to_ne_bytes())
+    };
+
+    assert_eq!(only(&end(libc::NLMSG_DONE, 0)), Content::Done);
+    assert_eq!(only(&end(libc::NLMSG_DONE, -4)), Content::Refused(4));
+    assert_eq!(only(&end(libc::NLMSG_ERROR, -1)), Content::Refused(1));
+    assert_eq!(only(&end(libc::NLMSG_ERROR, 0)), Content::Other);
+    let messages: Vec<_> = Messages(&end(libc::NLMSG_DONE, 0)).collect();
+    assert!(messages[0].as_ref().unwrap().interrupted);
+}
+
+#[test]
+fn messages_of_one_datagram_are_read_in_turn() {
+    let name = |name: &[u8]| [attribute(libc::IFLA_IFNAME, name)];
+    let datagram = [
+        link_message(1, libc::IFF_LOOPBACK, &name(b"lo\0")),
+        link_message(2, 0, &name(b"eth0\0")),
+    ]
+    .concat();
+
+    let indexes: Vec<u32> = contents(&datagram)
+        .iter()
+        .map(|content| match content {
+            Content::Link(index, _) => *index,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+
+    assert_eq!(indexes, [1, 2]);
+}
+
+#[test]
+fn a_message_that_is_cut_short_is_an_error_and_ends_the_datagram() {
+    let whole = link_message(1, 0, &[attribute(libc::IFLA_IFNAME, b"lo\0")]);
+
+    for length in 1..whole.len() {
+        let messages: Vec<_> = Messages(&whole[..length]).collect();
+
+        assert_eq!(messages.len(), 1, "{length}");
+        assert!(messages[0].is_err(), "{length}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_comes_makes_it_panic_or_run_on(
+        kind in prop_oneof![Just(16_u16), Just(20), Just(24), Just(2), Just(3), any::<u16>()],
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let messages = Messages(&message(kind, 0, &bytes)).count();
+        prop_assert_eq!(messages, 1);
+        prop_assert!(Messages(&bytes).count() <= bytes.len());
+    }
+}

@@ -61,9 +61,9 @@ pub struct Link {
     pub lower_is_elsewhere: bool,
 }
 
-/// The dummy on which kube-proxy in IPVS mode puts every Service address. They are on every node,
-/// so no node holds them.
-const IPVS_DUMMY: &str = "kube-ipvs0";
+/// The dummies on which kube-proxy in IPVS mode and kube-router put every Service address. They are
+/// on every node, so no node holds them.
+const SERVICE_DUMMIES: [&str; 2] = ["kube-ipvs0", "kube-dummy-if"];
 
 impl Links {
     /// Classifies the links, with these as uplinks if there are any.
@@ -93,16 +93,16 @@ impl Links {
         let held: BTreeSet<IpAddr> = self
             .addresses
             .iter()
-            .filter(|(index, address)| is_the_nodes_own(address) && !self.is_ipvs_dummy(*index))
+            .filter(|(index, address)| is_the_nodes_own(address) && !self.holds_services(*index))
             .map(|(_, address)| *address)
             .collect();
         held.into_iter().collect()
     }
 
-    fn is_ipvs_dummy(&self, index: u32) -> bool {
+    fn holds_services(&self, index: u32) -> bool {
         self.links
             .get(&index)
-            .is_some_and(|link| link.name == IPVS_DUMMY)
+            .is_some_and(|link| SERVICE_DUMMIES.contains(&link.name.as_str()))
     }
 }
 
@@ -143,7 +143,13 @@ mod tests {
     #[test]
     fn loopback_link_local_and_service_addresses_are_not_the_nodes_own() {
         let links = links(
-            &[(1, "lo"), (2, "eth0"), (3, "kube-ipvs0"), (4, "cni0")],
+            &[
+                (1, "lo"),
+                (2, "eth0"),
+                (3, "kube-ipvs0"),
+                (4, "cni0"),
+                (5, "kube-dummy-if"),
+            ],
             &[
                 (1, "127.0.0.1"),
                 (1, "::1"),
@@ -154,6 +160,7 @@ mod tests {
                 (2, "169.254.20.10"),
                 (3, "10.96.0.1"),
                 (4, "10.66.0.1"),
+                (5, "10.96.0.10"),
             ],
         );
 

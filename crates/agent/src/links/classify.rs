@@ -51,7 +51,8 @@ const BONDS: [&str; 2] = ["bond", "team"];
 /// The class of every link, by index.
 ///
 /// In this order: loopback; the links named in `uplinks`; tunnels; links with a default route and
-/// hardware, if no uplinks are named; pairs whose other end is in another namespace lead to pods.
+/// hardware, if no uplinks are named; pairs whose other end is in another namespace lead to pods,
+/// and those with both ends here nowhere else.
 /// What is built on an uplink (a VLAN, a bond, a bridge with hardware in it) is one too, and so are
 /// the ports of a bond that is; a bridge with pods in it leads to pods. The rest is the host's own.
 ///
@@ -92,7 +93,10 @@ fn alone(links: &Links, index: u32, link: &Link, uplinks: &[String]) -> Interfac
     let kind = link.kind.as_deref();
     let is_one_of = |kinds: &[&str]| kind.is_some_and(|kind| kinds.contains(&kind));
     let is_tun = kind == Some("tun") && !link.is_ethernet;
-    let has_default_route = links.default_routes.contains(&index);
+    let is_pair = is_one_of(&PAIRS);
+    // A default route may lead into the host itself: by a pair that has both ends here.
+    let has_default_route =
+        links.default_routes.contains(&index) && (!is_pair || link.lower_is_elsewhere);
     if link.is_loopback {
         InterfaceClass::Loopback
     } else if uplinks.contains(&link.name) {
@@ -101,7 +105,7 @@ fn alone(links: &Links, index: u32, link: &Link, uplinks: &[String]) -> Interfac
         InterfaceClass::Tunnel
     } else if uplinks.is_empty() && (has_default_route || kind.is_none()) {
         InterfaceClass::Uplink
-    } else if is_one_of(&PAIRS) && link.lower_is_elsewhere {
+    } else if is_pair && link.lower_is_elsewhere {
         InterfaceClass::Pod
     } else if uplinks.is_empty() && is_one_of(&UPPERS) && link.lower_is_elsewhere {
         // The hardware is in the namespace around this one.
@@ -318,6 +322,19 @@ mod tests {
         ];
 
         assert_eq!(classes(node, &[], &[]), [Host, Host]);
+    }
+
+    #[test]
+    fn a_pair_with_both_ends_here_is_no_uplink_even_with_a_default_route() {
+        // Cilium sends what its proxy answers through a table whose default route is cilium_host.
+        let node = vec![
+            link("eth0", ""),
+            over(3, link("cilium_host", "veth")),
+            over(2, link("cilium_net", "veth")),
+            elsewhere(link("lxc1", "veth")),
+        ];
+
+        assert_eq!(classes(node, &[1, 2], &[]), [Uplink, Host, Host, Pod]);
     }
 
     #[test]

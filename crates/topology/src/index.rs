@@ -52,6 +52,8 @@ pub struct TopologyIndex {
     node_list: Option<List>,
     /// The number of the last list, so that what it did not have can be told.
     last_list: u32,
+    /// How often it was told something.
+    version: u64,
 }
 
 /// Who held an address in a window.
@@ -159,6 +161,12 @@ impl TopologyIndex {
     /// The node of that name; one that is gone is known until it is pruned.
     pub fn node(&self, name: &NodeName) -> Option<Arc<Node>> {
         self.nodes.find(name)?.node.clone()
+    }
+
+    /// A number that rises with everything the index is told. While it stays, so do the answers, but
+    /// for windows so old that their holders were pruned.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// How much it holds.

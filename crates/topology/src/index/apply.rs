@@ -14,6 +14,7 @@ use crate::{NodeState, PodState};
 impl TopologyIndex {
     /// Takes over a pod as it is since `now`.
     pub fn apply_pod(&mut self, state: PodState, now: Timestamp) {
+        self.version += 1;
         let list = self.pod_list;
         if list.is_some() {
             self.gone.remove(state.uid.as_str());
@@ -94,6 +95,7 @@ impl TopologyIndex {
 
     /// Ends everything the pod held.
     pub fn delete_pod(&mut self, uid: &str, now: Timestamp) {
+        self.version += 1;
         self.gone.insert(uid.into(), now);
         self.pods.completed.remove(uid);
         if let Some(entry) = self.pods.by_uid.remove(uid) {
@@ -104,6 +106,7 @@ impl TopologyIndex {
 
     /// Takes over a node as it is since `now`.
     pub fn apply_node(&mut self, state: NodeState, now: Timestamp) {
+        self.version += 1;
         let list = self.node_list;
         if list.is_some() {
             self.gone.remove(state.uid.as_str());
@@ -141,6 +144,7 @@ impl TopologyIndex {
 
     /// Ends everything the node held, unless another of the same name has taken its place.
     pub fn delete_node(&mut self, name: &NodeName, uid: &str, now: Timestamp) {
+        self.version += 1;
         self.gone.insert(uid.into(), now);
         let Some((slot, entry)) = self.nodes.find_mut(name) else {
             return;

@@ -38,6 +38,7 @@ impl TopologyIndex {
         let Some(list) = self.pod_list.take() else {
             return;
         };
+        self.version += 1;
         let pods = self.pods.by_uid.iter();
         let unseen: Vec<_> = pods
             .filter(|(_, entry)| entry.seen != list.number)
@@ -88,6 +89,7 @@ impl TopologyIndex {
         let Some(list) = self.node_list.take() else {
             return;
         };
+        self.version += 1;
         let nodes = self.nodes.live();
         let unseen: Vec<_> = nodes
             .filter(|entry| entry.seen != list.number)

@@ -363,3 +363,32 @@ fn an_empty_window_is_a_moment() {
     let from = Timestamp(15).plus(Duration::from_millis(10));
     assert_eq!(owner(&index, WEB, from.0, from.0), "new");
 }
+
+#[test]
+fn the_version_rises_with_whatever_is_told_and_with_nothing_else() {
+    let mut index = TopologyIndex::new();
+    let node_a = NodeName::new("node-a").unwrap();
+    let tell: [fn(&mut TopologyIndex); 6] = [
+        |index| index.apply_node(node("node-a", "zone-a", HOST), Timestamp(5)),
+        |index| index.apply_pod(pod("web", WEB), Timestamp(10)),
+        |index| index.delete_pod("uid-of-web", Timestamp(20)),
+        |index| index.reset_pods([], Timestamp(30)),
+        |index| index.reset_nodes([], Timestamp(30)),
+        |index| {
+            let name = NodeName::new("node-a").unwrap();
+            index.delete_node(&name, "uid-of-node-a", Timestamp(40));
+        },
+    ];
+    for (step, tell) in tell.into_iter().enumerate() {
+        let before = index.version();
+        tell(&mut index);
+        assert!(index.version() > before, "step {step}");
+    }
+
+    let before = index.version();
+    owner(&index, WEB, 10, 20);
+    index.node(&node_a);
+    index.prune(Timestamp(50));
+
+    assert_eq!(index.version(), before);
+}

@@ -39,8 +39,8 @@ pub struct Agents {
     /// Which nodes declare an address.
     declared: HashMap<IpAddr, BTreeSet<NodeName>>,
     room: usize,
-    /// How many times a node reported that had no place before.
-    arrivals: u64,
+    /// How many times a node reported that had no place before, or declared other addresses.
+    version: u64,
 }
 
 /// One node's agent.
@@ -92,7 +92,7 @@ impl Agents {
             nodes: HashMap::new(),
             declared: HashMap::new(),
             room,
-            arrivals: 0,
+            version: 0,
         }
     }
 
@@ -112,7 +112,7 @@ impl Agents {
     ) -> Result<Admission, TooManyAgents> {
         if !self.nodes.contains_key(&header.node) {
             self.make_room(now)?;
-            self.arrivals += 1;
+            self.version += 1;
         }
         let agent = self
             .nodes
@@ -167,9 +167,9 @@ impl Agents {
         self.nodes.contains_key(node)
     }
 
-    /// A number that rises whenever a node reports for the first time.
-    pub fn arrivals(&self) -> u64 {
-        self.arrivals
+    /// A number that rises whenever a node reports for the first time, or declares other addresses.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// The node that calls the address its own: the one that asks, if it does, else the only other.
@@ -209,6 +209,7 @@ impl Agents {
             .get_mut(node)
             .expect("the caller has found or made the node's agent");
         if agent.declared != new {
+            self.version += 1;
             let old = std::mem::replace(&mut agent.declared, new.clone());
             self.undeclare(node, &old);
             for address in new {

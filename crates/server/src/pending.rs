@@ -7,8 +7,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kubezonnet_model::{FlowRecord, NodeName, Timestamp, Window};
 
-use crate::resolve::Wanted;
-
 /// How many records may wait. One is about 120 bytes, so this is 24 MB: a minute of 3,000 unknown
 /// flows a second, where a cluster's new pods make tens.
 pub const MAX_PENDING_RECORDS: usize = 200_000;
@@ -20,9 +18,7 @@ pub struct Waiting {
     pub node: NodeName,
     /// Their window.
     pub window: Window,
-    /// What they wait for.
-    pub wanted: Wanted,
-    /// The version of the views they were resolved with, or one before it.
+    /// The version of the views they were resolved with: while it is the same, so is what they are.
     pub version: u64,
     /// Until when they wait.
     pub deadline: Timestamp,
@@ -92,7 +88,7 @@ impl Pending {
         list.records = list.records.saturating_sub(records);
     }
 
-    /// Takes out all groups, or those whose time is over; their room stays kept.
+    /// Takes out the groups that are due; their room stays kept.
     pub fn take(&self, due: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
         self.list()
             .groups

@@ -8,7 +8,6 @@ mod rows;
 mod settle;
 mod turns;
 
-use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use crate::agents::{Admission, Agents, TooManyAgents};
 use crate::export::Exporters;
 use crate::ledger::{Entry, Ledger, Snapshot, Subject};
 use crate::pending::Pending;
+use crate::resolve::Views;
 
 /// The state of a running server, from batch to counter.
 #[derive(Debug)]
@@ -33,10 +33,6 @@ pub struct Pipeline {
     pending: Pending,
     /// A mutex: one merge a batch and one copy a scrape, both short.
     ledger: Mutex<Ledger>,
-    /// The version of the topology at the last look at what waits. What is resolved until the next
-    /// look is marked with it, not with a newer one: a change is counted a moment before it can be
-    /// read, and would be missed.
-    looked_at: AtomicU64,
     exporters: Exporters,
     settings: Settings,
 }
@@ -106,7 +102,6 @@ impl Pipeline {
             turns: Turns::default(),
             pending: Pending::default(),
             ledger: Mutex::default(),
-            looked_at: AtomicU64::new(0),
             exporters,
             settings,
         }
@@ -146,12 +141,13 @@ impl Pipeline {
             return Ok(Acceptance::Duplicate);
         };
 
-        let mut resolved = self.resolve_batch(batch, window);
-        let postponed = self.postpone(&mut resolved, now);
+        let resolved = self.resolve_batch(batch, window);
+        let (resolved, postponed) =
+            self.postpone(resolved, now, |records| self.pending.reserve(records));
 
         let mut entry = Entry::default();
         rows::see(&mut entry, batch);
-        entry.flows(&resolved.batch);
+        entry.flows(&resolved);
         let records = postponed.iter().flat_map(|waiting| &waiting.records);
         entry.postponed = records.map(|record| record.counters).sum();
         self.ledger().record(entry, now);
@@ -160,7 +156,7 @@ impl Pipeline {
             self.pending.put(waiting);
         }
         self.agents_mut().applied(header);
-        self.exporters.offer(resolved.batch);
+        self.exporters.offer(resolved);
         Ok(Acceptance::Applied { missed, undeclared })
     }
 
@@ -207,6 +203,17 @@ impl Pipeline {
     /// Where resolved batches go besides the ledger.
     pub fn exporters(&self) -> &Exporters {
         &self.exporters
+    }
+
+    /// The version of the views as they are now.
+    fn version(&self) -> u64 {
+        let agents = self.agents();
+        let topology = self.topology.read();
+        let views = Views {
+            topology: &topology,
+            agents: &agents,
+        };
+        views.version()
     }
 
     fn agents(&self) -> RwLockReadGuard<'_, Agents> {

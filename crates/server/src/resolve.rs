@@ -89,6 +89,11 @@ pub struct Views<'a> {
 }
 
 impl Views<'_> {
+    /// A number that rises whenever one of them has changed in a way that may settle what waits.
+    pub fn version(&self) -> u64 {
+        self.topology.version() + self.agents.version()
+    }
+
     /// Resolves a batch's dictionary.
     pub fn parties(&self, addresses: &[IpAddr], reporter: &Reporter, window: Window) -> Vec<Party> {
         addresses

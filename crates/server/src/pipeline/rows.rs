@@ -1,7 +1,6 @@
 //! The rows of a batch, resolved by position in its dictionaries.
 
 use std::net::IpAddr;
-use std::sync::atomic::Ordering;
 
 use kubezonnet_model::{FlowCounters, FlowRecord, NodeName, ObservationPoint, Transport, Window};
 use kubezonnet_wire::DecodedBatch;
@@ -15,7 +14,7 @@ pub(super) struct Resolved {
     pub(super) batch: ResolvedBatch,
     /// Flows that may wait for what is wanted, resolved as if it never came.
     pub(super) wanting: Vec<(Wanted, ResolvedFlow)>,
-    /// The version of the views they were resolved with, or one before it.
+    /// The version of the views they were resolved with.
     pub(super) version: u64,
 }
 
@@ -88,14 +87,13 @@ impl Pipeline {
     }
 
     fn resolve_addresses(&self, node: &NodeName, addresses: &[IpAddr], window: Window) -> Resolved {
-        // Before the views are read: what changes meanwhile is looked at again.
-        let version = self.looked_at.load(Ordering::Relaxed);
         let agents = self.agents();
         let topology = self.topology.read();
         let views = Views {
             topology: &topology,
             agents: &agents,
         };
+        let version = views.version();
         let reporter = Reporter::new(node, &topology);
         let parties = views.parties(addresses, &reporter, window);
         Resolved {

@@ -1,7 +1,5 @@
 //! Records whose owner is not known yet.
 
-use std::sync::atomic::Ordering;
-
 use kubezonnet_model::UnknownReason;
 
 use super::*;
@@ -51,21 +49,21 @@ fn only_the_records_whose_owner_came_stop_waiting() {
 }
 
 #[test]
-fn a_change_of_the_topology_is_looked_at_twice_for_it_is_counted_before_it_can_be_read() {
+fn bytes_of_an_address_that_an_agent_declares_later_stop_waiting() {
     let pipeline = pipeline(&cluster());
     apply(
         &pipeline,
-        &Report::of("n1", 1).record("10.67.1.9", "10.67.2.1", OUT, 1000),
+        &Report::of("n1", 1).record("10.67.1.1", "192.168.7.2", OUT, 1000),
     );
-    // As if the topology had changed since: version 7 was the last look's, now it is 0.
-    pipeline.looked_at.store(7, Ordering::Relaxed);
-    tell_of_pod(&pipeline, "elsewhere", 3, 9);
-
+    apply_at(&pipeline, &Report::of("n2", 1), 1);
     settle_at(&pipeline, 1);
-    add_pod(pipeline.topology(), "new", 1, 9, later(2));
+    assert_eq!(pending(&pipeline), 1000);
+
+    apply_at(&pipeline, &Report::of("n2", 2).declares("192.168.7.2"), 2);
     settle_at(&pipeline, 2);
 
-    assert_eq!(left_zone(&pipeline, "shop", "new"), Some(1000));
+    assert_eq!(pending(&pipeline), 0);
+    assert_eq!(booked(&pipeline, Disposition::CrossZone), 1000);
 }
 
 #[test]
@@ -163,4 +161,22 @@ fn a_sender_that_never_reports_is_counted_by_the_receiver_once_all_agents_should
         (pending(&pipeline), left_zone(&pipeline, "shop", "p2")),
         (0, Some(705))
     );
+}
+
+#[test]
+fn who_waited_for_its_owner_waits_on_for_the_senders_first_report() {
+    let pipeline = pipeline_expecting_reports(&cluster(), later(60));
+    let received = Report::of("n1", 7).record("10.67.2.9", "10.67.1.1", IN, 700);
+    let sent = Report::of("n2", 9).record("10.67.2.9", "10.67.1.1", OUT, 700);
+
+    apply(&pipeline, &received);
+    tell_of_pod(&pipeline, "new", 2, 9);
+    settle_at(&pipeline, 5);
+    assert_eq!((pending(&pipeline), pipeline.pending_records()), (700, 1));
+    apply_at(&pipeline, &sent, 6);
+    settle_at(&pipeline, 6);
+
+    assert_eq!((pending(&pipeline), pipeline.pending_records()), (0, 0));
+    assert_eq!(booked(&pipeline, Disposition::CountedBySender), 700);
+    assert_eq!(booked(&pipeline, Disposition::CrossZone), 700);
 }

@@ -1,9 +1,9 @@
 //! What the server's answer to a window means.
 //!
 //! An answer is an acknowledgement only if it names the window: a web server that says 200 to
-//! everything is not a kubezonnet server. An answer that judges the body refuses the window for
-//! good. Everything else (wrong path, missing rights, a server that is busy or broken) can pass,
-//! so the same window is sent again.
+//! everything is not a kubezonnet server. An answer refuses the window for good only if it judges the
+//! body and says why, as that server does. Everything else (wrong path, missing rights, a proxy in
+//! between, a server that is busy or broken) can pass, so the same window is sent again.
 
 use std::time::Duration;
 
@@ -37,7 +37,8 @@ pub enum Outcome {
     Unauthorized,
     /// The server asks to come later (429, 503).
     Busy,
-    /// Anything else: another status, or a 200 that does not name the window.
+    /// Anything else: another status, a 200 that does not name the window, a refusal that does not
+    /// say why.
     Unexpected,
     /// No answer in time.
     TimedOut,
@@ -112,7 +113,7 @@ impl Answer {
         let outcome = match status {
             200 => acknowledgement(epoch, sequence, body).unwrap_or(Outcome::Unexpected),
             // These judge the body, which never changes.
-            400 | 413 | 422 => Outcome::Refused,
+            400 | 413 | 422 if refusal(body).is_some() => Outcome::Refused,
             401 | 403 => Outcome::Unauthorized,
             429 | 503 => Outcome::Busy,
             _ => Outcome::Unexpected,
@@ -140,10 +141,14 @@ fn acknowledgement(epoch: Epoch, sequence: u64, body: &[u8]) -> Option<Outcome> 
     }
 }
 
+fn refusal(body: &[u8]) -> Option<Refusal> {
+    serde_json::from_slice(body).ok()
+}
+
 fn words(body: &[u8]) -> String {
-    let text = match serde_json::from_slice::<Refusal>(body) {
-        Ok(refusal) => format!("{} ({})", refusal.message, refusal.reason),
-        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    let text = match refusal(body) {
+        Some(refusal) => format!("{} ({})", refusal.message, refusal.reason),
+        None => String::from_utf8_lossy(body).into_owned(),
     };
     let mut text: String = text
         .chars()
@@ -190,11 +195,28 @@ mod tests {
     }
 
     #[test]
-    fn what_judges_the_body_is_final_and_everything_else_can_pass() {
+    fn only_a_server_that_says_why_refuses_a_window_for_good() {
+        let words = r#"{"reason":"malformed","message":"field 3 is no varint"}"#;
+        // A proxy's, or that of a port that speaks TLS: the window is not to blame.
+        let others = [
+            "",
+            "<html>The plain HTTP request was sent to HTTPS port</html>",
+            "{}",
+            r#"{"reason":"malformed"}"#,
+        ];
+        for status in [400, 413, 422] {
+            assert_eq!(read(status, words).outcome, Outcome::Refused, "{status}");
+            for other in others {
+                let outcome = read(status, other).outcome;
+                assert_eq!(outcome, Outcome::Unexpected, "{status} {other}");
+            }
+        }
+        assert_eq!(read(404, words).outcome, Outcome::Unexpected);
+    }
+
+    #[test]
+    fn what_does_not_judge_the_body_can_pass() {
         let cases = [
-            (400, Outcome::Refused),
-            (413, Outcome::Refused),
-            (422, Outcome::Refused),
             (401, Outcome::Unauthorized),
             (403, Outcome::Unauthorized),
             (429, Outcome::Busy),

@@ -86,7 +86,8 @@ impl Ledger {
 
 async fn keep(State(ledger): State<Ledger>, headers: HeaderMap, body: Bytes) -> Response {
     if let Some(status) = *ledger.refusal.lock().unwrap() {
-        return status.into_response();
+        let words = serde_json::json!({ "reason": "test", "message": "the test says so" });
+        return (status, words.to_string()).into_response();
     }
     assert!(headers.contains_key(AGE_HEADER));
     let batch = decode(&body, &Limits::default()).unwrap().into_batch();

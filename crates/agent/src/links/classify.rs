@@ -51,8 +51,8 @@ const BONDS: [&str; 2] = ["bond", "team"];
 /// The class of every link, by index.
 ///
 /// In this order: loopback; the links named in `uplinks`; tunnels; links with a default route and
-/// hardware, if no uplinks are named; pairs whose other end is in another namespace lead to pods,
-/// and those with both ends here nowhere else.
+/// hardware, if no uplinks are named; pairs whose other end is in another namespace lead to pods.
+/// A pair with both ends here is the host's own, default route or not.
 /// What is built on an uplink (a VLAN, a bond, a bridge with hardware in it) is one too, and so are
 /// the ports of a bond that is; a bridge with pods in it leads to pods. The rest is the host's own.
 ///

@@ -25,9 +25,6 @@ const CLOSED_EPOCHS: usize = 8;
 /// made-up names can take.
 pub const MAX_AGENTS: usize = 20_000;
 
-/// After how long without a report a node gives its place to a new one when all are taken.
-const FORGET_AFTER: Duration = Duration::from_hours(24);
-
 /// How many addresses of its own a node may declare; what is beyond is counted and left out.
 /// Bridges, secondary interfaces and local DNS are tens; it bounds what all nodes together take.
 pub const MAX_DECLARED: usize = 1024;
@@ -74,7 +71,7 @@ pub enum Admission {
     Duplicate,
 }
 
-/// All places are taken, and every node with a place reported lately.
+/// All places are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0} nodes report already, no more are taken")]
 pub struct TooManyAgents(pub usize);
@@ -111,7 +108,9 @@ impl Agents {
         now: Timestamp,
     ) -> Result<Admission, TooManyAgents> {
         if !self.nodes.contains_key(&header.node) {
-            self.make_room(now)?;
+            if self.nodes.len() >= self.room {
+                return Err(TooManyAgents(self.room));
+            }
             self.version += 1;
         }
         let agent = self
@@ -193,6 +192,21 @@ impl Agents {
         ages
     }
 
+    /// Forgets the agents of nodes that are gone and did not report since.
+    pub fn forget(&mut self, before: Timestamp, exists: impl Fn(&NodeName) -> bool) {
+        let gone: Vec<_> = self
+            .nodes
+            .iter()
+            .filter(|(node, agent)| agent.heard < before && !exists(node))
+            .map(|(node, _)| node.clone())
+            .collect();
+        for node in gone {
+            if let Some(agent) = self.nodes.remove(&node) {
+                self.undeclare(&node, &agent.declared);
+            }
+        }
+    }
+
     /// Takes over the addresses a node calls its own; says how many were too many.
     fn declare(&mut self, node: &NodeName, addresses: &[IpAddr]) -> u64 {
         let mut new: Vec<_> = addresses
@@ -231,28 +245,6 @@ impl Agents {
                 }
             }
         }
-    }
-
-    /// Makes sure that one more node has a place.
-    fn make_room(&mut self, now: Timestamp) -> Result<(), TooManyAgents> {
-        if self.nodes.len() < self.room {
-            return Ok(());
-        }
-        let silent: Vec<_> = self
-            .nodes
-            .iter()
-            .filter(|(_, agent)| now.since(agent.heard) > FORGET_AFTER)
-            .map(|(node, _)| node.clone())
-            .collect();
-        for node in &silent {
-            if let Some(agent) = self.nodes.remove(node) {
-                self.undeclare(node, &agent.declared);
-            }
-        }
-        if silent.is_empty() {
-            return Err(TooManyAgents(self.room));
-        }
-        Ok(())
     }
 }
 

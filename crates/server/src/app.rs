@@ -34,12 +34,8 @@ const FIRST_REPORTS: Duration = Duration::from_mins(1);
 /// How often records that wait are looked at.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
-/// How often series of deleted pods, and addresses of long ago, are looked for.
+/// How often series of deleted pods, and what is of long ago, are looked for.
 const FORGET_EVERY: Duration = Duration::from_secs(30);
-
-/// How long past holders of addresses are remembered: windows of agents that could not reach their
-/// server come late, and are resolved by who held an address then.
-const REMEMBER_HOLDERS: Duration = Duration::from_hours(4);
 
 /// Why the server ends without having been asked to.
 #[derive(Debug)]
@@ -176,10 +172,7 @@ async fn keep_up(pipeline: Arc<Pipeline>, clock: Clock) {
         let now = clock.now();
         let work = tokio::select! {
             _ = settle.tick() => tokio::task::spawn_blocking(move || pipeline.settle(now)),
-            _ = forget.tick() => tokio::task::spawn_blocking(move || {
-                pipeline.forget(now);
-                pipeline.topology().write().prune(now.minus(REMEMBER_HOLDERS));
-            }),
+            _ = forget.tick() => tokio::task::spawn_blocking(move || pipeline.forget(now)),
         };
         if let Err(error) = work.await {
             tracing::error!(%error, "upkeep failed, it goes on with the next turn");

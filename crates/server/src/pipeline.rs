@@ -23,6 +23,10 @@ use crate::ledger::{Entry, Ledger, Snapshot, Subject};
 use crate::pending::Pending;
 use crate::resolve::Views;
 
+/// How long past holders of addresses, and the agents of nodes that are gone, are remembered: windows
+/// of agents that could not reach their server come late, and are resolved by what was true then.
+pub const REMEMBER: Duration = Duration::from_hours(4);
+
 /// The state of a running server, from batch to counter.
 #[derive(Debug)]
 pub struct Pipeline {
@@ -160,8 +164,20 @@ impl Pipeline {
         Ok(Acceptance::Applied { missed, undeclared })
     }
 
-    /// Forgets the series of pods and nodes that are gone and have not changed for the retention.
+    /// Forgets what is gone: series that have not changed for the retention, and what [`REMEMBER`]
+    /// is over for.
     pub fn forget(&self, now: Timestamp) {
+        self.forget_series(now);
+        let before = now.minus(REMEMBER);
+        {
+            let mut agents = self.agents_mut();
+            let topology = self.topology.read();
+            agents.forget(before, |node| topology.has_node(node));
+        }
+        self.topology.write().prune(before);
+    }
+
+    fn forget_series(&self, now: Timestamp) {
         let before = now.minus(self.settings.series_retention);
         let idle = self.ledger().idle(before);
         let gone: Vec<_> = {
@@ -172,7 +188,7 @@ impl Pipeline {
                         matches!(endpoint, Endpoint::Pod(pod)
                                 if pod.namespace == *namespace && pod.name == *name)
                     }),
-                    Subject::Node(name) => topology.node(name).is_none(),
+                    Subject::Node(name) => !topology.has_node(name),
                 })
                 .map(|(subject, _)| subject)
                 .collect()

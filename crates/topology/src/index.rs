@@ -163,6 +163,11 @@ impl TopologyIndex {
         self.nodes.find(name)?.node.clone()
     }
 
+    /// Whether there is a node of that name now.
+    pub fn has_node(&self, name: &NodeName) -> bool {
+        self.nodes.find(name).is_some_and(|entry| entry.live)
+    }
+
     /// A number that rises with everything the index is told. While it stays, so do the answers, but
     /// for windows so old that their holders were pruned.
     pub fn version(&self) -> u64 {

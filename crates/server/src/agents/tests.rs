@@ -271,21 +271,30 @@ fn one_agent_cannot_declare_without_end() {
 }
 
 #[test]
-fn made_up_nodes_find_no_room_and_silent_ones_give_theirs() {
-    let mut agents = Agents::with_capacity(2);
-    admit_at(&mut agents, &Report::of("n1", 1).declares("10.0.0.1"), 0);
-    admit_at(&mut agents, &Report::of("n2", 1), 100_000);
-    let third = Report::of("n3", 1);
+fn made_up_nodes_find_no_room_and_those_that_are_gone_give_theirs() {
+    let mut agents = Agents::with_capacity(3);
+    admit_at(&mut agents, &Report::of("gone", 1).declares("10.0.0.1"), 0);
+    admit_at(&mut agents, &Report::of("silent", 1), 0);
+    admit_at(&mut agents, &Report::of("busy", 1), 100);
+    let late = Report::of("late", 1);
+    let admit_late = |agents: &mut Agents| agents.admit(&late.0.header, &[], window(100), NOW);
 
-    let header = &third.0.header;
-    let early = NOW.plus(Duration::from_hours(24));
-    let refused = agents.admit(header, &[], window(0), early);
-    let taken = agents.admit(header, &[], window(0), early.plus(Duration::from_secs(1)));
+    let refused = admit_late(&mut agents);
+    agents.forget(NOW, |_| false);
+    assert_eq!(agents.report_ages(NOW).len(), 3, "all have reported since");
+    let since = NOW.plus(Duration::from_secs(1));
+    agents.forget(since, |node| node.as_str() == "silent");
+    let taken = admit_late(&mut agents);
 
-    assert_eq!(refused, Err(TooManyAgents(2)));
+    assert_eq!(refused, Err(TooManyAgents(3)));
     assert_eq!(taken, Ok(new(0)));
-    assert!(agents.declarer(ip("10.0.0.1"), &node_name("n1")).is_none());
-    assert!(covered(&agents, "n2", 100_000));
+    assert!(
+        agents
+            .declarer(ip("10.0.0.1"), &node_name("late"))
+            .is_none()
+    );
+    let known = ["gone", "silent", "busy"].map(|node| agents.knows(&node_name(node)));
+    assert_eq!(known, [false, true, true]);
 }
 
 #[test]

@@ -8,7 +8,8 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "kubezonnet_server_agents",
         kind: Kind::Gauge,
         labels: &[],
-        help: "Nodes whose agents have reported",
+        help: "Nodes whose agents have reported; one that left the cluster goes four hours after its \
+               last report",
         write: |scrape, samples| samples.gauge(&[], &scrape.agents.len()),
     },
     Family {

@@ -255,6 +255,45 @@ fn bytes_of_a_deleted_pod_stay_until_the_retention_is_over_and_of_a_living_one_f
 }
 
 #[test]
+fn bytes_of_a_node_that_is_gone_stay_until_the_retention_is_over() {
+    let pipeline = pipeline(&cluster());
+    apply(
+        &pipeline,
+        &Report::of("n1", 1).record("10.66.0.1", "10.67.2.1", OUT, 100),
+    );
+    let gone = later(30);
+    let mut index = pipeline.topology().write();
+    index.delete_node(&node_name("n1"), "node-1", gone);
+    drop(index);
+
+    pipeline.forget(NOW.plus(Duration::from_mins(15)));
+    assert_eq!(left_zone(&pipeline, "_node_", "n1"), Some(100));
+
+    pipeline.forget(NOW.plus(Duration::from_mins(16)));
+    assert_eq!(left_zone(&pipeline, "_node_", "n1"), None);
+}
+
+#[test]
+fn the_agent_of_a_node_that_is_gone_is_forgotten_once_no_window_of_its_time_can_come() {
+    let pipeline = pipeline(&cluster());
+    for node in ["n1", "n2"] {
+        apply(&pipeline, &Report::of(node, 1));
+    }
+    let mut index = pipeline.topology().write();
+    index.delete_node(&node_name("n1"), "node-1", later(30));
+    drop(index);
+
+    pipeline.forget(NOW.plus(REMEMBER));
+    assert_eq!(pipeline.report_ages(NOW).len(), 2);
+
+    pipeline.forget(NOW.plus(REMEMBER).plus(Duration::from_secs(1)));
+    assert_eq!(
+        pipeline.report_ages(NOW),
+        [(node_name("n2"), Duration::ZERO)]
+    );
+}
+
+#[test]
 fn a_node_sees_where_its_bytes_were_seen() {
     let pipeline = pipeline(&cluster());
     let report = Report::of("n1", 1)

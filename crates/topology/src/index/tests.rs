@@ -300,6 +300,8 @@ fn what_ended_is_kept_until_it_is_pruned() {
         ..Sizes::default()
     };
     assert_eq!(index.sizes(), gone);
+    let node_a = NodeName::new("node-a").unwrap();
+    assert!(index.node(&node_a).is_some() && !index.has_node(&node_a));
 
     index.prune(Timestamp(21));
     assert_eq!(owner(&index, WEB, 10, 20), "nobody");
@@ -308,7 +310,7 @@ fn what_ended_is_kept_until_it_is_pruned() {
 
     index.prune(Timestamp(46));
     assert_eq!(owner(&index, WEB, 30, 40), "nobody");
-    assert_eq!(index.node(&NodeName::new("node-a").unwrap()), None);
+    assert_eq!(index.node(&node_a), None);
     assert_eq!(index.sizes(), Sizes::default());
 }
 
@@ -348,6 +350,8 @@ fn sizes_count_what_is_there_now() {
         past: 1,
     };
     assert_eq!(index.sizes(), expected);
+    assert!(index.has_node(&NodeName::new("node-a").unwrap()));
+    assert!(!index.has_node(&NodeName::new("node-b").unwrap()));
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn what_is_wrong_is_named_in_one_line_with_its_flag() {
         ("--node n1 --dry-run --interval fast", "--interval"),
         ("--node n1 --dry-run --grace 11m", "from 0s to 10m"),
         ("--node n1 --dry-run --max-flows 63", "--max-flows"),
-        ("--node n1 --dry-run --max-flows 196609", "--max-flows"),
+        ("--node n1 --dry-run --max-flows 131073", "--max-flows"),
         (
             "--node n1 --dry-run --cidr 10.0.0.1/8",
             "did you mean 10.0.0.0/8",

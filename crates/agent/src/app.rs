@@ -18,7 +18,7 @@ use crate::config::{Config, Target};
 use crate::links::{self, View};
 use crate::metrics::Metrics;
 use crate::send::Sender;
-use crate::status::{self, Health};
+use crate::status::{self, Bounded, Health};
 use crate::table::Table;
 use crate::tick::Tick;
 use crate::window::Windows;
@@ -161,7 +161,7 @@ async fn serve_status(
     let address = listener.local_addr().unwrap_or(address);
     info!(%address, "serving /metrics, /healthz and /readyz");
     let router = status::router(Arc::clone(metrics), Arc::clone(health));
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(async move { axum::serve(Bounded::new(listener), router).await });
     Ok(())
 }
 

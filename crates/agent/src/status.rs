@@ -14,6 +14,10 @@ use axum::routing::get;
 use crate::exposition::Format;
 use crate::metrics::Metrics;
 
+mod bounded;
+
+pub(crate) use bounded::Bounded;
+
 /// The loop that gave no sign of life for this long hangs: it gives one every second, and the
 /// longest call into the kernel takes a fraction of one.
 const HANGS_AFTER: Duration = Duration::from_secs(30);

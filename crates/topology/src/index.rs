@@ -158,6 +158,19 @@ impl TopologyIndex {
         }
     }
 
+    /// The node of each who held the address in the window by what was told, one after another;
+    /// `None` for a pod on no node. With [`Holder::Reused`] there are two at least.
+    pub fn nodes_of_holders(
+        &self,
+        address: IpAddr,
+        window: Window,
+    ) -> impl Iterator<Item = Option<&NodeName>> {
+        let holdings = self.addresses.get(&Address::from(address)).into_iter();
+        holdings
+            .flat_map(move |holdings| holdings.overlapping(window))
+            .map(|holding| self.nodes.get(holding.slot).map(|entry| &entry.name))
+    }
+
     /// The node of that name; one that is gone is known until it is pruned.
     pub fn node(&self, name: &NodeName) -> Option<Arc<Node>> {
         self.nodes.find(name)?.node.clone()

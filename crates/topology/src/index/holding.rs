@@ -120,9 +120,18 @@ impl Holding {
         }
     }
 
+    fn overlaps(&self, window: Window) -> bool {
+        self.from < end_of(window) && self.until > window.start
+    }
+
     fn close(&mut self, at: Timestamp) {
         self.until = at.max(self.from);
     }
+}
+
+/// The end of a window; an empty one is a moment.
+fn end_of(window: Window) -> Timestamp {
+    window.end.max(Timestamp(window.start.0.saturating_add(1)))
 }
 
 impl Holdings {
@@ -178,14 +187,13 @@ impl Holdings {
     /// what we hear of beginnings and ends comes a little late. So if nobody had it in the window
     /// by what we heard, it was the next who did, provided that it existed before the window's end.
     pub(super) fn within(&self, window: Window) -> Found<'_> {
-        let end = window.end.max(Timestamp(window.start.0.saturating_add(1)));
-        let overlaps = |holding: &Holding| holding.from < end && holding.until > window.start;
-        if self.latest.from <= window.start && overlaps(&self.latest) {
+        let end = end_of(window);
+        if self.latest.from <= window.start && self.latest.overlaps(window) {
             // The usual case: those before have ended when it began.
             return Found::One(&self.latest);
         }
         let mut found: Option<&Holding> = None;
-        for holding in self.iter().filter(|holding| overlaps(holding)) {
+        for holding in self.overlapping(window) {
             match found {
                 Some(found) if !found.is_of(&holding.owner, holding.slot) => return Found::Several,
                 _ => found = Some(holding),
@@ -196,6 +204,11 @@ impl Holdings {
             next.filter(|holding| holding.since < end)
         };
         found.or_else(next).map_or(Found::None, Found::One)
+    }
+
+    /// Those that had it for any part of the window, oldest first.
+    pub(super) fn overlapping(&self, window: Window) -> impl Iterator<Item = &Holding> {
+        self.iter().filter(move |holding| holding.overlaps(window))
     }
 
     /// All of them, oldest first.

@@ -355,6 +355,36 @@ fn sizes_count_what_is_there_now() {
 }
 
 #[test]
+fn the_nodes_of_all_holders_are_told_where_one_cannot_be() {
+    let elsewhere = PodState {
+        node: NodeName::new("node-b").ok(),
+        ..pod("new", WEB)
+    };
+    let nowhere = PodState {
+        node: None,
+        ..pod("newest", WEB)
+    };
+    let index = after(vec![
+        (10, E::Pod(pod("old", WEB))),
+        (20, E::Pod(elsewhere)),
+        (30, E::Pod(nowhere)),
+    ]);
+
+    let nodes = |start, end| -> Vec<_> {
+        let window = Window {
+            start: Timestamp(start),
+            end: Timestamp(end),
+        };
+        let nodes = index.nodes_of_holders(WEB.parse().unwrap(), window);
+        nodes.map(|node| node.map(NodeName::as_str)).collect()
+    };
+    assert_eq!(nodes(15, 25), [Some("node-a"), Some("node-b")]);
+    assert_eq!(nodes(25, 35), [Some("node-b"), None]);
+    assert_eq!(nodes(15, 20), [Some("node-a")]);
+    assert_eq!(nodes(1, 5), []);
+}
+
+#[test]
 fn an_empty_window_is_a_moment() {
     let index = after(vec![
         (10, E::Pod(pod("old", WEB))),

@@ -15,7 +15,7 @@ use kubezonnet_model::{
 };
 use kubezonnet_topology::TopologyIndex;
 
-pub use self::party::{Covered, Party, Place};
+pub use self::party::{Covered, MayBeListed, Party, Place};
 use crate::agents::Agents;
 
 /// The flows of one window of one node, with both ends named.
@@ -146,10 +146,19 @@ impl Wanted {
 }
 
 /// What the record may wait for; `None` if it is settled.
-pub fn wanted(source: &Party, destination: &Party, outcome: Outcome) -> Option<Wanted> {
+pub fn wanted(
+    source: &Party,
+    destination: &Party,
+    point: ObservationPoint,
+    outcome: Outcome,
+) -> Option<Wanted> {
     match outcome {
         Outcome::ForeignAddress => None,
-        _ if source.may_be_listed || destination.may_be_listed => Some(Wanted::Owner),
+        _ if source.may_be_listed.behind(point.input)
+            || destination.may_be_listed.behind(point.output) =>
+        {
+            Some(Wanted::Owner)
+        }
         Outcome::Counted(Direction::Ingress, _) if source.covered == Covered::NotHeardOf => {
             Some(Wanted::Report)
         }
@@ -158,7 +167,7 @@ pub fn wanted(source: &Party, destination: &Party, outcome: Outcome) -> Option<W
 }
 
 /// The locality of a hop that the reporter forwarded: from itself to the destination. A source that
-/// changed hands could have been local, so nothing is known of it.
+/// changed hands is not a source that anything is known of.
 fn transit(source: &End<'_>, destination: &End<'_>, reporter: &Reporter) -> Locality {
     match source.site {
         Site::Unknown(UnknownReason::ReusedInWindow) => {
@@ -188,6 +197,11 @@ impl<'a> End<'a> {
         if point.hook == Hook::LocalIn && *end.site == Site::Internet {
             // It ended on this node, so it is not out there, though nobody lists the address.
             end.site = &NEIGHBOUR;
+        }
+        let unlisted = *end.site == Site::Unknown(UnknownReason::UnlistedAddress);
+        if unlisted && point.output == InterfaceClass::Pod {
+            // It ends with a pod of this node, whichever that is.
+            end.place = Place::Here;
         }
         end
     }

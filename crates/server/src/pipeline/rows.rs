@@ -123,7 +123,7 @@ impl Resolved {
             counters: row.counters,
             outcome,
         };
-        match resolve::wanted(source, destination, outcome) {
+        match resolve::wanted(source, destination, row.point, outcome) {
             Some(wanted) => self.wanting.push((wanted, flow)),
             None => batch.flows.push(flow),
         }

@@ -4,7 +4,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use kubezonnet_model::{Endpoint, Family, Node, NodeName, Site, UnknownReason, Window};
+use kubezonnet_model::{
+    Endpoint, Family, InterfaceClass, Node, NodeName, Site, UnknownReason, Window,
+};
 use kubezonnet_topology::{Holder, TopologyIndex};
 
 use super::{Reporter, Views};
@@ -23,8 +25,8 @@ pub struct Party {
     pub place: Place,
     /// Whether its node's agent counted what it sent.
     pub covered: Covered,
-    /// Nobody holds it, and the topology may yet tell who does.
-    pub may_be_listed: bool,
+    /// Whether the topology may yet tell who holds it.
+    pub may_be_listed: MayBeListed,
     /// It means something on its own link only.
     pub link_local: bool,
 }
@@ -32,7 +34,7 @@ pub struct Party {
 /// Where an endpoint is, seen from the node that reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// The reporting node, or a pod on it.
+    /// The reporting node, or a pod on it; or one of those who had the address one after another was.
     Here,
     /// Another node, or a pod on one.
     Elsewhere,
@@ -51,7 +53,47 @@ pub enum Covered {
     NotHeardOf,
 }
 
+/// Whether the topology may yet tell who holds an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MayBeListed {
+    /// Somebody holds it, or nobody ever will.
+    No,
+    /// If it is behind a pod's interface: a public address is a new pod's there.
+    BehindPods,
+    /// Wherever it is.
+    Anywhere,
+}
+
+impl MayBeListed {
+    /// Whether so for an address behind that interface.
+    pub fn behind(self, interface: InterfaceClass) -> bool {
+        match self {
+            Self::No => false,
+            Self::BehindPods => interface == InterfaceClass::Pod,
+            Self::Anywhere => true,
+        }
+    }
+}
+
 impl Covered {
+    /// Whether all that the address sent was counted, whoever of those nodes' pods had it when.
+    fn of_all<'a>(
+        nodes: impl Iterator<Item = Option<&'a NodeName>>,
+        address: IpAddr,
+        window: Window,
+        views: &Views<'_>,
+    ) -> Self {
+        let mut all = Self::Yes;
+        for node in nodes {
+            match node.map_or(Self::No, |node| Self::of(node, address, window, views)) {
+                Self::Yes => {}
+                Self::No => return Self::No,
+                Self::NotHeardOf => all = Self::NotHeardOf,
+            }
+        }
+        all
+    }
+
     fn of(node: &NodeName, address: IpAddr, window: Window, views: &Views<'_>) -> Self {
         if views.agents.covered(node, Family::of(&address), window) {
             Self::Yes
@@ -83,28 +125,52 @@ impl Party {
                 None => unknown(UnknownReason::UnlistedAddress),
             },
         };
-        let holder = match &endpoint {
-            Endpoint::Pod(pod) => pod.node.as_ref(),
-            Endpoint::Node(node) => Some(&node.name),
-            Endpoint::Internet | Endpoint::Unknown(_) => None,
+        let (place, covered) = match &endpoint {
+            Endpoint::Pod(pod) => standing(pod.node.as_ref(), address, reporter, window, views),
+            Endpoint::Node(node) => standing(Some(&node.name), address, reporter, window, views),
+            Endpoint::Unknown(UnknownReason::ReusedInWindow) => {
+                let nodes = || views.topology.nodes_of_holders(address, window);
+                let is_here = nodes().flatten().any(|node| *node == reporter.node.name);
+                let place = if is_here { Place::Here } else { Place::Nowhere };
+                (place, Covered::of_all(nodes(), address, window, views))
+            }
+            Endpoint::Internet | Endpoint::Unknown(_) => (Place::Nowhere, Covered::No),
         };
-        let unlisted = endpoint == Endpoint::Unknown(UnknownReason::UnlistedAddress);
         Self {
             address,
-            place: match holder {
-                Some(name) if *name == reporter.node.name => Place::Here,
-                Some(_) => Place::Elsewhere,
-                None => Place::Nowhere,
+            place,
+            covered,
+            may_be_listed: match &endpoint {
+                Endpoint::Internet => MayBeListed::BehindPods,
+                Endpoint::Unknown(UnknownReason::UnlistedAddress) if kind == Kind::Private => {
+                    MayBeListed::Anywhere
+                }
+                _ => MayBeListed::No,
             },
-            covered: holder.map_or(Covered::No, |name| {
-                Covered::of(name, address, window, views)
-            }),
-            may_be_listed: unlisted && kind == Kind::Private,
             link_local: kind == Kind::Link,
             endpoint,
             site,
         }
     }
+}
+
+/// Where a holder on that node is, seen from the reporter, and whether the node is covered.
+fn standing(
+    node: Option<&NodeName>,
+    address: IpAddr,
+    reporter: &Reporter,
+    window: Window,
+    views: &Views<'_>,
+) -> (Place, Covered) {
+    let Some(node) = node else {
+        return (Place::Nowhere, Covered::No);
+    };
+    let place = if *node == reporter.node.name {
+        Place::Here
+    } else {
+        Place::Elsewhere
+    };
+    (place, Covered::of(node, address, window, views))
 }
 
 fn unknown(reason: UnknownReason) -> (Endpoint, Site) {

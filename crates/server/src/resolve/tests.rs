@@ -278,6 +278,70 @@ fn an_address_that_changed_hands_in_the_window_has_no_locality_on_either_side() 
 }
 
 #[test]
+fn bytes_of_an_address_that_changed_hands_count_once_if_every_holders_node_is_covered() {
+    use crate::books::Disposition;
+
+    let topology = cluster();
+    let mid = NOW.minus(std::time::Duration::from_secs(5));
+    topology.write().delete_pod("pod-p2", mid);
+    crate::testing::add_pod(&topology, "x2", 2, 1, mid);
+    let pipeline = pipeline(&topology);
+    let to_and_from = |node, out, back| {
+        Report::of(node, 1)
+            .record("10.67.1.1", "10.67.2.1", out, 100)
+            .record("10.67.2.1", "10.67.1.1", back, 10)
+    };
+
+    apply(&pipeline, &Report::of("n2", 1));
+    apply(&pipeline, &to_and_from("n1", OUT, IN));
+    let mut from_n2 = to_and_from("n2", IN, OUT);
+    from_n2.0.header.sequence = 2;
+    apply(&pipeline, &from_n2);
+
+    let totals = pipeline.snapshot().totals;
+    assert_eq!(totals.books.get(Disposition::Unknown).bytes, 110);
+    assert_eq!(totals.books.get(Disposition::CountedBySender).bytes, 110);
+}
+
+#[test]
+fn what_leaves_by_a_pods_interface_ends_here_though_nobody_lists_the_address() {
+    let covered = [Report::of("n2", 1)];
+
+    let counted = outcome_of(&covered, "10.67.2.1", "10.67.1.9", IN);
+    let uncounted = outcome_of(&covered, "10.67.3.1", "10.67.1.9", IN);
+    let forwarded = outcome_of(&covered, "10.67.2.1", "10.67.1.9", UP_TO_UP);
+
+    assert_eq!(counted, Outcome::CountedBySender);
+    assert_eq!(uncounted, ingress(Locality::Unknown(LOST)));
+    assert_eq!(forwarded, transit(Locality::Unknown(LOST)));
+}
+
+#[test]
+fn between_pods_of_one_node_an_address_that_changed_hands_there_is_counted_by_that_node() {
+    let topology = cluster();
+    let mid = NOW.minus(std::time::Duration::from_secs(5));
+    topology.write().delete_pod("pod-q1", mid);
+    crate::testing::add_pod(&topology, "x1", 1, 2, mid);
+    let pipeline = pipeline(&topology);
+    let report = Report::of("n1", 1)
+        .record("10.67.1.2", "10.67.1.1", OUT, 100)
+        .record("10.67.1.1", "10.67.1.2", OUT, 10);
+
+    apply(&pipeline, &report);
+
+    let totals = pipeline.snapshot().totals;
+    let reused = totals.unknown[UnknownReason::ReusedInWindow as usize];
+    assert_eq!(reused.bytes, 110);
+}
+
+/// From the uplink and back to it.
+const UP_TO_UP: ObservationPoint = ObservationPoint {
+    hook: Hook::Postrouting,
+    input: InterfaceClass::Uplink,
+    output: InterfaceClass::Uplink,
+};
+
+#[test]
 fn coarsened_totals_are_unknown_and_loopback_and_multicast_are_their_own() {
     use crate::books::Disposition;
 
@@ -329,11 +393,12 @@ fn a_party_says_who_it_is() {
     assert!(matches!(&node.endpoint, Endpoint::Node(node) if node.name.as_str() == "n2"));
     assert_eq!(node.place, Place::Elsewhere);
     assert_eq!(internet.endpoint, Endpoint::Internet);
-    assert!(!internet.may_be_listed);
+    assert_eq!(internet.may_be_listed, MayBeListed::BehindPods);
     assert_eq!(unlisted.endpoint, Endpoint::Unknown(LOST));
-    assert!(unlisted.may_be_listed);
-    assert!(
-        !nobody.may_be_listed,
+    assert_eq!(unlisted.may_be_listed, MayBeListed::Anywhere);
+    assert_eq!(
+        nobody.may_be_listed,
+        MayBeListed::No,
         "nobody will ever hold a multicast address"
     );
 }

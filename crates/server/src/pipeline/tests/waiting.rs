@@ -31,6 +31,20 @@ fn a_new_pods_bytes_wait_until_the_topology_tells_of_it() {
 }
 
 #[test]
+fn a_new_pod_with_a_public_address_is_waited_for_behind_its_interface_only() {
+    let pipeline = pipeline(&cluster());
+    let report = Report::of("n1", 1)
+        .record("9.9.9.9", "10.67.2.1", OUT, 1000)
+        .record("10.67.1.1", "9.9.9.9", OUT, 20)
+        .record("10.67.2.1", "9.9.9.9", IN, 3);
+
+    apply(&pipeline, &report);
+
+    assert_eq!(pending(&pipeline), 1003);
+    assert_eq!(booked(&pipeline, Disposition::Internet), 20);
+}
+
+#[test]
 fn only_the_records_whose_owner_came_stop_waiting() {
     let pipeline = pipeline(&cluster());
     let report = Report::of("n1", 1)

@@ -16,17 +16,47 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+/* include/net/netns/ipv4.h */
+struct netns_ipv4 {
+	__u8 sysctl_ip_fwd_use_pmtu;
+};
+
+/* include/net/net_namespace.h */
+struct net {
+	struct netns_ipv4 ipv4;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+/* include/linux/ipv6.h */
+struct ipv6_devconf {
+	__s32 mtu6;
+};
+
+/* include/net/if_inet6.h */
+struct inet6_dev {
+	struct ipv6_devconf cnf;
+};
+
 /* include/linux/netdevice.h */
 struct net_device {
 	int ifindex;
+	unsigned int mtu;
+	struct inet6_dev *ip6_ptr;
+	possible_net_t nd_net;
 };
 
 /* include/linux/skbuff.h */
 struct sk_buff {
+	struct sk_buff *next;
 	unsigned int len;
 	unsigned int data_len;
 	unsigned long _skb_refdst;
 	__u8 pkt_type : 3;
+	__u8 ignore_df : 1;
+	char cb[48];
 	__u16 network_header;
 	unsigned int end;
 	unsigned char *head;
@@ -38,6 +68,7 @@ struct skb_shared_info {
 	unsigned short gso_size;
 	unsigned short gso_segs;
 	unsigned int gso_type;
+	struct sk_buff *frag_list;
 };
 
 /* include/linux/netfilter.h */
@@ -52,9 +83,32 @@ struct bpf_nf_ctx {
 	struct sk_buff *skb;
 };
 
+/* include/net/dst.h */
+struct dst_entry {
+	struct net_device *dev;
+	unsigned long _metrics;
+	unsigned long expires;
+};
+
 /* include/net/route.h */
 struct rtable {
+	struct dst_entry dst;
 	unsigned int rt_flags;
+	__u8 rt_uses_gateway;
+	__u32 rt_mtu_locked : 1;
+	__u32 rt_pmtu : 31;
+};
+
+/* include/net/ip.h: what IPv4 keeps in sk_buff.cb */
+struct inet_skb_parm {
+	__u16 flags;
+	__u16 frag_max_size;
+};
+
+/* include/linux/ipv6.h: what IPv6 keeps in sk_buff.cb */
+struct inet6_skb_parm {
+	__u16 flags;
+	__u16 frag_max_size;
 };
 
 #pragma clang attribute pop

@@ -19,7 +19,7 @@ use crate::nodes::{CapturingNode, received_by, seen_at, sent_by};
 /// One kind of traffic of the matrix.
 type Traffic = fn(&Cluster, Family) -> Sent;
 
-const MATRIX: [(&str, Protocol, Traffic); 5] = [
+const MATRIX: [(&str, Protocol, Traffic); 6] = [
     ("tcp bulk", Protocol::TCP, |cluster, family| {
         traffic::tcp_bulk(client(cluster), server(cluster), family, 20_000_003).unwrap()
     }),
@@ -34,6 +34,13 @@ const MATRIX: [(&str, Protocol, Traffic); 5] = [
     ("udp small", Protocol::UDP, |cluster, family| {
         traffic::udp(client(cluster), server(cluster), family, 2_000, 33).unwrap()
     }),
+    (
+        "udp larger than the mtu",
+        Protocol::UDP,
+        |cluster, family| {
+            traffic::udp(client(cluster), server(cluster), family, 40, 9_001).unwrap()
+        },
+    ),
     ("udp gso", Protocol::UDP, |cluster, family| {
         traffic::udp_segmented(client(cluster), server(cluster), family, 1_777, 1_200).unwrap()
     }),
@@ -51,10 +58,18 @@ fn server(cluster: &Cluster) -> &impl Place {
 }
 
 fn cluster(pods: Segmentation) -> Cluster {
+    cluster_of(pods, false)
+}
+
+fn cluster_of(pods: Segmentation, conntrack: bool) -> Cluster {
     kubezonnet_testkit::require_root();
+    let node = |name| {
+        let node = NodeSpec::new(name);
+        if conntrack { node.conntrack() } else { node }
+    };
     Cluster::builder()
-        .node(NodeSpec::new("node-a"))
-        .node(NodeSpec::new("node-b"))
+        .node(node("node-a"))
+        .node(node("node-b"))
         .pod("node-a", PodSpec::new("test", "client").segmentation(pods))
         .pod("node-b", PodSpec::new("test", "server").segmentation(pods))
         .build()
@@ -81,8 +96,12 @@ fn assert_only_between(drained: &Drained, ends: [IpAddr; 2], protocol: Protocol,
 
 #[test]
 fn every_cell_of_the_matrix_counts_what_the_wire_carried() {
-    for segmentation in [Segmentation::Offloaded, Segmentation::Off] {
-        let cluster = cluster(segmentation);
+    let offloads = [Segmentation::Offloaded, Segmentation::Off];
+    for (segmentation, conntrack) in offloads
+        .into_iter()
+        .flat_map(|each| [(each, false), (each, true)])
+    {
+        let cluster = cluster_of(segmentation, conntrack);
         let mut sender = CapturingNode::attach(&cluster, "node-a", &Config::default());
         let mut receiver = CapturingNode::attach(&cluster, "node-b", &Config::default());
         for family in Family::ALL {

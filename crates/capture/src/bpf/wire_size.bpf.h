@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a packet is on the wire: how many segments or fragments it becomes, and with how many bytes.
+ *
+ * A byte is an IP byte: IP header included, link layer left out. Segments (GSO) repeat network and
+ * transport header, fragments the network header.
+ */
+#ifndef KUBEZONNET_WIRE_SIZE_BPF_H
+#define KUBEZONNET_WIRE_SIZE_BPF_H
+
+#include "packet.bpf.h"
+
+/* include/linux/skbuff.h */
+#define SKB_DST_NOREF_BIT 1UL
+#define SKB_GSO_DODGY (1 << 1) /* gso_segs comes from outside */
+#define GSO_BY_FRAGS 0xffff    /* the size differs by segment (SCTP) */
+
+#define IPSKB_FORWARDED 1	 /* include/net/ip.h */
+#define DST_METRICS_PTR_MASK 3UL /* include/net/dst.h */
+#define RTAX_MTU 2		 /* include/uapi/linux/rtnetlink.h */
+#define IP_MAX_MTU 0xffff	 /* include/net/ip.h */
+#define IPV6_MIN_MTU 1280	 /* include/uapi/linux/ipv6.h */
+
+/* The last fragments of a list that are looked at: a packet of 64 KiB has 45 at an MTU of 1500. */
+#define MAX_LISTED_FRAGMENTS 64
+
+/* As jiffies are compared in include/linux/jiffies.h. */
+static __always_inline bool is_future(unsigned long jiffies)
+{
+	return (long)(bpf_jiffies64() - jiffies) < 0;
+}
+
+static __always_inline const struct rtable *route_of(const struct sk_buff *skb)
+{
+	return bpf_rdonly_cast((void *)(skb->_skb_refdst & ~SKB_DST_NOREF_BIT),
+			       bpf_core_type_id_kernel(struct rtable));
+}
+
+/* dst_metric_raw(dst, RTAX_MTU) */
+static __always_inline __u32 mtu_metric(const struct dst_entry *dst)
+{
+	const __u32 *metrics = (const __u32 *)(dst->_metrics & ~DST_METRICS_PTR_MASK);
+	__u32 mtu = 0;
+
+	bpf_probe_read_kernel(&mtu, sizeof(mtu), &metrics[RTAX_MTU - 1]);
+	return mtu;
+}
+
+/* ip_dst_mtu_maybe_forward() */
+static __always_inline __u32 mtu_ipv4(const struct sk_buff *skb, bool forwarded)
+{
+	const struct rtable *route = route_of(skb);
+	const struct net_device *device = route->dst.dev;
+	bool locked = BPF_CORE_READ_BITFIELD(route, rt_mtu_locked);
+	__u32 mtu;
+
+	if (!forwarded || locked || device->nd_net.net->ipv4.sysctl_ip_fwd_use_pmtu) {
+		mtu = BPF_CORE_READ_BITFIELD(route, rt_pmtu);
+		if (mtu && is_future(route->dst.expires))
+			return mtu;
+	}
+	mtu = mtu_metric(&route->dst);
+	if (mtu)
+		return mtu;
+	mtu = device->mtu;
+	if (locked && route->rt_uses_gateway && mtu > 576)
+		return 576;
+	return mtu;
+}
+
+/* ip6_dst_mtu_maybe_forward() */
+static __always_inline __u32 mtu_ipv6(const struct sk_buff *skb)
+{
+	const struct rtable *route = route_of(skb);
+	__u32 mtu = mtu_metric(&route->dst);
+
+	if (mtu)
+		return mtu;
+	mtu = route->dst.dev->ip6_ptr->cnf.mtu6;
+	return mtu ? mtu : IPV6_MIN_MTU;
+}
+
+/* How many fragments carry `payload` bytes with room for `room` each; all but the last carry a
+ * multiple of 8. */
+static __always_inline __u32 fragments_of(__u32 payload, __u32 room)
+{
+	__u32 each = room & ~7U;
+
+	if (payload <= room || !each)
+		return 1;
+	return 1 + (payload - room + each - 1) / each;
+}
+
+/*
+ * A packet that was put together from fragments, or made as several by its sender, may have them
+ * still listed. It goes out as they are if each fits (the fast path of ip_do_fragment() and
+ * ip6_fragment()). Returns their number, or 0 if they do not serve.
+ */
+static __always_inline __u32 listed_fragments(const struct packet *packet, __u32 room)
+{
+	const struct skb_shared_info *shared =
+		bpf_rdonly_cast(packet->skb->head + packet->skb->end,
+				bpf_core_type_id_kernel(struct skb_shared_info));
+	const struct sk_buff *fragment = shared->frag_list;
+	__u32 first = packet->length - packet->network;
+	__u32 number = 1;
+
+	if (!fragment)
+		return 0;
+	for (int i = 0; i < MAX_LISTED_FRAGMENTS && fragment; i++) {
+		__u32 length = fragment->len;
+
+		first -= length;
+		fragment = fragment->next;
+		if (length > room || (length & 7 && fragment))
+			return 0;
+		number++;
+	}
+	return fragment || first > room || first & 7 ? 0 : number;
+}
+
+/*
+ * Charges the headers of the fragments the packet becomes after this hook, or came as.
+ *
+ * Connection tracking puts fragments together before the hook and the stack takes the packet apart
+ * again behind it: by the path's MTU, and into pieces no larger than the largest that came
+ * (frag_max_size). What is received by the node itself comes to LOCAL_IN put together.
+ */
+static __noinline int add_fragments(const struct packet *packet, struct flow_counters *size,
+				    bool ipv6, bool received)
+{
+	struct sk_buff *skb = packet->skb;
+	__u32 header = packet->network;
+	__u32 mtu, largest, number, room, fragment_header = ipv6 ? 8 : 0;
+	bool forwarded = false;
+
+	if (ipv6) {
+		const struct inet6_skb_parm *parm =
+			bpf_rdonly_cast(skb->cb, bpf_core_type_id_kernel(struct inet6_skb_parm));
+
+		largest = parm->frag_max_size;
+		if (!largest && packet->length <= IPV6_MIN_MTU)
+			return 0;
+		mtu = received ? largest : mtu_ipv6(skb);
+		/* A packet that is not larger than the largest fragment goes out as it is. */
+		if (!largest && packet->length <= mtu)
+			return 0;
+		if (largest && packet->length <= largest)
+			return 0;
+		if (largest && largest < mtu)
+			mtu = largest < IPV6_MIN_MTU ? IPV6_MIN_MTU : largest;
+	} else {
+		const struct inet_skb_parm *parm =
+			bpf_rdonly_cast(skb->cb, bpf_core_type_id_kernel(struct inet_skb_parm));
+
+		largest = parm->frag_max_size;
+		if (!largest && packet->dont_fragment && !BPF_CORE_READ_BITFIELD(skb, ignore_df))
+			return 0;
+		forwarded = parm->flags & IPSKB_FORWARDED;
+		mtu = received ? largest : mtu_ipv4(skb, forwarded);
+		if (largest && largest < mtu)
+			mtu = largest;
+	}
+	if (mtu > IP_MAX_MTU)
+		mtu = IP_MAX_MTU;
+	if (packet->length <= mtu || mtu <= header + fragment_header)
+		return 0;
+	room = mtu - header - fragment_header;
+	number = listed_fragments(packet, room);
+	if (!number)
+		number = fragments_of(packet->length - header, room);
+	size->bytes += (__u64)(number - 1) * header + (__u64)number * fragment_header;
+	size->packets = number;
+	return 0;
+}
+
+/* The length of the transport header that every segment of a GSO packet carries. */
+static __always_inline __u32 segment_header_length(struct packet *packet, __u8 protocol)
+{
+	struct tcphdr tcp;
+
+	switch (protocol) {
+	case IPPROTO_TCP:
+		if (!read_header(packet, packet->transport, tcphdr, &tcp))
+			return sizeof(tcp);
+		return (tcp.doff_reserved >> 4) * 4;
+	case IPPROTO_UDP:
+		return sizeof(struct udphdr);
+	case IPPROTO_SCTP:
+		return 12; /* RFC 9260, 3.1: the common header */
+	default:
+		return 0;
+	}
+}
+
+/* Charges the headers of the segments a GSO packet becomes, as qdisc_pkt_len_init() reckons. */
+static __always_inline void add_segments(struct packet *packet, __u8 protocol,
+					 const struct skb_shared_info *shared,
+					 struct flow_counters *size)
+{
+	__u32 segment = shared->gso_size;
+	__u32 segments = shared->gso_segs;
+	__u32 header =
+		packet->transport - packet->not_on_wire + segment_header_length(packet, protocol);
+
+	size->bytes -= packet->not_on_wire;
+	if ((!segments || shared->gso_type & SKB_GSO_DODGY) && segment != GSO_BY_FRAGS &&
+	    size->bytes > header)
+		segments = (size->bytes - header + segment - 1) / segment;
+	if (segments < 2)
+		return;
+	size->bytes += (__u64)(segments - 1) * header;
+	size->packets = segments;
+}
+
+/* The smallest packet that is looked at for whether it will be fragmented: a path of a smaller MTU
+ * than this is none that IPv4 runs on (RFC 1122, 3.3.3, asks for 576). */
+#define SMALLEST_FRAGMENTED 512
+
+/* What the packet is on the wire. */
+static __always_inline void size_on_wire(struct packet *packet, __u8 protocol, bool ipv6,
+					 bool received, struct flow_counters *size)
+{
+	struct sk_buff *skb = packet->skb;
+	const struct skb_shared_info *shared = bpf_rdonly_cast(
+		skb->head + skb->end, bpf_core_type_id_kernel(struct skb_shared_info));
+
+	size->bytes = packet->length;
+	size->packets = 1;
+	if (shared->gso_size)
+		add_segments(packet, protocol, shared, size);
+	else if (packet->length > SMALLEST_FRAGMENTED)
+		add_fragments(packet, size, ipv6, received);
+}
+
+#endif

@@ -81,7 +81,7 @@ impl Entry {
                 }
             }
         }
-        sums.pour_into(self, batch);
+        sums.pour_into(self);
     }
 
     fn count_unknown(&mut self, reason: UnknownReason, counters: FlowCounters) {
@@ -91,47 +91,69 @@ impl Entry {
 
 /// Sums by position instead of by name, so that a name is hashed once a batch and not once a flow.
 struct Sums {
-    /// For each party of the batch, and at the end the reporting node, its slot in `traffic`.
-    slots: Vec<Option<u32>>,
-    traffic: Vec<Traffic>,
-    /// For each party, and at the end the reporting node, its zone's position in `zones`.
+    /// Who is charged, with an address it was seen with, and what for. The reporting node is first.
+    subjects: Vec<(Subject, IpAddr, Traffic)>,
+    /// For each party of the batch, its position in `subjects`.
+    subject_of: Vec<Option<u32>>,
+    /// For each party, its zone's position in `zones`.
     zone_of: Vec<Option<u16>>,
     zones: Vec<Zone>,
     between: HashMap<(u16, u16), FlowCounters>,
+    /// The two positions of the reporting node.
+    reporter: (Option<u32>, Option<u16>),
 }
 
 impl Sums {
     fn new(batch: &ResolvedBatch) -> Self {
+        let reporter = &batch.reporter;
         let mut sums = Self {
-            slots: Vec::with_capacity(batch.parties.len() + 1),
-            traffic: Vec::new(),
-            zone_of: Vec::with_capacity(batch.parties.len() + 1),
+            subjects: vec![(
+                Subject::Node(reporter.node.name.clone()),
+                // A node's series is told to be alive by its name.
+                IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                Traffic::default(),
+            )],
+            subject_of: Vec::with_capacity(batch.parties.len()),
+            zone_of: Vec::with_capacity(batch.parties.len()),
             zones: Vec::new(),
             between: HashMap::default(),
+            reporter: (Some(0), None),
         };
+        sums.reporter.1 = sums.zone(reporter.site.zone());
         for party in &batch.parties {
-            let charged = matches!(party.endpoint, Endpoint::Pod(_) | Endpoint::Node(_));
-            sums.add_party(charged, party.site.zone());
+            let subject = match &party.endpoint {
+                // However many addresses are the node's own: a link has very many.
+                Endpoint::Node(node) if node.name == reporter.node.name => Some(0),
+                Endpoint::Node(node) => {
+                    Some(sums.subject(Subject::Node(node.name.clone()), party.address))
+                }
+                Endpoint::Pod(pod) => {
+                    let subject = Subject::Pod(pod.namespace.clone(), pod.name.clone());
+                    Some(sums.subject(subject, party.address))
+                }
+                Endpoint::Internet | Endpoint::Unknown(_) => None,
+            };
+            sums.subject_of.push(subject);
+            let zone = sums.zone(party.site.zone());
+            sums.zone_of.push(zone);
         }
-        sums.add_party(true, batch.reporter.site.zone());
         sums
     }
 
-    fn add_party(&mut self, charged: bool, zone: Option<&Zone>) {
-        self.slots.push(charged.then(|| {
-            self.traffic.push(Traffic::default());
-            index(self.traffic.len() - 1)
-        }));
-        let zone = zone.and_then(|zone| {
-            let position = self.zones.iter().position(|known| known == zone);
-            let position = position.unwrap_or_else(|| {
-                self.zones.push(zone.clone());
-                self.zones.len() - 1
-            });
-            // A cluster has a handful of zones; past 65,536 only the pair of zones is left out.
-            u16::try_from(position).ok()
+    fn subject(&mut self, subject: Subject, address: IpAddr) -> u32 {
+        self.subjects.push((subject, address, Traffic::default()));
+        index(self.subjects.len() - 1)
+    }
+
+    fn zone(&mut self, zone: Option<&Zone>) -> Option<u16> {
+        let zone = zone?;
+        let position = self.zones.iter().position(|known| known == zone);
+        let position = position.unwrap_or_else(|| {
+            self.zones.push(zone.clone());
+            self.zones.len() - 1
         });
-        self.zone_of.push(zone);
+        // A cluster has a handful of zones; past 65,536 only the pair of zones is left out.
+        u16::try_from(position).ok()
     }
 
     fn count(
@@ -142,51 +164,40 @@ impl Sums {
         locality: Locality,
         counters: FlowCounters,
     ) {
-        let reporter = self.slots.len() - 1;
-        let sender = match direction {
-            Direction::Transit => reporter,
-            Direction::Egress | Direction::Ingress => source as usize,
+        let party = |position: u32| {
+            let position = position as usize;
+            (self.subject_of[position], self.zone_of[position])
+        };
+        let (sender, from) = match direction {
+            Direction::Transit => self.reporter,
+            Direction::Egress | Direction::Ingress => party(source),
         };
         let sent_as = match direction {
             Direction::Transit => Direction::Transit,
             Direction::Egress | Direction::Ingress => Direction::Egress,
         };
-        let receiver = destination as usize;
-        if let Some(slot) = self.slots[sender] {
-            self.traffic[slot as usize].add(sent_as, locality, counters);
+        let (receiver, to) = party(destination);
+        for (subject, direction) in [(sender, sent_as), (receiver, Direction::Ingress)] {
+            if let Some(subject) = subject {
+                let (.., traffic) = &mut self.subjects[subject as usize];
+                traffic.add(direction, locality, counters);
+            }
         }
-        if let Some(slot) = self.slots[receiver] {
-            self.traffic[slot as usize].add(Direction::Ingress, locality, counters);
-        }
-        if let (Some(from), Some(to)) = (self.zone_of[sender], self.zone_of[receiver])
+        if let (Some(from), Some(to)) = (from, to)
             && !matches!(locality, Locality::Unknown(_))
         {
             *self.between.entry((from, to)).or_default() += counters;
         }
     }
 
-    fn pour_into(self, entry: &mut Entry, batch: &ResolvedBatch) {
-        let reporter = &batch.reporter;
-        let ends = batch
-            .parties
-            .iter()
-            .map(|party| (subject_of(&party.endpoint), party.address))
-            .chain([(
-                Some(Subject::Node(reporter.node.name.clone())),
-                // A node's series is told to be alive by its name.
-                IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            )]);
-        for ((subject, address), slot) in ends.zip(self.slots) {
-            let (Some(subject), Some(slot)) = (subject, slot) else {
-                continue;
-            };
-            let traffic = &self.traffic[slot as usize];
+    fn pour_into(self, entry: &mut Entry) {
+        for (subject, address, traffic) in self.subjects {
             if traffic.cells().next().is_some() {
                 let (_, sum) = entry
                     .subjects
                     .entry(subject)
                     .or_insert_with(|| (address, Traffic::default()));
-                sum.merge(traffic);
+                sum.merge(&traffic);
             }
         }
         for ((from, to), counters) in self.between {
@@ -196,14 +207,6 @@ impl Sums {
             );
             *entry.zones.entry(pair).or_default() += counters;
         }
-    }
-}
-
-fn subject_of(endpoint: &Endpoint) -> Option<Subject> {
-    match endpoint {
-        Endpoint::Pod(pod) => Some(Subject::Pod(pod.namespace.clone(), pod.name.clone())),
-        Endpoint::Node(node) => Some(Subject::Node(node.name.clone())),
-        Endpoint::Internet | Endpoint::Unknown(_) => None,
     }
 }
 

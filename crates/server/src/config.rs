@@ -17,7 +17,8 @@ const MAX_BODY_BYTES: &str = "16777216";
 /// fallbacks included, so that an honest agent never meets it.
 const MAX_RECORDS: &str = "200000";
 
-/// How many bodies are held at once: with the largest body, 256 MiB.
+/// How many bodies are held at once: with the largest body, 256 MiB. While one of the most records
+/// is read and resolved it takes about 75 MB more.
 const MAX_BODIES: &str = "16";
 
 const ABOUT: &str = "Says whose bytes the agents counted, and shows them as metrics and flow logs";

@@ -1,7 +1,7 @@
 //! What `/metrics` shows: a list of families, each reading one [`Scrape`].
 //!
-//! There is no second copy of any counter: a scrape copies the ledger and the other counts at one
-//! instant, and the families are rendered from the copy. A new family is a line in the list of its
+//! There is no second copy of any counter: a scrape copies the ledger at one instant and the other
+//! counts with it, and the families are rendered from the copy. A new family is a line in the list of its
 //! file (a new file: a line in [`FAMILIES`]), and one in docs/metrics.md.
 
 mod agents;

@@ -1,4 +1,4 @@
-//! Everything a page is made of, as it was at one instant.
+//! Everything a page is made of: the ledger as it was at one instant, and the rest a moment later.
 
 use std::time::Duration;
 
@@ -10,12 +10,13 @@ use crate::ingest::IngestCounts;
 use crate::ledger::Snapshot;
 use crate::pipeline::Pipeline;
 
-/// Everything a page is made of, as it was at one instant.
+/// Everything a page is made of. The ledger is of one instant, so that its books balance; what
+/// stands beside it is read a moment later.
 #[derive(Debug, Default)]
 pub struct Scrape {
     /// The ledger.
     pub ledger: Snapshot,
-    /// How many records wait for an owner.
+    /// How many records wait.
     pub pending_records: usize,
     /// What came in.
     pub ingest: IngestScrape,
@@ -79,7 +80,7 @@ pub struct ProcessScrape {
 }
 
 impl Scrape {
-    /// Copies everything as it is now.
+    /// Copies all of it.
     pub fn of(pipeline: &Pipeline, ingest: &IngestCounts, now: Timestamp) -> Self {
         Self {
             ledger: pipeline.snapshot(),

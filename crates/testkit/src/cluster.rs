@@ -27,14 +27,16 @@
 //! ```
 
 mod build;
+mod builder;
 mod plan;
 mod spec;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use kubezonnet_model::Family;
 
+pub use self::builder::ClusterBuilder;
 pub use self::spec::{NodeSpec, PodSpec, Segmentation};
 use crate::wait::wait_until_steady;
 use crate::{Error, LinkCounters, Netns, Run};
@@ -53,6 +55,17 @@ pub trait Place {
 
     /// The address there.
     fn address(&self, family: Family) -> IpAddr;
+
+    /// The port that sockets listen on there; 0 lets the system choose one.
+    fn port(&self) -> u16 {
+        0
+    }
+
+    /// What others connect to, to reach the socket that listens there on `socket`: the same,
+    /// unless a service stands in front.
+    fn reached_at(&self, socket: SocketAddr) -> SocketAddr {
+        socket
+    }
 }
 
 /// A cluster that runs. Dropping it removes all of it.
@@ -87,13 +100,6 @@ pub struct ClusterPod {
 #[derive(Debug)]
 pub struct Fabric {
     netns: Netns,
-}
-
-/// Describes a [`Cluster`] to be built.
-#[derive(Debug, Default)]
-pub struct ClusterBuilder {
-    nodes: Vec<NodeSpec>,
-    pods: Vec<(String, PodSpec)>,
 }
 
 impl Cluster {
@@ -258,89 +264,5 @@ impl Place for Fabric {
 
     fn address(&self, family: Family) -> IpAddr {
         plan::outside_address(family)
-    }
-}
-
-impl ClusterBuilder {
-    /// Adds a node.
-    pub fn node(mut self, node: NodeSpec) -> Self {
-        self.nodes.push(node);
-        self
-    }
-
-    /// Adds a pod to the node of this name.
-    pub fn pod(mut self, node: impl Into<String>, pod: PodSpec) -> Self {
-        self.pods.push((node.into(), pod));
-        self
-    }
-
-    /// Builds it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotRoot`], [`Error::MissingTool`], [`Error::Invalid`] if names repeat or a pod's
-    /// node is not there, and what the tools say. Nothing is left behind then.
-    pub fn build(self) -> Result<Cluster, Error> {
-        let run = Run::begin()?;
-        let netns = |name: String| Netns::named(format!("{}-{name}", run.id()));
-        let mut nodes: Vec<ClusterNode> = Vec::new();
-        for (number, spec) in (1..).zip(self.nodes) {
-            if usize::from(number) > plan::MAX_NODES {
-                return Err(Error::Invalid(format!(
-                    "more than {} nodes",
-                    plan::MAX_NODES
-                )));
-            }
-            if nodes.iter().any(|node| node.spec.name == spec.name) {
-                return Err(Error::Invalid(format!(
-                    "two nodes are called {}",
-                    spec.name
-                )));
-            }
-            let netns = netns(format!("node-{}", spec.name));
-            nodes.push(ClusterNode {
-                netns,
-                number,
-                spec,
-            });
-        }
-        let mut pods: Vec<ClusterPod> = Vec::new();
-        for (node_name, spec) in self.pods {
-            let key = spec.key();
-            let Some(node) = nodes.iter().find(|node| node.spec.name == node_name) else {
-                return Err(Error::Invalid(format!(
-                    "pod {key} is on {node_name}, which is no node"
-                )));
-            };
-            if pods.iter().any(|pod| pod.spec.key() == key) {
-                return Err(Error::Invalid(format!("two pods are called {key}")));
-            }
-            let before = pods.iter().filter(|pod| pod.node == node.number).count();
-            let number = u8::try_from(before + 1)
-                .ok()
-                .filter(|number| usize::from(*number) <= plan::MAX_PODS)
-                .ok_or_else(|| {
-                    Error::Invalid(format!("more than {} pods on {node_name}", plan::MAX_PODS))
-                })?;
-            let netns = netns(format!("pod-{}-{}", spec.namespace, spec.name));
-            pods.push(ClusterPod {
-                netns,
-                node: node.number,
-                number,
-                node_name,
-                spec,
-            });
-        }
-        let fabric = Fabric {
-            netns: netns("fabric".to_owned()),
-        };
-        let cluster = Cluster {
-            nodes,
-            pods,
-            fabric,
-            run,
-        };
-        build::build(&cluster)?;
-        Ok(cluster)
     }
 }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! - [`Cluster`]: nodes and pods as network namespaces, gone when it is dropped.
-//! - [`traffic`]: exact amounts of TCP, UDP and ICMP between two [`Place`]s.
+//! - [`traffic`]: exact amounts of TCP, UDP, ICMP and other protocols between two [`Place`]s.
 //! - [`Deployment`]: kubezonnet on a cluster, made of [`Process`], the agents and the server as
 //!   children, [`Relay`], the way from one to the other that no uplink sees, and [`Scrape`], what
 //!   their metrics say.
@@ -38,7 +38,7 @@ pub use cluster::{
 };
 pub use deployment::{Deployment, DeploymentOptions};
 pub use error::Error;
-pub use netns::{ETHERNET_HEADER_BYTES, LinkCounters, Netns};
+pub use netns::{ETHERNET_HEADER_BYTES, FragmentCounters, LinkCounters, Netns};
 pub use privilege::{check_root, require_root};
 pub use process::{Process, binary};
 pub use relay::Relay;

@@ -3,6 +3,8 @@
 //! The namespace of a thread is what counts for a new socket, so code runs in one by moving a
 //! thread there. A socket keeps the namespace it was made in and may be used from any thread.
 
+mod fragments;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::panic::resume_unwind;
@@ -12,6 +14,7 @@ use std::thread;
 
 use nix::sched::{CloneFlags, setns};
 
+pub use self::fragments::FragmentCounters;
 use crate::{Error, tool};
 
 /// Where `ip netns` keeps its namespaces.

@@ -4,8 +4,10 @@
 //! What the network carried is more than that: headers, acknowledgements, retransmissions. The
 //! counters of the uplinks tell it, see [`Cluster::settled_uplink`](crate::Cluster::settled_uplink).
 
+mod datagrams;
 mod flow;
 mod icmp;
+mod raw;
 mod tcp;
 mod udp;
 
@@ -14,6 +16,7 @@ use std::time::Duration;
 
 pub use self::flow::{Flow, FlowStats, Pace};
 pub use self::icmp::ping;
+pub use self::raw::raw;
 pub use self::tcp::{tcp_bulk, tcp_bulk_to_port, tcp_requests};
 pub use self::udp::{udp, udp_segmented};
 
@@ -31,7 +34,8 @@ pub struct Sent {
     pub messages: u64,
     /// The socket that began. An echo request has no port: its identifier stands in its place.
     pub source: SocketAddr,
-    /// The socket it talked to; port 0 for an echo request.
+    /// The socket it talked to; port 0 for an echo request. Where a service stands in front of the
+    /// other side, it is the service's.
     pub destination: SocketAddr,
 }
 

@@ -165,6 +165,7 @@ fn forwarding_entries(cluster: &Cluster) -> Vec<String> {
 
 fn node_lines(cluster: &Cluster, node: &ClusterNode) -> Vec<String> {
     let number = node.number;
+    let limit = limit(node.spec.path_mtu);
     let mut lines = vec![
         "link set lo up".to_owned(),
         format!("link set {UPLINK} arp off up"),
@@ -174,13 +175,14 @@ fn node_lines(cluster: &Cluster, node: &ClusterNode) -> Vec<String> {
             plan::node_address(number, family),
             plan::fabric_prefix(family),
         );
+        let host = plan::host_prefix(family);
         let (gateway, gateway_mac) = (plan::gateway_address(family), plan::gateway_mac());
         lines.push(address_line(&format!("{own}/{prefix}"), UPLINK, family));
         lines.push(format!(
             "neigh add {gateway} lladdr {gateway_mac} dev {UPLINK} nud permanent"
         ));
         lines.push(format!(
-            "route add {} via {gateway} dev {UPLINK}",
+            "route add {} via {gateway} dev {UPLINK}{limit}",
             everywhere(family)
         ));
         for other in cluster.nodes.iter().filter(|other| other.number != number) {
@@ -191,8 +193,11 @@ fn node_lines(cluster: &Cluster, node: &ClusterNode) -> Vec<String> {
             lines.push(format!(
                 "neigh add {address} lladdr {mac} dev {UPLINK} nud permanent"
             ));
+            if node.spec.path_mtu.is_some() {
+                lines.push(format!("route add {address}/{host} dev {UPLINK}{limit}"));
+            }
             lines.push(format!(
-                "route add {} via {address} dev {UPLINK}",
+                "route add {} via {address} dev {UPLINK}{limit}",
                 plan::pod_network(other.number, family)
             ));
         }
@@ -242,8 +247,9 @@ fn pod_lines(pod: &ClusterPod) -> Vec<String> {
             "neigh add {gateway} lladdr {mac} dev {UPLINK} nud permanent"
         ));
         lines.push(format!(
-            "route add {} via {gateway} dev {UPLINK} onlink",
-            everywhere(family)
+            "route add {} via {gateway} dev {UPLINK} onlink{}",
+            everywhere(family),
+            limit(pod.spec.path_mtu)
         ));
     }
     lines
@@ -254,6 +260,12 @@ fn address_line(address: &str, interface: &str, family: Family) -> String {
         Family::Ipv4 => format!("address add {address} dev {interface}"),
         Family::Ipv6 => format!("address add {address} dev {interface} nodad"),
     }
+}
+
+/// What a route says of a path MTU. Locked, for else IPv6 does not heed it for what is forwarded,
+/// and packets sent by IPv4 say that they may not be fragmented.
+fn limit(path_mtu: Option<u32>) -> String {
+    path_mtu.map_or_else(String::new, |mtu| format!(" mtu lock {mtu}"))
 }
 
 /// Everywhere, written as a prefix: the word `default` would not say which family it is of.

@@ -19,6 +19,7 @@ pub struct NodeSpec {
     pub(crate) mtu: u32,
     pub(crate) uplink: Segmentation,
     pub(crate) conntrack: bool,
+    pub(crate) path_mtu: Option<u32>,
 }
 
 impl NodeSpec {
@@ -32,6 +33,7 @@ impl NodeSpec {
             mtu: 1500,
             uplink: Segmentation::Off,
             conntrack: false,
+            path_mtu: None,
         }
     }
 
@@ -59,6 +61,14 @@ impl NodeSpec {
         self.conntrack = true;
         self
     }
+
+    /// Says that what leaves by its uplink meets a smaller MTU further on, which its routes know.
+    /// The node then fragments IPv4 packets that are larger and may be fragmented, and refuses
+    /// all others that are, with a message to the sender.
+    pub fn path_mtu(mut self, mtu: u32) -> Self {
+        self.path_mtu = Some(mtu);
+        self
+    }
 }
 
 /// One pod.
@@ -69,6 +79,7 @@ pub struct PodSpec {
     pub(crate) owner: Option<(String, String)>,
     pub(crate) mtu: u32,
     pub(crate) segmentation: Segmentation,
+    pub(crate) path_mtu: Option<u32>,
 }
 
 impl PodSpec {
@@ -80,6 +91,7 @@ impl PodSpec {
             owner: None,
             mtu: 1500,
             segmentation: Segmentation::Offloaded,
+            path_mtu: None,
         }
     }
 
@@ -98,6 +110,13 @@ impl PodSpec {
     /// Says whether its link takes large packets whole.
     pub fn segmentation(mut self, segmentation: Segmentation) -> Self {
         self.segmentation = segmentation;
+        self
+    }
+
+    /// Says that what it sends meets a smaller MTU on the way, which its routes know: it makes no
+    /// larger packets, and nodes may fragment its IPv4 packets further.
+    pub fn path_mtu(mut self, mtu: u32) -> Self {
+        self.path_mtu = Some(mtu);
         self
     }
 

@@ -24,7 +24,7 @@ pub fn tcp_bulk(
     family: Family,
     bytes: u64,
 ) -> Result<Sent, Error> {
-    tcp_bulk_to_port(from, to, family, 0, bytes)
+    tcp_bulk_to_port(from, to, family, to.port(), bytes)
 }
 
 /// The same to a port of one's choice.
@@ -73,7 +73,7 @@ pub fn tcp_requests(
     answer: usize,
 ) -> Result<Sent, Error> {
     let what = || format!("make {rounds} requests by tcp to {}", to.address(family));
-    let (client, server) = connect(from, to, family, 0)?;
+    let (client, server) = connect(from, to, family, to.port())?;
     let ends = sockets(&client).map_err(Error::io(what()))?;
     thread::scope(|scope| {
         let server = scope.spawn(move || {
@@ -118,7 +118,7 @@ pub(super) fn connect(
             to.netns().name()
         )))?;
     let opened = (|| {
-        let address = listener.local_addr()?;
+        let address = to.reached_at(listener.local_addr()?);
         let client = from
             .netns()
             .run(|| TcpStream::connect_timeout(&address, STUCK));

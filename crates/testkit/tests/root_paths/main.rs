@@ -1,0 +1,5 @@
+//! Paths that packets take besides the plain one, each shown to be really taken: by what the
+//! uplinks carried, by what the kernel says of its fragments, or by what tunnels and links count.
+
+mod fragments;
+mod wire;

@@ -103,19 +103,19 @@ impl Views<'_> {
     }
 }
 
-/// Says where the bytes between two parties go, as seen at that point of the reporter's node.
+/// Says where the bytes between two parties go, as seen at that point of the reporter's node; the
+/// parties are who they are behind its interfaces.
 pub fn outcome(
     source: &Party,
     destination: &Party,
     point: ObservationPoint,
     reporter: &Reporter,
 ) -> Outcome {
-    let source = End::source(source, point);
-    let destination = End::destination(destination, point);
+    let destination = &End::of(destination, point);
     if point.hook == Hook::LocalIn && destination.place == Place::Elsewhere {
         return Outcome::ForeignAddress;
     }
-    let between = Locality::between(source.site, destination.site);
+    let between = Locality::between(&source.site, destination.site);
     if source.place == Place::Here {
         return Outcome::Counted(Direction::Egress, between);
     }
@@ -127,7 +127,7 @@ pub fn outcome(
             Outcome::Counted(Direction::Ingress, between)
         };
     }
-    Outcome::Counted(Direction::Transit, transit(&source, &destination, reporter))
+    Outcome::Counted(Direction::Transit, transit(source, destination, reporter))
 }
 
 /// What a record may wait for before it is settled.
@@ -168,8 +168,8 @@ pub fn wanted(
 
 /// The locality of a hop that the reporter forwarded: from itself to the destination. A source that
 /// changed hands is not a source that anything is known of.
-fn transit(source: &End<'_>, destination: &End<'_>, reporter: &Reporter) -> Locality {
-    match source.site {
+fn transit(source: &Party, destination: &End<'_>, reporter: &Reporter) -> Locality {
+    match &source.site {
         Site::Unknown(UnknownReason::ReusedInWindow) => {
             Locality::Unknown(UnknownReason::ReusedInWindow)
         }
@@ -177,48 +177,29 @@ fn transit(source: &End<'_>, destination: &End<'_>, reporter: &Reporter) -> Loca
     }
 }
 
-/// One end of a flow as it counts at a point of observation.
+/// The destination as it counts at a point of observation.
 struct End<'a> {
     place: Place,
     site: &'a Site,
-    covered: Covered,
 }
 
-/// Where a neighbour on the link is: known to nobody but the link.
-const NEIGHBOUR: Site = Site::Unknown(UnknownReason::UnlistedAddress);
+/// Where somebody is whom nobody lists.
+const UNLISTED: Site = Site::Unknown(UnknownReason::UnlistedAddress);
 
 impl<'a> End<'a> {
-    fn source(party: &'a Party, point: ObservationPoint) -> Self {
-        Self::new(party, point.input)
-    }
-
-    fn destination(party: &'a Party, point: ObservationPoint) -> Self {
-        let mut end = Self::new(party, point.output);
-        if point.hook == Hook::LocalIn && *end.site == Site::Internet {
+    fn of(party: &'a Party, point: ObservationPoint) -> Self {
+        if point.hook == Hook::LocalIn && party.site == Site::Internet {
             // It ended on this node, so it is not out there, though nobody lists the address.
-            end.site = &NEIGHBOUR;
-        }
-        let unlisted = *end.site == Site::Unknown(UnknownReason::UnlistedAddress);
-        if unlisted && point.output == InterfaceClass::Pod {
-            // It ends with a pod of this node, whichever that is.
-            end.place = Place::Here;
-        }
-        end
-    }
-
-    /// A link-local address behind the uplink is a neighbour's, not the node's.
-    fn new(party: &'a Party, interface: InterfaceClass) -> Self {
-        if party.link_local && interface == InterfaceClass::Uplink {
             return Self {
-                place: Place::Nowhere,
-                site: &NEIGHBOUR,
-                covered: Covered::No,
+                place: party.place,
+                site: &UNLISTED,
             };
         }
+        // Behind a pod's interface it ends with a pod of this node, whichever that is.
+        let is_here = party.site == UNLISTED && point.output == InterfaceClass::Pod;
         Self {
-            place: party.place,
+            place: if is_here { Place::Here } else { party.place },
             site: &party.site,
-            covered: party.covered,
         }
     }
 }

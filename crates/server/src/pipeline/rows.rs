@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use kubezonnet_model::{FlowCounters, FlowRecord, NodeName, ObservationPoint, Transport, Window};
+use foldhash::HashMap;
+use kubezonnet_model::{
+    FlowCounters, FlowRecord, InterfaceClass, NodeName, ObservationPoint, Transport, Window,
+};
 use kubezonnet_wire::DecodedBatch;
 
 use super::Pipeline;
@@ -16,6 +19,8 @@ pub(super) struct Resolved {
     pub(super) wanting: Vec<(Wanted, ResolvedFlow)>,
     /// The version of the views they were resolved with.
     pub(super) version: u64,
+    /// Where in the batch's parties a party's neighbour is, once there is one.
+    neighbours: HashMap<u32, u32>,
 }
 
 /// One row before it is resolved.
@@ -105,19 +110,24 @@ impl Pipeline {
             },
             wanting: Vec::new(),
             version,
+            neighbours: HashMap::default(),
         }
     }
 }
 
 impl Resolved {
     fn add(&mut self, row: Row) {
+        let positions = (
+            self.behind(row.source, row.point.input),
+            self.behind(row.destination, row.point.output),
+        );
         let batch = &mut self.batch;
-        let source = &batch.parties[row.source as usize];
-        let destination = &batch.parties[row.destination as usize];
+        let source = &batch.parties[positions.0 as usize];
+        let destination = &batch.parties[positions.1 as usize];
         let outcome = resolve::outcome(source, destination, row.point, &batch.reporter);
         let flow = ResolvedFlow {
-            source: row.source,
-            destination: row.destination,
+            source: positions.0,
+            destination: positions.1,
             transport: row.transport,
             point: row.point,
             counters: row.counters,
@@ -127,6 +137,18 @@ impl Resolved {
             Some(wanted) => self.wanting.push((wanted, flow)),
             None => batch.flows.push(flow),
         }
+    }
+
+    /// The position of who has that party's address behind that interface.
+    fn behind(&mut self, position: u32, interface: InterfaceClass) -> u32 {
+        let parties = &mut self.batch.parties;
+        let Some(neighbour) = parties[position as usize].neighbour_behind(interface) else {
+            return position;
+        };
+        *self.neighbours.entry(position).or_insert_with(|| {
+            parties.push(neighbour);
+            u32::try_from(parties.len() - 1).expect("a batch has far fewer addresses")
+        })
     }
 }
 

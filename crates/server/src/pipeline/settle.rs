@@ -37,6 +37,7 @@ impl Pipeline {
             mut batch,
             mut wanting,
             version,
+            ..
         } = resolved;
         let mut groups = Vec::new();
         for wanted in Wanted::ALL {

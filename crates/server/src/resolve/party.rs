@@ -27,7 +27,7 @@ pub struct Party {
     pub covered: Covered,
     /// Whether the topology may yet tell who holds it.
     pub may_be_listed: MayBeListed,
-    /// It means something on its own link only.
+    /// It means something on its own link only: the node's own, unless it is behind the uplink.
     pub link_local: bool,
 }
 
@@ -151,6 +151,24 @@ impl Party {
             endpoint,
             site,
         }
+    }
+
+    /// Who has the address behind that interface, where it is another one than this: a link-local
+    /// address behind the uplink is a neighbour's, known to nobody but the link.
+    pub fn neighbour_behind(&self, interface: InterfaceClass) -> Option<Self> {
+        if !self.link_local || interface != InterfaceClass::Uplink {
+            return None;
+        }
+        let (endpoint, site) = unknown(UnknownReason::UnlistedAddress);
+        Some(Self {
+            address: self.address,
+            endpoint,
+            site,
+            place: Place::Nowhere,
+            covered: Covered::No,
+            may_be_listed: MayBeListed::No,
+            link_local: true,
+        })
     }
 }
 

@@ -26,7 +26,12 @@ fn outcome_of(before: &[Report], from: &str, to: &str, point: ObservationPoint) 
         agents: &agents,
     };
     let reporter = Reporter::new(&node_name("n1"), &index);
-    let parties = views.parties(&[ip(from), ip(to)], &reporter, window);
+    let mut parties = views.parties(&[ip(from), ip(to)], &reporter, window);
+    for (party, interface) in parties.iter_mut().zip([point.input, point.output]) {
+        if let Some(neighbour) = party.neighbour_behind(interface) {
+            *party = neighbour;
+        }
+    }
     outcome(&parties[0], &parties[1], point, &reporter)
 }
 
@@ -221,6 +226,30 @@ fn a_link_local_address_is_the_nodes_own_unless_it_is_behind_the_uplink() {
     assert_eq!(dns, egress(Locality::SameNode));
     assert_eq!(answer, egress(Locality::SameNode));
     assert_eq!(neighbour, ingress(Locality::Unknown(LOST)));
+}
+
+#[test]
+fn what_a_neighbour_on_the_link_says_and_hears_is_not_charged_to_the_node() {
+    let pipeline = pipeline(&cluster());
+    let report = Report::of("n1", 1)
+        .record("fe80::2", "fd66::1", TO_HOST, 100)
+        .record("fd66::1", "fe80::2", OUT, 10)
+        .record("fe80::3", "fd67:1::1", IN_FROM_HOST, 1);
+
+    apply(&pipeline, &report);
+
+    let snapshot = pipeline.snapshot();
+    let of_node = |direction| -> u64 {
+        let (_, traffic) = snapshot
+            .series
+            .iter()
+            .find(|(subject, _)| subject.labels() == ["_node_", "n1"])
+            .unwrap();
+        let cells = traffic.cells().filter(|(each, ..)| *each == direction);
+        cells.map(|(.., counters)| counters.bytes).sum()
+    };
+    assert_eq!(of_node(Direction::Egress), 11);
+    assert_eq!(of_node(Direction::Ingress), 100);
 }
 
 const IN_FROM_HOST: ObservationPoint = ObservationPoint {

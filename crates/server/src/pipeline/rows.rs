@@ -117,23 +117,21 @@ impl Pipeline {
 
 impl Resolved {
     fn add(&mut self, row: Row) {
-        let positions = (
-            self.behind(row.source, row.point.input),
-            self.behind(row.destination, row.point.output),
-        );
+        let source = self.behind(row.source, row.point.input);
+        let destination = self.behind(row.destination, row.point.output);
         let batch = &mut self.batch;
-        let source = &batch.parties[positions.0 as usize];
-        let destination = &batch.parties[positions.1 as usize];
-        let outcome = resolve::outcome(source, destination, row.point, &batch.reporter);
+        let from = &batch.parties[source as usize];
+        let to = &batch.parties[destination as usize];
+        let outcome = resolve::outcome(from, to, row.point, &batch.reporter);
         let flow = ResolvedFlow {
-            source: positions.0,
-            destination: positions.1,
+            source,
+            destination,
             transport: row.transport,
             point: row.point,
             counters: row.counters,
             outcome,
         };
-        match resolve::wanted(source, destination, row.point, outcome) {
+        match resolve::wanted(from, to, row.point, outcome) {
             Some(wanted) => self.wanting.push((wanted, flow)),
             None => batch.flows.push(flow),
         }

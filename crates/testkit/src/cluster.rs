@@ -28,6 +28,7 @@
 
 mod build;
 mod builder;
+mod overlay;
 mod plan;
 mod spec;
 
@@ -37,6 +38,7 @@ use std::time::Duration;
 use kubezonnet_model::Family;
 
 pub use self::builder::ClusterBuilder;
+pub use self::overlay::Overlay;
 pub use self::spec::{NodeSpec, PodSpec, Segmentation};
 use crate::wait::wait_until_steady;
 use crate::{Error, LinkCounters, Netns, Run};
@@ -74,6 +76,7 @@ pub struct Cluster {
     nodes: Vec<ClusterNode>,
     pods: Vec<ClusterPod>,
     fabric: Fabric,
+    overlay: Option<Overlay>,
     run: Run,
 }
 

@@ -33,7 +33,7 @@ pub mod traffic;
 mod wait;
 
 pub use cluster::{
-    Cluster, ClusterBuilder, ClusterNode, ClusterPod, Fabric, NodeSpec, Place, PodSpec,
+    Cluster, ClusterBuilder, ClusterNode, ClusterPod, Fabric, NodeSpec, Overlay, Place, PodSpec,
     Segmentation,
 };
 pub use deployment::{Deployment, DeploymentOptions};

@@ -10,7 +10,7 @@ use kubezonnet_model::Family;
 
 use super::plan::{self, BRIDGE, UPLINK};
 use super::spec::Segmentation;
-use super::{Cluster, ClusterNode, ClusterPod};
+use super::{Cluster, ClusterNode, ClusterPod, overlay};
 use crate::{Error, Netns, tool};
 
 /// Settings of every namespace, before it has a link. Forwarding is switched on for the namespace
@@ -85,6 +85,9 @@ pub(super) fn build(cluster: &Cluster) -> Result<(), Error> {
         if node.spec.uplink == Segmentation::Off {
             segmentation_off(&node.netns, UPLINK)?;
             segmentation_off(fabric, &plan::fabric_port(node.number))?;
+        }
+        if let Some(overlay) = cluster.overlay {
+            overlay::build(cluster, overlay, node)?;
         }
         if node.spec.conntrack {
             node.netns.tool(&["nft", "-f", "-"], CONNTRACK)?;
@@ -196,20 +199,32 @@ fn node_lines(cluster: &Cluster, node: &ClusterNode) -> Vec<String> {
             if node.spec.path_mtu.is_some() {
                 lines.push(format!("route add {address}/{host} dev {UPLINK}{limit}"));
             }
-            lines.push(format!(
-                "route add {} via {address} dev {UPLINK}{limit}",
-                plan::pod_network(other.number, family)
-            ));
+            if cluster.overlay.is_none() {
+                lines.push(format!(
+                    "route add {} via {address} dev {UPLINK}{limit}",
+                    plan::pod_network(other.number, family)
+                ));
+            }
         }
     }
     for pod in cluster.pods.iter().filter(|pod| pod.node == number) {
-        lines.extend(pod_link_lines(pod));
+        lines.extend(pod_link_lines(cluster, node, pod));
     }
     lines
 }
 
-fn pod_link_lines(pod: &ClusterPod) -> Vec<String> {
-    let (mtu, netns, link) = (pod.spec.mtu, pod.netns.name(), plan::pod_link(pod.number));
+/// The MTU of a pod's link.
+fn pod_mtu(cluster: &Cluster, node: &ClusterNode, pod: &ClusterPod) -> u32 {
+    let default = match cluster.overlay {
+        Some(overlay) => overlay.inner_mtu(node.spec.mtu),
+        None => 1500,
+    };
+    pod.spec.mtu.unwrap_or(default)
+}
+
+fn pod_link_lines(cluster: &Cluster, node: &ClusterNode, pod: &ClusterPod) -> Vec<String> {
+    let mtu = pod_mtu(cluster, node, pod);
+    let (netns, link) = (pod.netns.name(), plan::pod_link(pod.number));
     let mac = plan::pod_mac(pod.node, pod.number);
     let gateway_mac = plan::pod_gateway_mac(pod.node, pod.number);
     let mut lines = vec![
@@ -255,7 +270,7 @@ fn pod_lines(pod: &ClusterPod) -> Vec<String> {
     lines
 }
 
-fn address_line(address: &str, interface: &str, family: Family) -> String {
+pub(super) fn address_line(address: &str, interface: &str, family: Family) -> String {
     match family {
         Family::Ipv4 => format!("address add {address} dev {interface}"),
         Family::Ipv6 => format!("address add {address} dev {interface} nodad"),

@@ -1,5 +1,6 @@
 //! Describes a cluster, checks that the description makes sense, and has it built.
 
+use super::overlay::Overlay;
 use super::spec::{NodeSpec, PodSpec};
 use super::{Cluster, ClusterNode, ClusterPod, Fabric, build, plan};
 use crate::{Error, Netns, Run};
@@ -9,6 +10,7 @@ use crate::{Error, Netns, Run};
 pub struct ClusterBuilder {
     nodes: Vec<NodeSpec>,
     pods: Vec<(String, PodSpec)>,
+    overlay: Option<Overlay>,
 }
 
 impl ClusterBuilder {
@@ -21,6 +23,12 @@ impl ClusterBuilder {
     /// Adds a pod to the node of this name.
     pub fn pod(mut self, node: impl Into<String>, pod: PodSpec) -> Self {
         self.pods.push((node.into(), pod));
+        self
+    }
+
+    /// Lets the pods of different nodes reach each other through tunnels.
+    pub fn overlay(mut self, overlay: Overlay) -> Self {
+        self.overlay = Some(overlay);
         self
     }
 
@@ -88,6 +96,7 @@ impl ClusterBuilder {
             nodes,
             pods,
             fabric,
+            overlay: self.overlay,
             run,
         };
         build::build(&cluster)?;

@@ -6,6 +6,7 @@
 //! | pod K of node N | 10.67.N.K/32 | `fd67:N::K/128` | 02:67:N:K:00:01 |
 //! | its node's end of the pod's link | none | none | 02:67:N:K:00:02 |
 //! | a pod's gateway | 169.254.1.1 | `fe80::1` | its node's end |
+//! | node N, tunnel device | 10.67.N.0/32 | `fd67:N::/128` | 02:68:00:00:00:N |
 //! | fabric's gateway | 10.66.0.254 | `fd66::fe` | 02:66:00:00:00:fe |
 //! | a host outside the cluster | 45.67.89.7 | `2a0e:4567::7` | – |
 //!
@@ -21,6 +22,9 @@ pub(crate) const UPLINK: &str = "eth0";
 
 /// The fabric's bridge.
 pub(crate) const BRIDGE: &str = "br0";
+
+/// A node's tunnel device, where there is an overlay.
+pub(crate) const TUNNEL: &str = "vxlan.1";
 
 /// Nodes are 1 to 253: 254 is the gateway.
 pub(crate) const MAX_NODES: usize = 253;
@@ -60,6 +64,11 @@ pub(crate) fn pod_address(node: u8, pod: u8, family: Family) -> IpAddr {
     }
 }
 
+/// The address of a node's tunnel device: the first of its pod network, as flannel has it.
+pub(crate) fn tunnel_address(node: u8, family: Family) -> IpAddr {
+    pod_address(node, 0, family)
+}
+
 /// The network that all pods of a node are in.
 pub(crate) fn pod_network(node: u8, family: Family) -> String {
     match family {
@@ -86,6 +95,10 @@ pub(crate) fn fabric_prefix(family: Family) -> u8 {
 
 pub(crate) fn node_mac(node: u8) -> String {
     format!("02:66:00:00:00:{node:02x}")
+}
+
+pub(crate) fn tunnel_mac(node: u8) -> String {
+    format!("02:68:00:00:00:{node:02x}")
 }
 
 pub(crate) fn gateway_mac() -> String {

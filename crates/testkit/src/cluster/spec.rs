@@ -77,19 +77,19 @@ pub struct PodSpec {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) owner: Option<(String, String)>,
-    pub(crate) mtu: u32,
+    pub(crate) mtu: Option<u32>,
     pub(crate) segmentation: Segmentation,
     pub(crate) path_mtu: Option<u32>,
 }
 
 impl PodSpec {
-    /// A pod that nothing owns, with MTU 1500 and segmentation offloaded.
+    /// A pod that nothing owns, with segmentation offloaded.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             namespace: namespace.into(),
             name: name.into(),
             owner: None,
-            mtu: 1500,
+            mtu: None,
             segmentation: Segmentation::Offloaded,
             path_mtu: None,
         }
@@ -101,9 +101,10 @@ impl PodSpec {
         self
     }
 
-    /// Sets the MTU of its link.
+    /// Sets the MTU of its link. If nothing does, it is 1500, or what an overlay leaves of its
+    /// node's.
     pub fn mtu(mut self, mtu: u32) -> Self {
-        self.mtu = mtu;
+        self.mtu = Some(mtu);
         self
     }
 

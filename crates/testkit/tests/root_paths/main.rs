@@ -2,4 +2,5 @@
 //! uplinks carried, by what the kernel says of its fragments, or by what tunnels and links count.
 
 mod fragments;
+mod overlay;
 mod wire;

@@ -17,8 +17,8 @@ const MAX_BODY_BYTES: &str = "16777216";
 /// fallbacks included, so that an honest agent never meets it.
 const MAX_RECORDS: &str = "200000";
 
-/// How many bodies are held at once: with the largest body, 256 MiB. While one of the most records
-/// is read and resolved it takes about 75 MB more.
+/// How many bodies are held at once: with the largest body, 256 MiB. As many as there are processors
+/// are resolved at once: one of the most records takes about 75 MB more meanwhile.
 const MAX_BODIES: &str = "16";
 
 const ABOUT: &str = "Says whose bytes the agents counted, and shows them as metrics and flow logs";

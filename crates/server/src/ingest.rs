@@ -9,6 +9,7 @@ mod body;
 mod counts;
 mod refusal;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,6 +44,9 @@ pub struct Ingest {
     limits: BodyLimits,
     /// One permit for each body held: memory is bounded by `limits.bytes` times `limits.bodies`.
     bodies: Arc<Semaphore>,
+    /// One permit for each body being resolved, as many as there are processors: more at once would
+    /// not be done sooner, and each takes memory of its own.
+    resolving: Arc<Semaphore>,
     clock: Clock,
     counts: IngestCounts,
 }
@@ -54,6 +58,7 @@ impl Ingest {
             pipeline,
             limits,
             bodies: Arc::new(Semaphore::new(limits.bodies.min(Semaphore::MAX_PERMITS))),
+            resolving: Arc::new(Semaphore::new(processors())),
             clock,
             counts: IngestCounts::default(),
         }
@@ -77,11 +82,15 @@ impl Ingest {
             .try_acquire_owned()
             .map_err(|_| Refusal::Busy)?;
         let body = body::read(body, self.limits.bytes).await?;
+        let turn = Arc::clone(&self.resolving)
+            .acquire_owned()
+            .await
+            .expect("nobody closes it");
         let ingest = Arc::clone(self);
         // Decoding and resolving are long enough to keep others from being served meanwhile. Once
         // begun they run to their end, whether or not the sender still waits for the answer.
         let work = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            let _permits = (permit, turn);
             ingest.counts.body(body.len());
             let limits = Limits {
                 max_records: ingest.limits.records,
@@ -96,6 +105,10 @@ impl Ingest {
         // keeps it and comes again.
         work.await.unwrap_or(Err(Refusal::Fault))
     }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// The route for batches.

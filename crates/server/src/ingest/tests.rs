@@ -368,6 +368,25 @@ async fn a_place_is_given_back_whatever_becomes_of_the_body() {
 }
 
 #[tokio::test]
+async fn a_body_waits_for_a_processor_and_is_taken_then() {
+    let edge = Edge::new();
+    let all = u32::try_from(processors()).unwrap();
+    let busy = edge.ingest.resolving.acquire_many(all).await.unwrap();
+    let sent = edge.send(request(good().body()));
+    let mut sent = std::pin::pin!(sent);
+
+    let early = futures::poll!(&mut sent);
+    assert!(early.is_pending());
+    assert_eq!(edge.ingest.counts().applied(), 0);
+    drop(busy);
+    let told = sent.await;
+
+    assert_eq!(told.status, StatusCode::OK);
+    let free = edge.ingest.resolving.available_permits();
+    assert_eq!(free, processors(), "its turn is given on");
+}
+
+#[tokio::test]
 async fn before_the_topology_is_known_agents_are_told_to_come_again() {
     let told = Edge::on(&Topology::new())
         .refused(request(untouchable()))

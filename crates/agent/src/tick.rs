@@ -66,7 +66,12 @@ impl<S: Source> Tick<S> {
                     lost_at_end += loss.counters;
                     self.lost(&loss, "the time to shut down is over");
                 }
-                Step::Send => self.send(&mut deliver, &mut classes).await,
+                Step::Send => {
+                    let lost = self.send(&mut deliver, &mut classes).await;
+                    if self.windows.deadline().is_some() {
+                        lost_at_end += lost;
+                    }
+                }
                 Step::Wait(until) => {
                     self.event(until, &mut classes).await;
                 }
@@ -115,14 +120,15 @@ impl<S: Source> Tick<S> {
         }
     }
 
+    /// Makes one attempt, and returns what it lost for good.
     async fn send<D: Deliver>(
         &mut self,
         deliver: &mut D,
         classes: &mut BTreeMap<u32, InterfaceClass>,
-    ) {
+    ) -> FlowCounters {
         let started = now();
         let Some(outgoing) = self.windows.outgoing(started) else {
-            return;
+            return FlowCounters::ZERO;
         };
         let sequence = outgoing.sequence;
         let mut attempt = pin!(deliver.deliver(outgoing));
@@ -153,7 +159,10 @@ impl<S: Source> Tick<S> {
                     info!(sequence, "the server has the first window");
                 }
             }
-            Settlement::Lost(loss) => self.lost(&loss, &answer.detail),
+            Settlement::Lost(loss) => {
+                self.lost(&loss, &answer.detail);
+                return loss.counters;
+            }
             Settlement::Retry(wait) => warn!(
                 sequence,
                 outcome = answer.outcome.as_str(),
@@ -162,6 +171,7 @@ impl<S: Source> Tick<S> {
                 "window not delivered, trying again"
             ),
         }
+        FlowCounters::ZERO
     }
 
     /// Waits for a signal, a change of links, or that point in time (or the next heartbeat).

@@ -332,6 +332,23 @@ async fn without_an_answer_the_loop_ends_with_the_grace_period_and_tells_what_is
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_last_window_that_is_refused_is_among_what_is_lost_at_the_end() {
+    let refused = Some(Outcome::Refused);
+    let mut bench = Bench::run(&[refused, refused]);
+    bench.arrival().await;
+
+    bench.signal();
+    assert!(ends(&bench.arrival().await));
+
+    // The first was refused before the end, and was told then.
+    let one_window = FlowCounters {
+        bytes: 1_000,
+        packets: 1,
+    };
+    assert_eq!(bench.ended.await.unwrap(), one_window);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_signal_ends_the_loop_at_once() {
     let mut bench = Bench::run(&[None]);
     bench.arrival().await;

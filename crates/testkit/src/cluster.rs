@@ -28,6 +28,7 @@
 
 mod build;
 mod builder;
+mod node_port;
 mod overlay;
 mod plan;
 mod spec;
@@ -38,6 +39,7 @@ use std::time::Duration;
 use kubezonnet_model::Family;
 
 pub use self::builder::ClusterBuilder;
+pub use self::node_port::NodePort;
 pub use self::overlay::Overlay;
 pub use self::spec::{NodeSpec, PodSpec, Segmentation};
 use crate::wait::wait_until_steady;
@@ -237,6 +239,24 @@ impl Fabric {
     /// The gateway's address on the fabric, which belongs to no node.
     pub fn gateway(&self, family: Family) -> IpAddr {
         plan::gateway_address(family)
+    }
+}
+
+impl<P: Place + ?Sized> Place for &P {
+    fn netns(&self) -> &Netns {
+        (**self).netns()
+    }
+
+    fn address(&self, family: Family) -> IpAddr {
+        (**self).address(family)
+    }
+
+    fn port(&self) -> u16 {
+        (**self).port()
+    }
+
+    fn reached_at(&self, socket: SocketAddr) -> SocketAddr {
+        (**self).reached_at(socket)
     }
 }
 

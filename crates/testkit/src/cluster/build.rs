@@ -148,8 +148,13 @@ fn fabric_lines(cluster: &Cluster) -> Vec<String> {
             lines.push(format!(
                 "neigh add {address} lladdr {mac} dev {BRIDGE} nud permanent"
             ));
+            // Connections from here come from outside too.
+            let (outside, host) = (plan::outside_address(family), plan::host_prefix(family));
             lines.push(format!(
-                "route add {} via {address} dev {BRIDGE}",
+                "route add {address}/{host} dev {BRIDGE} src {outside}"
+            ));
+            lines.push(format!(
+                "route add {} via {address} dev {BRIDGE} src {outside}",
                 plan::pod_network(number, family)
             ));
         }

@@ -2,5 +2,6 @@
 //! uplinks carried, by what the kernel says of its fragments, or by what tunnels and links count.
 
 mod fragments;
+mod node_port;
 mod overlay;
 mod wire;

@@ -171,6 +171,7 @@ fn attach(config: &Config, view: &View, metrics: &Metrics) -> anyhow::Result<Cap
         detail: config.flow_detail,
         networks: config.networks.clone(),
         ephemeral_ports: ephemeral_ports()?,
+        ..kubezonnet_capture::Config::default()
     };
     let capture = Capture::attach(&settings, &view.interfaces)
         .context("failed to attach to the network namespace's hooks")?;

@@ -12,6 +12,7 @@ use kubezonnet_model::{
     ServicePort, SkipReason, Skipped, Total, TotalKind, Transport,
 };
 
+use crate::Tunnel;
 use crate::skeleton::types::{flow_counters, flow_key, hot_flow, interface_slot, pair_key};
 
 /// Size of the counters in a map.
@@ -49,11 +50,14 @@ const TOTAL_KINDS: [TotalKind; 3] = [
     TotalKind::Multicast,
 ];
 /// The reasons in the order of their codes.
-const SKIP_REASONS: [SkipReason; 3] = [
+const SKIP_REASONS: [SkipReason; 4] = [
     SkipReason::Looped,
     SkipReason::OutsideCidr,
     SkipReason::Malformed,
+    SkipReason::Encapsulated,
 ];
+/// The tunnels in the order of their codes, which begin at 1: 0 is none.
+const TUNNELS: [Tunnel; 2] = [Tunnel::Vxlan, Tunnel::Geneve];
 
 /// Entries of one generation in the array of totals.
 pub(crate) const TOTALS: usize = TOTAL_KINDS.len() * HOOKS.len() * CLASSES.len() * CLASSES.len();
@@ -218,6 +222,15 @@ pub(crate) fn interface(ifindex: u32, class: InterfaceClass) -> [u8; SLOT_BYTES]
     slot[offset_of!(interface_slot, ifindex)..][..4].copy_from_slice(&ifindex.to_ne_bytes());
     slot[offset_of!(interface_slot, class)..][..4].copy_from_slice(&code.to_ne_bytes());
     slot
+}
+
+/// The word of the tunnel ports that a port is in, and its kind's place there.
+pub(crate) fn tunnel_port(port: u16, tunnel: Tunnel) -> (u32, u64) {
+    let code = (1..)
+        .zip(TUNNELS)
+        .find_map(|(code, each)| (each == tunnel).then_some(code));
+    let code: u64 = code.expect("the list has every tunnel");
+    (u32::from(port >> 3), code << ((port & 7) * 8))
 }
 
 /// The key of a network in the trie.

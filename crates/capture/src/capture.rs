@@ -40,6 +40,7 @@ impl Capture {
         let skeleton = load(config, &mut storage)?;
         let mut maps = Maps::of(&skeleton)?;
         maps.set_networks(&config.networks)?;
+        maps.set_tunnel_ports(&config.tunnel_ports)?;
         maps.set_interfaces(interfaces)?;
         let mut links = Vec::new();
         let mut attached = Vec::new();
@@ -82,6 +83,15 @@ impl Capture {
         self.maps.set_interfaces(interfaces)
     }
 
+    /// Tells the programs which UDP ports of the node hold packets of an overlay; others do not.
+    ///
+    /// # Errors
+    ///
+    /// [`CaptureError::Write`].
+    pub fn set_tunnel_ports(&mut self, ports: &BTreeMap<u16, Tunnel>) -> Result<(), CaptureError> {
+        self.maps.set_tunnel_ports(ports)
+    }
+
     /// Ends the window: switches the programs to the other generation, waits until none adds to the
     /// old one any more, and reads it.
     ///
@@ -115,6 +125,23 @@ pub enum FlowDetail {
     Connection,
 }
 
+/// What is inside of an overlay's UDP datagrams. Tunnels without UDP (IPIP, SIT, GRE) are known by
+/// their protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tunnel {
+    /// VXLAN (RFC 7348).
+    Vxlan,
+    /// Geneve (RFC 8926).
+    Geneve,
+}
+
+/// The ports that IANA gave to VXLAN and Geneve, and the one that Linux gave to VXLAN before.
+const USUAL_TUNNEL_PORTS: [(u16, Tunnel); 3] = [
+    (4789, Tunnel::Vxlan),
+    (8472, Tunnel::Vxlan),
+    (6081, Tunnel::Geneve),
+];
+
 /// What is decided before the programs are loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -125,6 +152,8 @@ pub struct Config {
     pub detail: FlowDetail,
     /// Packets are counted if source or destination is in one of these; all are if it is empty.
     pub networks: Vec<IpNet>,
+    /// The UDP ports of the node whose datagrams hold packets of an overlay.
+    pub tunnel_ports: BTreeMap<u16, Tunnel>,
     /// The ports that clients use (`net.ipv4.ip_local_port_range`).
     pub ephemeral_ports: RangeInclusive<u16>,
 }
@@ -135,6 +164,7 @@ impl Default for Config {
             max_flows: 65_536,
             detail: FlowDetail::default(),
             networks: Vec::new(),
+            tunnel_ports: BTreeMap::from(USUAL_TUNNEL_PORTS),
             ephemeral_ports: 32_768..=60_999,
         }
     }

@@ -25,7 +25,7 @@ mod preflight;
 mod skeleton;
 mod trial;
 
-pub use capture::{Capture, Config, Drained, Fill, FlowDetail};
+pub use capture::{Capture, Config, Drained, Fill, FlowDetail, Tunnel};
 pub use error::CaptureError;
 pub use hook::Attached;
 pub use preflight::{Problem, preflight};

@@ -9,7 +9,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use crate::capture::{Drained, Fill};
 use crate::skeleton::CaptureSkel;
-use crate::{CaptureError, abi, batch};
+use crate::{CaptureError, Tunnel, abi, batch};
 
 /// Two generations of maps, and which one is active.
 #[derive(Debug)]
@@ -20,10 +20,13 @@ pub(crate) struct Maps {
     skipped: MapHandle,
     interfaces: MapHandle,
     networks: MapHandle,
+    tunnel_ports: MapHandle,
     /// The generation the programs add to: the one that `active` holds.
     current: usize,
     /// The other one holds a closed window.
     closed: bool,
+    /// Words of `tunnel_ports` that are in use.
+    tunnel_words: BTreeMap<u32, u64>,
     /// Slots of `interfaces` that are in use.
     slots: BTreeMap<u32, [u8; abi::SLOT_BYTES]>,
 }
@@ -80,6 +83,8 @@ impl Maps {
             skipped: hold(&maps.skipped)?,
             interfaces: hold(&maps.interfaces)?,
             networks: hold(&maps.networks)?,
+            tunnel_ports: hold(&maps.tunnel_ports)?,
+            tunnel_words: BTreeMap::new(),
             current: 0,
             closed: false,
             slots: BTreeMap::new(),
@@ -95,6 +100,28 @@ impl Maps {
                     source,
                 })?;
         }
+        Ok(())
+    }
+
+    pub(crate) fn set_tunnel_ports(
+        &mut self,
+        ports: &BTreeMap<u16, Tunnel>,
+    ) -> Result<(), CaptureError> {
+        let mut words = BTreeMap::new();
+        for (&port, &tunnel) in ports {
+            let (word, kind) = abi::tunnel_port(port, tunnel);
+            *words.entry(word).or_insert(0) |= kind;
+        }
+        for &word in self.tunnel_words.keys().chain(words.keys()) {
+            let kinds = words.get(&word).copied().unwrap_or_default();
+            write(
+                &self.tunnel_ports,
+                "tunnel_ports",
+                word,
+                &u64::to_ne_bytes(kinds),
+            )?;
+        }
+        self.tunnel_words = words;
         Ok(())
     }
 

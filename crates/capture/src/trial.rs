@@ -39,6 +39,7 @@ impl<'object> Trial<'object> {
         let skeleton = load(config, storage)?;
         let mut maps = Maps::of(&skeleton)?;
         maps.set_networks(&config.networks)?;
+        maps.set_tunnel_ports(&config.tunnel_ports)?;
         maps.set_interfaces(&BTreeMap::from([(1, interface)]))?;
         Ok(Self { skeleton, maps })
     }

@@ -187,11 +187,15 @@ pub enum SkipReason {
     OutsideCidr,
     /// The IP header could not be read: cut short, or of another version than its hook's.
     Malformed,
+    /// On its way into or out of a tunnel: counted as the outer packet, which is what the wire
+    /// carries.
+    Encapsulated,
 }
 
 impl SkipReason {
     /// Every reason.
-    pub const ALL: [Self; 3] = [Self::Looped, Self::OutsideCidr, Self::Malformed];
+    pub const ALL: [Self; 4] =
+        [Self::Looped, Self::OutsideCidr, Self::Malformed, Self::Encapsulated];
 
     /// The name in metrics and logs.
     pub const fn as_str(self) -> &'static str {
@@ -199,6 +203,7 @@ impl SkipReason {
             Self::Looped => "looped",
             Self::OutsideCidr => "outside_cidr",
             Self::Malformed => "malformed",
+            Self::Encapsulated => "encapsulated",
         }
     }
 }

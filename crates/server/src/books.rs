@@ -29,6 +29,8 @@ pub enum Disposition {
     Looped,
     /// Left out by the hook: outside the networks given with `--cidr`.
     OutsideCidr,
+    /// Left out by the hook: the inner pass of a tunnel, counted as the outer packet.
+    Encapsulated,
     /// Lost: the hook could not read the IP header.
     Malformed,
     /// Lost: the agent reported an address that another node, or its pod, holds.
@@ -37,7 +39,7 @@ pub enum Disposition {
 
 impl Disposition {
     /// Every disposition, in the order of the columns.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::SameNode,
         Self::SameZone,
         Self::CrossZone,
@@ -49,6 +51,7 @@ impl Disposition {
         Self::Multicast,
         Self::Looped,
         Self::OutsideCidr,
+        Self::Encapsulated,
         Self::Malformed,
         Self::ForeignAddress,
     ];
@@ -77,6 +80,7 @@ impl Disposition {
             Self::Multicast => "multicast",
             Self::Looped => "looped",
             Self::OutsideCidr => "outside_cidr",
+            Self::Encapsulated => "encapsulated",
             Self::Malformed => "malformed",
             Self::ForeignAddress => "foreign_address",
         }
@@ -117,6 +121,7 @@ impl From<SkipReason> for Disposition {
             SkipReason::Looped => Self::Looped,
             SkipReason::OutsideCidr => Self::OutsideCidr,
             SkipReason::Malformed => Self::Malformed,
+            SkipReason::Encapsulated => Self::Encapsulated,
         }
     }
 }

@@ -42,6 +42,7 @@ pub(crate) fn skip_reason(reason: SkipReason) -> u32 {
         SkipReason::Looped => 1,
         SkipReason::OutsideCidr => 2,
         SkipReason::Malformed => 3,
+        SkipReason::Encapsulated => 4,
     }
 }
 

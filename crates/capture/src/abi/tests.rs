@@ -61,6 +61,16 @@ fn the_codes_are_those_of_the_header() {
     assert_eq!(codes("interface_class"), with("CLASS_", classes, "CLASSES"));
     assert_eq!(codes("total_kind"), with("TOTAL_", kinds, "TOTAL_KINDS"));
     assert_eq!(codes("skip_reason"), with("SKIP_", reasons, "SKIP_REASONS"));
+    assert_eq!(
+        codes("tunnel_kind"),
+        [
+            "TUNNEL_NONE",
+            "TUNNEL_VXLAN",
+            "TUNNEL_GENEVE",
+            "TUNNEL_KINDS"
+        ]
+    );
+    assert_eq!(TUNNELS, [Tunnel::Vxlan, Tunnel::Geneve]);
     assert_eq!(define("INTERFACE_SLOTS"), INTERFACE_SLOTS);
     assert_eq!(define("CLIENT_PORT_KEPT"), u32::from(CLIENT_PORT_KEPT));
     for (code, number) in [

@@ -8,6 +8,7 @@
 
 #include "hot.bpf.h"
 #include "packet.bpf.h"
+#include "tunnel.bpf.h"
 #include "wire_size.bpf.h"
 
 #define NF_ACCEPT 1
@@ -68,14 +69,21 @@ static __always_inline int account(struct bpf_nf_ctx *ctx, const __u32 hook, con
 	};
 	struct flow_counters size = { .bytes = packet.length, .packets = 1 };
 	struct flow_key key = { .hook = hook, .interfaces = input << 4 | output };
+	bool outer;
 
 	if (input >= CLASSES || output >= CLASSES)
 		return NF_ACCEPT;
-	if (!(ipv6 ? read_ipv6(&packet, &key) : read_ipv4(&packet, &key))) {
+	if (!(ipv6 ? read_ipv6(&packet, 0, &key) : read_ipv4(&packet, 0, &key))) {
 		add_skipped(active_generation(), SKIP_MALFORMED, hook, &size);
 		return NF_ACCEPT;
 	}
+	outer = may_be_outer(hook, input, output, &packet, key.protocol) &&
+		read_inner(&packet, &key);
 	size_on_wire(&packet, key.protocol, ipv6, hook == HOOK_LOCAL_IN, &size);
+	if (!outer && is_inner_pass(skb, hook, input, output)) {
+		add_skipped(active_generation(), SKIP_ENCAPSULATED, hook, &size);
+		return NF_ACCEPT;
+	}
 	if (hook == HOOK_LOCAL_IN && input == CLASS_LOOPBACK) {
 		add_skipped(active_generation(), SKIP_LOOPED, hook, &size);
 		return NF_ACCEPT;

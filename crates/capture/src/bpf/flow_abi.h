@@ -51,7 +51,8 @@ enum skip_reason {
 	SKIP_LOOPED = 0, /* seen a second time */
 	SKIP_OUTSIDE_CIDR = 1,
 	SKIP_MALFORMED = 2,
-	SKIP_REASONS = 3,
+	SKIP_ENCAPSULATED = 3, /* on its way into or out of a tunnel */
+	SKIP_REASONS = 4,
 };
 
 /* The detail of a flow's ports. */
@@ -120,6 +121,17 @@ struct hot_flow {
 
 /* A power of two; 4 KiB a CPU and generation. */
 #define HOT_FLOWS 64
+
+/* What is inside of the UDP datagrams to a port of a node. */
+enum tunnel_kind {
+	TUNNEL_NONE = 0,
+	TUNNEL_VXLAN = 1,
+	TUNNEL_GENEVE = 2,
+	TUNNEL_KINDS = 3,
+};
+
+/* The kinds of eight ports are in one 64-bit word, the lowest port's in the lowest byte. */
+#define TUNNEL_WORDS 8192
 
 /* A network given with --cidr; IPv4 networks are IPv4-mapped, 96 bits longer. */
 struct network_key {

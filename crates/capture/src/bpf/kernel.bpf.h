@@ -88,6 +88,7 @@ struct dst_entry {
 	struct net_device *dev;
 	unsigned long _metrics;
 	unsigned long expires;
+	struct xfrm_state *xfrm;
 };
 
 /* include/net/route.h */

@@ -134,15 +134,17 @@ static __always_inline void map_ipv4(__u8 *to, __be32 address)
 	*(__u32 *)(to + 12) = address;
 }
 
-static __always_inline bool read_ipv4(struct packet *packet, struct flow_key *key)
+static __always_inline bool read_ipv4(struct packet *packet, __u32 offset, struct flow_key *key)
 {
 	struct iphdr ip;
+	__u32 length;
 
-	if (!read_header(packet, 0, iphdr, &ip))
+	if (!read_header(packet, offset, iphdr, &ip))
 		return false;
-	packet->transport = (ip.version_ihl & 0xf) * 4;
-	if (ip.version_ihl >> 4 != 4 || packet->transport < sizeof(ip))
+	length = (ip.version_ihl & 0xf) * 4;
+	if (ip.version_ihl >> 4 != 4 || length < sizeof(ip))
 		return false;
+	packet->transport = offset + length;
 	packet->network = packet->transport;
 	packet->has_transport = !(ip.frag_off & bpf_htons(IP_OFFSET_MASK));
 	packet->dont_fragment = ip.frag_off & bpf_htons(IP_DF);
@@ -207,16 +209,16 @@ static __always_inline bool is_extension(__u8 protocol)
 	       protocol == IPPROTO_AH;
 }
 
-static __always_inline bool read_ipv6(struct packet *packet, struct flow_key *key)
+static __always_inline bool read_ipv6(struct packet *packet, __u32 offset, struct flow_key *key)
 {
 	struct ipv6hdr ip;
 
-	if (!read_header(packet, 0, ipv6hdr, &ip))
+	if (!read_header(packet, offset, ipv6hdr, &ip))
 		return false;
 	if (ip.version_class >> 4 != 6)
 		return false;
-	packet->transport = sizeof(ip);
-	packet->network = sizeof(ip);
+	packet->transport = offset + sizeof(ip);
+	packet->network = packet->transport;
 	packet->has_transport = true;
 	key->protocol = ip.nexthdr;
 	__builtin_memcpy(key->src, ip.saddr, sizeof(key->src));

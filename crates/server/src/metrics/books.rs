@@ -32,7 +32,7 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         labels: &["disposition"],
         help: "IP bytes that hooks saw, by where they went: a locality, counted_by_sender, \
-               loopback, multicast, left out (looped, outside_cidr) or lost (malformed, \
+               loopback, multicast, left out (looped, outside_cidr, encapsulated) or lost (malformed, \
                foreign_address)",
         write: |scrape, samples| books(scrape, samples, |counters| counters.bytes),
     },

@@ -56,6 +56,23 @@ pub struct Coverage {
     hooks: u8,
     /// The agent takes its hooks off with the end of this window: what follows is not covered.
     pub ends: bool,
+    /// What left through the node's uplinks.
+    pub uplinks: Uplinks,
+}
+
+/// What left a node through its uplinks in a window, counted twice: where the hooks saw less than
+/// was sent, packets bypass them.
+///
+/// Both are sums over all uplinks. Where both are zero nothing is told: nothing was sent, or the
+/// agent does not read the interfaces' counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Uplinks {
+    /// What the hooks saw leave through them: wire bytes, whether they were counted as traffic or
+    /// left out.
+    pub seen: FlowCounters,
+    /// What the interfaces' own counters say they sent, less the link layer. Some interfaces count
+    /// a packet that is segmented later as one, and so tell less than was seen.
+    pub sent: FlowCounters,
 }
 
 impl Coverage {
@@ -194,8 +211,12 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// Every reason.
-    pub const ALL: [Self; 4] =
-        [Self::Looped, Self::OutsideCidr, Self::Malformed, Self::Encapsulated];
+    pub const ALL: [Self; 4] = [
+        Self::Looped,
+        Self::OutsideCidr,
+        Self::Malformed,
+        Self::Encapsulated,
+    ];
 
     /// The name in metrics and logs.
     pub const fn as_str(self) -> &'static str {

@@ -17,7 +17,9 @@ mod locality;
 mod name;
 mod time;
 
-pub use batch::{BatchHeader, Coverage, Epoch, FlowBatch, SkipReason, Skipped, Total, TotalKind};
+pub use batch::{
+    BatchHeader, Coverage, Epoch, FlowBatch, SkipReason, Skipped, Total, TotalKind, Uplinks,
+};
 pub use endpoint::{Endpoint, Node, Pod, UnknownReason, Workload};
 pub use flow::{
     Family, FlowCounters, FlowKey, FlowRecord, Hook, InterfaceClass, ObservationPoint, PortSide,

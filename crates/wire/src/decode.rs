@@ -15,7 +15,7 @@ mod tables;
 
 use std::time::Duration;
 
-use kubezonnet_model::{BatchHeader, Coverage, Epoch, FlowCounters, NodeName};
+use kubezonnet_model::{BatchHeader, Coverage, Epoch, FlowCounters, NodeName, Uplinks};
 
 use self::column::Column;
 use self::dictionary::Dictionary;
@@ -117,7 +117,18 @@ fn read_header(fields: &Fields<'_>) -> Result<BatchHeader, DecodeError> {
     if sequence == 0 {
         return Err(refuse(field::SEQUENCE, "is 0, it counts from 1"));
     }
-    let coverage = Coverage::from_bits(fields.uint(field::HOOKS)?, fields.uint(field::ENDS)? != 0);
+    let mut coverage =
+        Coverage::from_bits(fields.uint(field::HOOKS)?, fields.uint(field::ENDS)? != 0);
+    coverage.uplinks = Uplinks {
+        seen: FlowCounters {
+            bytes: fields.uint(field::UPLINK_SEEN_BYTES)?,
+            packets: fields.uint(field::UPLINK_SEEN_PACKETS)?,
+        },
+        sent: FlowCounters {
+            bytes: fields.uint(field::UPLINK_SENT_BYTES)?,
+            packets: fields.uint(field::UPLINK_SENT_PACKETS)?,
+        },
+    };
     Ok(BatchHeader {
         node: NodeName::new(fields.text(field::NODE)?).map_err(DecodeError::NodeName)?,
         epoch: Epoch(epoch),

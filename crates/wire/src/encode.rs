@@ -14,6 +14,7 @@ use crate::{FORMAT_VERSION, code, proto};
 /// of one family, as [`FlowKey`] has it, and sequences count from 1: else the reader refuses the
 /// body.
 pub fn encode(batch: &FlowBatch) -> Vec<u8> {
+    let uplinks = batch.header.coverage.uplinks;
     let mut message = proto::FlowBatch {
         format_version: FORMAT_VERSION,
         node: batch.header.node.as_str().to_owned(),
@@ -22,6 +23,10 @@ pub fn encode(batch: &FlowBatch) -> Vec<u8> {
         window_nanos: u64::try_from(batch.header.window.as_nanos()).unwrap_or(u64::MAX),
         hooks: batch.header.coverage.bits(),
         ends: batch.header.coverage.ends,
+        uplink_seen_bytes: uplinks.seen.bytes,
+        uplink_seen_packets: uplinks.seen.packets,
+        uplink_sent_bytes: uplinks.sent.bytes,
+        uplink_sent_packets: uplinks.sent.packets,
         ..proto::FlowBatch::default()
     };
     let addresses = distinct_addresses(batch);

@@ -53,7 +53,14 @@ fields! {
     SKIPPED_HOOK = 51 "skipped_hook",
     SKIPPED_BYTES = 52 "skipped_bytes",
     SKIPPED_PACKETS = 53 "skipped_packets",
+    UPLINK_SEEN_BYTES = 70 "uplink_seen_bytes",
+    UPLINK_SEEN_PACKETS = 71 "uplink_seen_packets",
+    UPLINK_SENT_BYTES = 72 "uplink_sent_bytes",
+    UPLINK_SENT_PACKETS = 73 "uplink_sent_packets",
 }
+
+/// The highest number of a field that the reader looks for.
+pub(crate) const LAST: u32 = UPLINK_SENT_PACKETS.number;
 
 /// Numbers kept for further parts of a flow's key. Where one is present, flows that look the same
 /// to this reader are not the same to the writer, so that equal keys are no mistake.

@@ -4,10 +4,10 @@
 
 use super::column::varint;
 use crate::DecodeError;
-use crate::field::{Field, KEY_PARTS_TO_COME};
+use crate::field::{self, Field, KEY_PARTS_TO_COME};
 
 /// One more than the highest field number that means anything to this reader.
-const NUMBERS: usize = *KEY_PARTS_TO_COME.end() as usize + 1;
+const NUMBERS: usize = field::LAST as usize + 1;
 
 /// The fields of a body. Those with a number this reader never asks for are skipped.
 #[derive(Debug)]
@@ -94,8 +94,10 @@ impl<'a> Fields<'a> {
 
     /// Whether the body has parts of the key that this reader does not know.
     pub(super) fn has_unknown_key_parts(&self) -> bool {
-        let first = *KEY_PARTS_TO_COME.start() as usize;
-        self.by_number[first..].iter().any(Option::is_some)
+        let (first, last) = (*KEY_PARTS_TO_COME.start(), *KEY_PARTS_TO_COME.end());
+        self.by_number[first as usize..=last as usize]
+            .iter()
+            .any(Option::is_some)
     }
 
     fn value(&self, field: Field) -> Result<Option<(usize, Value<'a>)>, DecodeError> {

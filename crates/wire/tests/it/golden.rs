@@ -5,7 +5,7 @@
 use kubezonnet_model::FlowBatch;
 use kubezonnet_wire::{Limits, decode, encode};
 
-use crate::support::{empty, small};
+use crate::support::{bypassed, empty, small};
 
 /// Both directions of one file.
 fn check(name: &str, text: &str, batch: &FlowBatch) {
@@ -46,12 +46,22 @@ fn a_window_with_one_of_everything_is_these_bytes() {
 }
 
 #[test]
+fn a_window_with_bytes_of_the_uplinks_is_these_bytes() {
+    check(
+        "uplinks",
+        include_str!("../golden/uplinks.hex"),
+        &bypassed(),
+    );
+}
+
+#[test]
 fn the_document_shows_the_golden_bytes() {
     let document = include_str!("../../../../docs/wire-format.md");
 
     for golden in [
         include_str!("../golden/empty.hex"),
         include_str!("../golden/small.hex"),
+        include_str!("../golden/uplinks.hex"),
     ] {
         assert!(
             document.contains(golden.trim()),

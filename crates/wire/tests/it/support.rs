@@ -7,7 +7,7 @@ use std::time::Duration;
 use kubezonnet_model::{
     BatchHeader, Coverage, Epoch, Family, FlowBatch, FlowCounters, FlowKey, FlowRecord, Hook,
     InterfaceClass, NodeName, ObservationPoint, PortSide, Protocol, ServicePort, SkipReason,
-    Skipped, Total, TotalKind, Transport,
+    Skipped, Total, TotalKind, Transport, Uplinks,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -95,6 +95,16 @@ pub(crate) fn small() -> FlowBatch {
         counters: counters(640, 8),
     }];
     batch.node_addresses = vec![address("10.66.0.1"), address("fd67:1::1")];
+    batch
+}
+
+/// A batch of a window in which packets left by the uplinks, most of them unseen.
+pub(crate) fn bypassed() -> FlowBatch {
+    let mut batch = empty();
+    batch.header.coverage.uplinks = Uplinks {
+        seen: counters(1_500, 3),
+        sent: counters(3_000_000, 2_000),
+    };
     batch
 }
 
@@ -213,21 +223,29 @@ fn any_key() -> impl Strategy<Value = FlowKey> {
     })
 }
 
+fn any_coverage() -> impl Strategy<Value = Coverage> {
+    let uplinks = (any_counters(), any_counters()).prop_map(|(seen, sent)| Uplinks { seen, sent });
+    (any::<u64>(), any::<bool>(), uplinks).prop_map(|(hooks, ends, uplinks)| {
+        let mut coverage = Coverage::from_bits(hooks, ends);
+        coverage.uplinks = uplinks;
+        coverage
+    })
+}
+
 fn any_header() -> impl Strategy<Value = BatchHeader> {
     (
         "[a-z0-9.-]{1,40}",
         any::<[u8; 16]>(),
         1..=u64::MAX,
         any::<u64>(),
-        any::<u64>(),
-        any::<bool>(),
+        any_coverage(),
     )
-        .prop_map(|(node, epoch, sequence, nanos, hooks, ends)| BatchHeader {
+        .prop_map(|(node, epoch, sequence, nanos, coverage)| BatchHeader {
             node: NodeName::new(node).unwrap(),
             epoch: Epoch(epoch),
             sequence,
             window: Duration::from_nanos(nanos),
-            coverage: Coverage::from_bits(hooks, ends),
+            coverage,
         })
 }
 

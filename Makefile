@@ -22,6 +22,9 @@ DEMO = target/debug/kubezonnet-demo $(ARGS)
 
 FUZZ_SECONDS ?= 60
 
+# Read by crates/capture/build.rs.
+export BPF_CFLAGS ?= -Werror
+
 BPF_SOURCES := $(wildcard crates/capture/src/bpf/*.[ch])
 SHELL_SOURCES := .ci/run $(wildcard scripts/*.sh)
 

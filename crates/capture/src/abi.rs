@@ -212,15 +212,20 @@ pub(crate) fn slot_of(ifindex: u32) -> u32 {
     ifindex % INTERFACE_SLOTS
 }
 
-/// The content of a slot: which interface it is for, and its class.
-pub(crate) fn interface(ifindex: u32, class: InterfaceClass) -> [u8; SLOT_BYTES] {
-    let code = (0..)
-        .zip(CLASSES)
-        .find_map(|(code, each)| (each == class).then_some(code));
-    let code: u32 = code.expect("the list has every class");
+/// The content of a slot: up to two interfaces with their classes.
+pub(crate) fn interfaces(two: &[(u32, InterfaceClass)]) -> [u8; SLOT_BYTES] {
     let mut slot = [0; SLOT_BYTES];
-    slot[offset_of!(interface_slot, ifindex)..][..4].copy_from_slice(&ifindex.to_ne_bytes());
-    slot[offset_of!(interface_slot, class)..][..4].copy_from_slice(&code.to_ne_bytes());
+    let mut set = |at: usize, value: u32| slot[at..][..4].copy_from_slice(&value.to_ne_bytes());
+    for (place, (ifindex, class)) in two.iter().take(2).enumerate() {
+        let code = (0..)
+            .zip(CLASSES)
+            .find_map(|(code, each)| (each == *class).then_some(code));
+        set(offset_of!(interface_slot, ifindex) + place * 4, *ifindex);
+        set(
+            offset_of!(interface_slot, class) + place * 4,
+            code.expect("the list has every class"),
+        );
+    }
     slot
 }
 

@@ -129,25 +129,22 @@ impl Maps {
         &mut self,
         interfaces: &BTreeMap<u32, InterfaceClass>,
     ) -> Result<(), CaptureError> {
-        let mut slots = BTreeMap::new();
-        for (&ifindex, &class) in interfaces {
-            let previous = slots.insert(abi::slot_of(ifindex), abi::interface(ifindex, class));
-            if previous.is_some() {
-                tracing::warn!(
-                    ifindex,
-                    "two interfaces share a slot; the one with the lower index is seen as other"
-                );
+        for (slot, content) in slots(interfaces) {
+            if self.slots.get(&slot) != Some(&content) {
+                write(&self.interfaces, "interfaces", slot, &content)?;
+                self.slots.insert(slot, content);
             }
         }
-        for (&slot, content) in &slots {
-            if self.slots.get(&slot) != Some(content) {
-                write(&self.interfaces, "interfaces", slot, content)?;
-            }
-        }
-        for &slot in self.slots.keys().filter(|slot| !slots.contains_key(slot)) {
+        let unused = self.slots.keys().copied();
+        let unused = unused.filter(|slot| {
+            !interfaces
+                .keys()
+                .any(|&ifindex| abi::slot_of(ifindex) == *slot)
+        });
+        for slot in unused.collect::<Vec<_>>() {
             write(&self.interfaces, "interfaces", slot, &[0; abi::SLOT_BYTES])?;
+            self.slots.remove(&slot);
         }
-        self.slots = slots;
         Ok(())
     }
 
@@ -234,6 +231,34 @@ impl Maps {
     }
 }
 
+/// The slots that interfaces take. Where more than two meet, those stay whose class matters most.
+fn slots(interfaces: &BTreeMap<u32, InterfaceClass>) -> BTreeMap<u32, [u8; abi::SLOT_BYTES]> {
+    let mut by_slot: BTreeMap<u32, Vec<(u32, InterfaceClass)>> = BTreeMap::new();
+    for (&ifindex, &class) in interfaces {
+        by_slot
+            .entry(abi::slot_of(ifindex))
+            .or_default()
+            .push((ifindex, class));
+    }
+    for sharing in by_slot.values_mut().filter(|sharing| sharing.len() > 2) {
+        sharing.sort_by_key(|(_, class)| match class {
+            InterfaceClass::Loopback => 0,
+            InterfaceClass::Uplink => 1,
+            InterfaceClass::Tunnel => 2,
+            InterfaceClass::Pod => 3,
+            InterfaceClass::Host | InterfaceClass::Other => 4,
+        });
+        tracing::warn!(
+            ifindexes = ?sharing.iter().map(|(ifindex, _)| ifindex).collect::<Vec<_>>(),
+            "more than two interfaces share a slot; the rest of them is seen as other"
+        );
+    }
+    by_slot
+        .into_iter()
+        .map(|(slot, sharing)| (slot, abi::interfaces(&sharing)))
+        .collect()
+}
+
 /// The part of an array that belongs to a generation, each value by its index in that part.
 fn of_generation(
     name: &'static str,
@@ -262,4 +287,28 @@ fn write(
 
 fn count(entries: usize) -> u32 {
     u32::try_from(entries).expect("a map's size is a u32")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interfaces_that_share_a_slot_keep_their_class_and_those_that_matter_most_win() {
+        let two = BTreeMap::from([(1, InterfaceClass::Loopback), (8193, InterfaceClass::Pod)]);
+        let four = BTreeMap::from([
+            (2, InterfaceClass::Uplink),
+            (8194, InterfaceClass::Pod),
+            (16_386, InterfaceClass::Host),
+            (24_578, InterfaceClass::Tunnel),
+        ]);
+
+        let both = abi::interfaces(&[(1, InterfaceClass::Loopback), (8193, InterfaceClass::Pod)]);
+        let best = abi::interfaces(&[
+            (2, InterfaceClass::Uplink),
+            (24_578, InterfaceClass::Tunnel),
+        ]);
+        assert_eq!(slots(&two), BTreeMap::from([(1, both)]));
+        assert_eq!(slots(&four), BTreeMap::from([(2, best)]));
+    }
 }

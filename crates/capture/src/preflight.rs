@@ -41,6 +41,9 @@ pub fn preflight() -> Vec<Problem> {
         });
     }
     problems.extend(capabilities(&status));
+    if problems.is_empty() {
+        problems.extend(denied());
+    }
     if problems.is_empty() && !supports_netfilter_programs() {
         problems.push(Problem {
             what: "the kernel has no BPF programs on netfilter hooks".into(),
@@ -48,6 +51,27 @@ pub fn preflight() -> Vec<Problem> {
         });
     }
     problems
+}
+
+/// Makes the smallest map there is: who may not do that may do nothing here.
+fn denied() -> Option<Problem> {
+    let options = libbpf_sys::bpf_map_create_opts {
+        sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
+        ..Default::default()
+    };
+    let kind = libbpf_rs::MapType::Array;
+    let made = libbpf_rs::MapHandle::create(kind, Some("kubezonnet"), 4, 4, 1, &options);
+    let error = made.err()?;
+    (error.kind() == libbpf_rs::ErrorKind::PermissionDenied).then(|| Problem {
+        what: format!(
+            "the bpf() system call is denied ({error}), though the capabilities are there"
+        ),
+        remedy:
+            "let the container's seccomp profile allow bpf() (seccompProfile RuntimeDefault of \
+                 containerd 1.6.10 or later does with CAP_BPF, Unconfined does everywhere), and \
+                 on SELinux run it as spc_t"
+                .into(),
+    })
 }
 
 fn supports_netfilter_programs() -> bool {

@@ -28,7 +28,22 @@ static __always_inline __u32 class_of(const struct net_device *device)
 	if (!ifindex)
 		return CLASS_HOST;
 	interface = bpf_map_lookup_elem(&interfaces, &slot);
-	return interface && interface->ifindex == ifindex ? interface->class : CLASS_OTHER;
+	if (!interface)
+		return CLASS_OTHER;
+	if (interface->ifindex[0] == ifindex)
+		return interface->class[0];
+	return interface->ifindex[1] == ifindex ? interface->class[1] : CLASS_OTHER;
+}
+
+/*
+ * Where the packet came in. What the node itself has made never came in, though the stack gives
+ * some of it (neighbour discovery, what leaves a tunnel's device) the device it goes out by.
+ */
+static __always_inline __u32 input_class(struct bpf_nf_ctx *ctx, __u32 hook)
+{
+	if (hook == HOOK_POSTROUTING && !ctx->skb->skb_iif)
+		return CLASS_HOST;
+	return class_of(ctx->state->in);
 }
 
 static __always_inline bool in_networks(const __u8 *address)
@@ -45,7 +60,8 @@ static __always_inline bool is_multicast(const struct sk_buff *skb, const struct
 {
 	if (ipv6)
 		return key->dst[0] == 0xff;
-	if (key->dst[12] >= 224 && (key->dst[12] < 240 || key->dst[15] == 255))
+	/* 224.0.0.0/4, and 255.255.255.255. */
+	if ((key->dst[12] & 0xf0) == 224 || *(__u32 *)&key->dst[12] == 0xffffffff)
 		return true;
 	return route_of(skb)->rt_flags & RTCF_BROADCAST_OR_MULTICAST;
 }
@@ -58,7 +74,7 @@ static __always_inline bool is_own_copy(const struct sk_buff *skb, __u32 hook)
 
 static __always_inline int account(struct bpf_nf_ctx *ctx, const __u32 hook, const bool ipv6)
 {
-	__u32 input = class_of(ctx->state->in);
+	__u32 input = input_class(ctx, hook);
 	__u32 output = class_of(ctx->state->out);
 	struct sk_buff *skb = ctx->skb;
 	struct packet packet = {
@@ -77,8 +93,7 @@ static __always_inline int account(struct bpf_nf_ctx *ctx, const __u32 hook, con
 		add_skipped(active_generation(), SKIP_MALFORMED, hook, &size);
 		return NF_ACCEPT;
 	}
-	outer = may_be_outer(hook, input, output, &packet, key.protocol) &&
-		read_inner(&packet, &key);
+	outer = may_be_outer(hook, input, &packet, key.protocol) && read_inner(&packet, &key);
 	size_on_wire(&packet, key.protocol, ipv6, hook == HOOK_LOCAL_IN, &size);
 	if (!outer && is_inner_pass(skb, hook, input, output)) {
 		add_skipped(active_generation(), SKIP_ENCAPSULATED, hook, &size);

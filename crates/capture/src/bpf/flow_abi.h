@@ -98,14 +98,16 @@ struct flow_counters {
 #define SKIP_INDEX(reason, hook) ((reason) * HOOKS + (hook))
 
 /*
- * The class of an interface is in slot ifindex % INTERFACE_SLOTS; the slot names its interface, so
- * that another one with the same remainder reads CLASS_OTHER and not a wrong class.
+ * The class of an interface is in slot ifindex % INTERFACE_SLOTS. A slot has room for two: on a
+ * node that has made thousands of interfaces, a pod's new one meets an old one there (the uplink's,
+ * lo's) sooner or later. A slot names its interfaces, so a third one reads CLASS_OTHER, no wrong
+ * class.
  */
 #define INTERFACE_SLOTS 8192
 
 struct interface_slot {
-	__u32 ifindex;
-	__u32 class;
+	__u32 ifindex[2];
+	__u32 class[2];
 };
 
 /*

@@ -54,6 +54,7 @@ struct sk_buff {
 	unsigned int len;
 	unsigned int data_len;
 	unsigned long _skb_refdst;
+	int skb_iif;
 	__u8 pkt_type : 3;
 	__u8 ignore_df : 1;
 	char cb[48];
@@ -81,6 +82,11 @@ struct nf_hook_state {
 struct bpf_nf_ctx {
 	const struct nf_hook_state *state;
 	struct sk_buff *skb;
+};
+
+/* include/net/dst.h */
+struct dst_metrics {
+	__u32 metrics[17];
 };
 
 /* include/net/dst.h */

@@ -161,19 +161,15 @@ static __noinline int read_inner(struct packet *packet, struct flow_key *key)
 
 /* Whether the packet can be an outer one: received or sent by the node itself, of a protocol that
  * tunnels use. What pods send in tunnels of their own stays theirs. */
-static __always_inline bool may_be_outer(__u32 hook, __u32 input, __u32 output,
-					 const struct packet *packet, __u8 protocol)
+static __always_inline bool may_be_outer(__u32 hook, __u32 input, const struct packet *packet,
+					 __u8 protocol)
 {
 	if (protocol != IPPROTO_UDP && protocol != IPPROTO_IPIP && protocol != IPPROTO_IPV6 &&
 	    protocol != IPPROTO_GRE)
 		return false;
 	if (!packet->has_transport)
 		return false;
-	if (hook == HOOK_LOCAL_IN)
-		return input != CLASS_TUNNEL;
-	/* An outer packet may still have the tunnel's device as the one it came from. */
-	return (input == CLASS_HOST || input == CLASS_TUNNEL || input == CLASS_OTHER) &&
-	       output != CLASS_POD;
+	return hook == HOOK_LOCAL_IN ? input != CLASS_TUNNEL : input == CLASS_HOST;
 }
 
 /* Whether the packet is on its way into a tunnel, or out of one; the outer one counts. */

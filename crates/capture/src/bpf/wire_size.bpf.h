@@ -39,11 +39,11 @@ static __always_inline const struct rtable *route_of(const struct sk_buff *skb)
 /* dst_metric_raw(dst, RTAX_MTU) */
 static __always_inline __u32 mtu_metric(const struct dst_entry *dst)
 {
-	const __u32 *metrics = (const __u32 *)(dst->_metrics & ~DST_METRICS_PTR_MASK);
-	__u32 mtu = 0;
+	const struct dst_metrics *metrics =
+		bpf_rdonly_cast((void *)(dst->_metrics & ~DST_METRICS_PTR_MASK),
+				bpf_core_type_id_kernel(struct dst_metrics));
 
-	bpf_probe_read_kernel(&mtu, sizeof(mtu), &metrics[RTAX_MTU - 1]);
-	return mtu;
+	return metrics->metrics[RTAX_MTU - 1];
 }
 
 /* ip_dst_mtu_maybe_forward() */
@@ -103,20 +103,22 @@ static __always_inline __u32 listed_fragments(const struct packet *packet, __u32
 				bpf_core_type_id_kernel(struct skb_shared_info));
 	const struct sk_buff *fragment = shared->frag_list;
 	__u32 first = packet->length - packet->network;
-	__u32 number = 1;
+	__u32 number = 1, misfits = 0, odd = 0;
 
 	if (!fragment)
 		return 0;
+	/* Without branches on what is found: the verifier would follow each in every round. */
 	for (int i = 0; i < MAX_LISTED_FRAGMENTS && fragment; i++) {
 		__u32 length = fragment->len;
 
-		first -= length;
 		fragment = fragment->next;
-		if (length > room || (length & 7 && fragment))
-			return 0;
+		first -= length;
+		misfits |= (room - length) >> 31;
+		misfits |= odd & 7; /* only the last may have an odd length */
+		odd = length;
 		number++;
 	}
-	return fragment || first > room || first & 7 ? 0 : number;
+	return fragment || misfits || first > room || first & 7 ? 0 : number;
 }
 
 /*

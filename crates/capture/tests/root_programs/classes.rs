@@ -2,13 +2,17 @@
 
 use std::mem::MaybeUninit;
 
+use std::net::IpAddr;
+
 use kubezonnet_capture::{Config, Trial};
 use kubezonnet_model::{
     Family, FlowCounters, Hook, InterfaceClass, ObservationPoint, SkipReason, Skipped, Total,
     TotalKind,
 };
 
-use crate::packets::{ACCEPT, bytes, count, count_leaving, ipv4, ipv6, leaving_by_uplink, udp};
+use crate::packets::{
+    ACCEPT, bytes, count, count_leaving, ipv4, ipv6, leaving_by_uplink, only, udp,
+};
 
 #[test]
 fn what_is_no_ip_header_is_left_out_and_counted_as_malformed() {
@@ -76,6 +80,24 @@ fn what_leaves_by_loopback_is_a_total() {
         }]
     );
     assert_eq!(drained.records, []);
+}
+
+#[test]
+fn an_address_of_the_former_class_e_is_no_broadcast() {
+    let mut packet = ipv4(17, 0, 0, &udp(40_000, 53, 0));
+    packet[16..20].copy_from_slice(&[240, 1, 2, 255]);
+
+    let record = only(&count(
+        &Config::default(),
+        InterfaceClass::Uplink,
+        Hook::Postrouting,
+        &[packet],
+    ));
+
+    assert_eq!(
+        record.key.destination,
+        "240.1.2.255".parse::<IpAddr>().unwrap()
+    );
 }
 
 #[test]

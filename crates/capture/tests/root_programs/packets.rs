@@ -24,7 +24,9 @@ pub(crate) fn count(
 ) -> Drained {
     let mut storage = MaybeUninit::uninit();
     let mut trial = load(config, class, &mut storage);
-    packets.iter().for_each(|packet| run(&trial, hook, packet));
+    for packet in packets {
+        run(&trial, hook, packet);
+    }
     trial.take().expect("the maps can be read")
 }
 

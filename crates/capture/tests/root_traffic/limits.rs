@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use kubezonnet_capture::{CaptureError, Config, Drained};
-use kubezonnet_model::{Family, FlowCounters, InterfaceClass, ObservationPoint};
+use kubezonnet_model::{Family, FlowCounters, InterfaceClass, ObservationPoint, TotalKind};
 use kubezonnet_testkit::{Cluster, NodeSpec, Place, PodSpec, traffic};
 
 use crate::nodes::{CapturingNode, received_by, seen_at, sent_by};
@@ -192,5 +192,49 @@ fn a_priority_that_is_taken_is_passed_over_and_the_last_one_says_so() {
     assert!(
         matches!(refused, CaptureError::PrioritiesTaken { .. }),
         "{refused}"
+    );
+}
+
+#[test]
+fn an_interface_made_after_thousands_of_others_does_not_take_the_place_of_an_old_one() {
+    let cluster = cluster();
+    let netns = cluster.node("node-a").netns();
+    netns
+        .ip(&["link add late index 8193 type veth peer name late-peer index 8194".into()])
+        .unwrap();
+    let mut node = CapturingNode::attach(&cluster, "node-a", &Config::default());
+    let before = cluster.settled_uplink("node-a").unwrap();
+
+    traffic::tcp_bulk(
+        cluster.node("node-a"),
+        cluster.node("node-a"),
+        Family::Ipv4,
+        10_000,
+    )
+    .unwrap();
+    traffic::udp(
+        cluster.pod("test/client"),
+        cluster.pod("test/server"),
+        Family::Ipv4,
+        9,
+        9,
+    )
+    .unwrap();
+
+    let link = cluster.settled_uplink("node-a").unwrap().since(&before);
+    let drained = node.take();
+    assert!(
+        drained
+            .totals
+            .iter()
+            .all(|total| total.kind == TotalKind::Loopback)
+    );
+    assert_eq!(seen_at(&drained, at_uplink), sent_by(&link));
+    assert!(
+        drained
+            .records
+            .iter()
+            .all(|record| at_uplink(record.key.point)),
+        "{drained:?}"
     );
 }

@@ -159,17 +159,21 @@ static __noinline int read_inner(struct packet *packet, struct flow_key *key)
 	return true;
 }
 
-/* Whether the packet can be an outer one: received or sent by the node itself, of a protocol that
- * tunnels use. What pods send in tunnels of their own stays theirs. */
-static __always_inline bool may_be_outer(__u32 hook, __u32 input, const struct packet *packet,
+/* Whether the packet can be an outer one: received or sent by the node itself, and of a protocol or
+ * to a port that tunnels use. What pods send in tunnels of their own stays theirs. */
+static __always_inline bool may_be_outer(__u32 hook, __u32 input, struct packet *packet,
 					 __u8 protocol)
 {
-	if (protocol != IPPROTO_UDP && protocol != IPPROTO_IPIP && protocol != IPPROTO_IPV6 &&
-	    protocol != IPPROTO_GRE)
+	struct udphdr udp;
+
+	if (hook == HOOK_LOCAL_IN ? input == CLASS_TUNNEL : input != CLASS_HOST)
 		return false;
-	if (!packet->has_transport)
+	if (protocol == IPPROTO_TCP || !packet->has_transport)
 		return false;
-	return hook == HOOK_LOCAL_IN ? input != CLASS_TUNNEL : input == CLASS_HOST;
+	if (protocol == IPPROTO_UDP)
+		return read_header(packet, packet->transport, udphdr, &udp) &&
+		       tunnel_of_port(bpf_ntohs(udp.dest));
+	return protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6 || protocol == IPPROTO_GRE;
 }
 
 /* Whether the packet is on its way into a tunnel, or out of one; the outer one counts. */

@@ -4,6 +4,7 @@
 //! thread there. A socket keeps the namespace it was made in and may be used from any thread.
 
 mod fragments;
+mod large_packets;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};

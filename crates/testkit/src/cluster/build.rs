@@ -15,7 +15,7 @@ use crate::{Error, Netns, tool};
 
 /// Settings of every namespace, before it has a link. Forwarding is switched on for the namespace
 /// only and not for its links, for a link that forwards joins the all-routers groups and reports it.
-const QUIET: [(&str, &str); 6] = [
+const QUIET: [(&str, &str); 7] = [
     ("ipv6/conf/default/addr_gen_mode", "1"),
     ("ipv6/conf/default/accept_ra", "0"),
     ("ipv6/conf/default/accept_dad", "0"),
@@ -23,6 +23,10 @@ const QUIET: [(&str, &str); 6] = [
     // Group numbers that may send echo requests through ordinary datagram sockets: all of them.
     ("ipv4/ping_group_range", "0 2147483647"),
     ("ipv4/conf/all/send_redirects", "0"),
+    // The most that a TCP sender has on its way, in segments of MTU 1500 some 850 with BIG TCP: a
+    // virtual link drops what a processor's receive queue of 1,000 packets has no room for, and
+    // does not count it as sent.
+    ("ipv4/tcp_wmem", "4096 16384 1048576"),
 ];
 
 /// Further settings of what forwards: nodes and the fabric.
@@ -48,6 +52,9 @@ const SEGMENTATION: [&str; 10] = [
     "tx-udp_tnl-csum-segmentation",
     "tx-ipxip4-segmentation",
 ];
+
+/// The hop-by-hop header with the length of a packet that is too large for the IPv6 header (RFC 2675).
+const JUMBO_HEADER_BYTES: u32 = 8;
 
 /// Tracks every connection that is forwarded, local or sent.
 const CONNTRACK: &str = "table inet testkit {
@@ -86,6 +93,10 @@ pub(super) fn build(cluster: &Cluster) -> Result<(), Error> {
             segmentation_off(&node.netns, UPLINK)?;
             segmentation_off(fabric, &plan::fabric_port(node.number))?;
         }
+        if let Some(bytes) = node.spec.big_tcp {
+            node.netns.allow_large_packets(UPLINK, bytes)?;
+            fabric.allow_large_packets(&plan::fabric_port(node.number), bytes)?;
+        }
         if let Some(overlay) = cluster.overlay {
             overlay::build(cluster, overlay, node)?;
         }
@@ -94,9 +105,14 @@ pub(super) fn build(cluster: &Cluster) -> Result<(), Error> {
         }
     }
     for pod in &cluster.pods {
-        pod.netns.ip(&pod_lines(pod))?;
+        pod.netns.ip(&pod_lines(cluster, pod))?;
         if pod.spec.segmentation == Segmentation::Off {
             segmentation_off(&pod.netns, UPLINK)?;
+        }
+        if let Some(bytes) = pod.spec.big_tcp {
+            let node = cluster.node(&pod.node_name);
+            pod.netns.allow_large_packets(UPLINK, bytes)?;
+            node.netns.allow_large_packets(&pod.link(), bytes)?;
         }
     }
     if cluster
@@ -213,22 +229,30 @@ fn node_lines(cluster: &Cluster, node: &ClusterNode) -> Vec<String> {
         }
     }
     for pod in cluster.pods.iter().filter(|pod| pod.node == number) {
-        lines.extend(pod_link_lines(cluster, node, pod));
+        lines.extend(pod_link_lines(cluster, pod));
     }
     lines
 }
 
 /// The MTU of a pod's link.
-fn pod_mtu(cluster: &Cluster, node: &ClusterNode, pod: &ClusterPod) -> u32 {
+fn pod_mtu(cluster: &Cluster, pod: &ClusterPod) -> u32 {
     let default = match cluster.overlay {
-        Some(overlay) => overlay.inner_mtu(node.spec.mtu),
+        Some(overlay) => overlay.inner_mtu(cluster.node(&pod.node_name).spec.mtu),
         None => 1500,
     };
     pod.spec.mtu.unwrap_or(default)
 }
 
-fn pod_link_lines(cluster: &Cluster, node: &ClusterNode, pod: &ClusterPod) -> Vec<String> {
-    let mtu = pod_mtu(cluster, node, pod);
+/// What a pod's routes know of the path. A large packet of IPv6 has a header more, which is not on
+/// the wire, but nodes do not forward it if with that its segments are larger than a link's MTU.
+fn pod_path_mtu(cluster: &Cluster, pod: &ClusterPod, family: Family) -> Option<u32> {
+    let jumbo = || (pod_mtu(cluster, pod)).saturating_sub(JUMBO_HEADER_BYTES);
+    let large = pod.spec.big_tcp.filter(|_| family == Family::Ipv6);
+    pod.spec.path_mtu.or(large.map(|_| jumbo()))
+}
+
+fn pod_link_lines(cluster: &Cluster, pod: &ClusterPod) -> Vec<String> {
+    let mtu = pod_mtu(cluster, pod);
     let (netns, link) = (pod.netns.name(), plan::pod_link(pod.number));
     let mac = plan::pod_mac(pod.node, pod.number);
     let gateway_mac = plan::pod_gateway_mac(pod.node, pod.number);
@@ -249,7 +273,7 @@ fn pod_link_lines(cluster: &Cluster, node: &ClusterNode, pod: &ClusterPod) -> Ve
     lines
 }
 
-fn pod_lines(pod: &ClusterPod) -> Vec<String> {
+fn pod_lines(cluster: &Cluster, pod: &ClusterPod) -> Vec<String> {
     let mac = plan::pod_gateway_mac(pod.node, pod.number);
     let mut lines = vec![
         "link set lo up".to_owned(),
@@ -269,7 +293,7 @@ fn pod_lines(pod: &ClusterPod) -> Vec<String> {
         lines.push(format!(
             "route add {} via {gateway} dev {UPLINK} onlink{}",
             everywhere(family),
-            limit(pod.spec.path_mtu)
+            limit(pod_path_mtu(cluster, pod, family))
         ));
     }
     lines

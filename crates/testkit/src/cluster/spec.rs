@@ -20,6 +20,7 @@ pub struct NodeSpec {
     pub(crate) uplink: Segmentation,
     pub(crate) conntrack: bool,
     pub(crate) path_mtu: Option<u32>,
+    pub(crate) big_tcp: Option<u32>,
 }
 
 impl NodeSpec {
@@ -34,6 +35,7 @@ impl NodeSpec {
             uplink: Segmentation::Off,
             conntrack: false,
             path_mtu: None,
+            big_tcp: None,
         }
     }
 
@@ -69,6 +71,13 @@ impl NodeSpec {
         self.path_mtu = Some(mtu);
         self
     }
+
+    /// Lets packets be so large on its uplink before they are cut: at most 524,280 bytes. An
+    /// uplink with segmentation off still carries segments only.
+    pub fn big_tcp(mut self, bytes: u32) -> Self {
+        self.big_tcp = Some(bytes);
+        self
+    }
 }
 
 /// One pod.
@@ -80,6 +89,7 @@ pub struct PodSpec {
     pub(crate) mtu: Option<u32>,
     pub(crate) segmentation: Segmentation,
     pub(crate) path_mtu: Option<u32>,
+    pub(crate) big_tcp: Option<u32>,
 }
 
 impl PodSpec {
@@ -92,6 +102,7 @@ impl PodSpec {
             mtu: None,
             segmentation: Segmentation::Offloaded,
             path_mtu: None,
+            big_tcp: None,
         }
     }
 
@@ -118,6 +129,17 @@ impl PodSpec {
     /// larger packets, and nodes may fragment its IPv4 packets further.
     pub fn path_mtu(mut self, mtu: u32) -> Self {
         self.path_mtu = Some(mtu);
+        self
+    }
+
+    /// Lets packets be so large on its link, at both ends, before they are cut: at most 524,280
+    /// bytes. What is larger than 65,536 is BIG TCP, which IP headers have no length for.
+    ///
+    /// Such packets of IPv6 have a header of 8 bytes more, and nodes refuse them if a segment and
+    /// that are larger than the MTU: unless another one is set, the pod's path MTU for IPv6 is 8
+    /// below the MTU of its link.
+    pub fn big_tcp(mut self, bytes: u32) -> Self {
+        self.big_tcp = Some(bytes);
         self
     }
 

@@ -10,8 +10,12 @@ use kubezonnet_model::Family;
 use super::{STUCK, Sent};
 use crate::{Error, Place};
 
-/// How much is written or read at once.
-const CHUNK_BYTES: usize = 64 * 1024;
+/// How much is read at once.
+const READ_BYTES: usize = 64 << 10;
+
+/// How much is written at once: more than the largest packet that the kernel can be told to make
+/// (BIG TCP, 8 × 65,535 bytes), for the end of a write is the end of a packet.
+const WRITE_BYTES: usize = 1 << 20;
 
 /// Sends exactly `bytes` bytes over one connection, which is then closed by both sides.
 ///
@@ -137,10 +141,11 @@ pub(super) fn connect(
 
 /// Writes so many bytes.
 pub(super) fn write_bytes(mut stream: &TcpStream, bytes: u64) -> io::Result<()> {
-    let chunk = vec![b'b'; CHUNK_BYTES];
+    let at_most = |bytes: u64| usize::try_from(bytes).map_or(WRITE_BYTES, |n| n.min(WRITE_BYTES));
+    let chunk = vec![b'b'; at_most(bytes)];
     let mut left = bytes;
     while left > 0 {
-        let now = usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
+        let now = at_most(left);
         stream.write_all(&chunk[..now])?;
         left -= now as u64;
     }
@@ -149,10 +154,10 @@ pub(super) fn write_bytes(mut stream: &TcpStream, bytes: u64) -> io::Result<()> 
 
 /// Reads so many bytes.
 pub(super) fn read_bytes(mut stream: &TcpStream, bytes: usize) -> io::Result<()> {
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut chunk = vec![0; READ_BYTES];
     let mut left = bytes;
     while left > 0 {
-        let now = left.min(CHUNK_BYTES);
+        let now = left.min(READ_BYTES);
         left -= match stream.read(&mut chunk[..now])? {
             0 => return Err(ErrorKind::UnexpectedEof.into()),
             read => read,
@@ -163,7 +168,7 @@ pub(super) fn read_bytes(mut stream: &TcpStream, bytes: usize) -> io::Result<()>
 
 /// Reads to the end and closes.
 fn drain(mut stream: TcpStream) -> io::Result<u64> {
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut chunk = vec![0; READ_BYTES];
     let mut received = 0;
     loop {
         match stream.read(&mut chunk)? {

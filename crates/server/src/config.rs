@@ -7,18 +7,15 @@ use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
+use kubezonnet_wire::Limits;
 
 use crate::export::flow_log;
 
-/// The largest body that is taken: a window of 200,000 flows takes 2 to 3 MiB.
+/// The largest body that is taken: a window of the most records takes 2 to 3 MiB.
 const MAX_BODY_BYTES: &str = "16777216";
 
-/// The most records in a body: three kernel maps of the agent's default size, both generations'
-/// fallbacks included, so that an honest agent never meets it.
-const MAX_RECORDS: &str = "200000";
-
 /// How many bodies are held at once: with the largest body, 256 MiB. As many as there are processors
-/// are resolved at once: one of the most records takes about 75 MB more meanwhile.
+/// are resolved at once: one of the most records takes about 100 MB more meanwhile.
 const MAX_BODIES: &str = "16";
 
 const ABOUT: &str = "Says whose bytes the agents counted, and shows them as metrics and flow logs";
@@ -149,8 +146,8 @@ pub struct Config {
 
     /// Most records of a batch; one with more is refused (413).
     ///
-    /// The default is three times what an agent's maps hold by default.
-    #[arg(long, env = "KUBEZONNET_MAX_RECORDS", default_value = MAX_RECORDS, value_parser = positive, value_name = "COUNT")]
+    /// The default is what agents hold to: a lower one loses the windows of nodes with many flows.
+    #[arg(long, env = "KUBEZONNET_MAX_RECORDS", default_value_t = Limits::default().max_records, value_parser = positive, value_name = "COUNT")]
     pub max_records: usize,
 
     /// Most batches held in memory at once; further ones are told to come again (503).
@@ -276,6 +273,13 @@ mod tests {
             let found = argument.get_env().and_then(|env| env.to_str());
             assert_eq!(found, Some(expected.as_str()), "--{flag}");
         }
+    }
+
+    #[test]
+    fn as_many_records_are_taken_as_agents_may_send() {
+        let config = Config::read([OsString::from("kubezonnet-server")]).unwrap();
+
+        assert_eq!(config.max_records, Limits::default().max_records);
     }
 
     #[test]

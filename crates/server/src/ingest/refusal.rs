@@ -13,7 +13,8 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 /// Why a batch is not taken.
 ///
 /// What will pass is answered with 503 (the same window is welcome later), what a newer server may
-/// take with 415, what broke on the way with 408. With 400, 413 and 422 the body itself is judged:
+/// take with 415, what broke on the way with 408, what lacks a header that a proxy may have taken off
+/// with 428. With 400, 413 and 422 the body itself is judged:
 /// it is never taken.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -24,7 +25,10 @@ pub enum Refusal {
     #[error("content encodings are not supported, send the body as it is")]
     ContentEncoding,
     /// No age, two, or one that is no number.
-    #[error("the header {AGE_HEADER} must be there once, in decimal milliseconds")]
+    #[error(
+        "the header {AGE_HEADER} must be there once, in decimal milliseconds: check that no proxy in \
+         between takes it off"
+    )]
     Age,
     /// Longer than the limit; at most that much of it was read.
     #[error("the body is larger than {limit} bytes")]
@@ -105,7 +109,9 @@ impl Refusal {
             | Self::Undecodable(
                 DecodeError::TooManyRecords { .. } | DecodeError::DictionaryTooLarge { .. },
             ) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Age | Self::Undecodable(_) => StatusCode::BAD_REQUEST,
+            Self::Undecodable(_) => StatusCode::BAD_REQUEST,
+            // The header is not the body's: a proxy may have taken it off.
+            Self::Age => StatusCode::PRECONDITION_REQUIRED,
             Self::Interrupted | Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Rejected(Rejection::Implausible { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Rejected(Rejection::NotSynced | Rejection::TooManyAgents(_))

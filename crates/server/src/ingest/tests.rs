@@ -306,7 +306,7 @@ async fn a_window_without_age_is_refused_before_it_is_read() {
 
     assert_eq!(
         (told.status, told.reason.as_str()),
-        (StatusCode::BAD_REQUEST, "age")
+        (StatusCode::PRECONDITION_REQUIRED, "age")
     );
 }
 

@@ -13,6 +13,7 @@ use kubezonnet_model::{
     Direction, FlowCounters, Hook, InterfaceClass, Locality, Name, Namespace, NodeName,
     ObservationPoint, Timestamp, UnknownReason, Zone,
 };
+use kubezonnet_topology::NODE_NAMESPACE;
 
 pub use self::entry::Entry;
 use crate::books::{Books, Disposition};
@@ -27,14 +28,11 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// What stands for the namespace of a node in metrics.
-    pub const NODE_NAMESPACE: &'static str = "_node_";
-
     /// The labels `namespace` and `pod`.
     pub fn labels(&self) -> [&str; 2] {
         match self {
             Self::Pod(namespace, name) => [namespace.as_str(), name.as_str()],
-            Self::Node(name) => [Self::NODE_NAMESPACE, name.as_str()],
+            Self::Node(name) => [NODE_NAMESPACE, name.as_str()],
         }
     }
 }

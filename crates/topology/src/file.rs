@@ -79,7 +79,8 @@ impl FileError {
 /// # Errors
 ///
 /// [`FileError`] if the file cannot be read, is no YAML of this form, or contradicts itself: an
-/// unknown node, a name or address twice, an address that is none, a name or zone that is empty.
+/// unknown node, a name or address twice, an address that is none, a name or zone that is empty, the
+/// namespace that stands for nodes in metrics.
 pub fn load(path: &Path) -> Result<FileView, FileError> {
     let text = std::fs::read_to_string(path).map_err(|source| FileError::Unreadable {
         path: path.to_owned(),

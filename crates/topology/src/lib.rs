@@ -21,5 +21,5 @@ mod topology;
 
 pub use clock::Clock;
 pub use index::{Holder, HolderRef, Sizes, TopologyIndex};
-pub use state::{NodeState, PodState};
+pub use state::{NODE_NAMESPACE, NodeState, PodState};
 pub use topology::{FailureReason, Source, SourceCounts, Topology};

@@ -4,6 +4,10 @@ use std::net::IpAddr;
 
 use kubezonnet_model::{Name, Namespace, NodeName, Region, Timestamp, Workload, Zone};
 
+/// What stands for the namespace of a node where pods have one. No namespace of Kubernetes is called
+/// so, as `_` may not be in its name.
+pub const NODE_NAMESPACE: &str = "_node_";
+
 /// A pod as its source has it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodState {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::{FileView, Problem};
-use crate::{NodeState, PodState};
+use crate::{NODE_NAMESPACE, NodeState, PodState};
 
 /// So many nodes of YAML are read at most: 50,000 pods are about a million.
 const MAX_YAML_NODES: usize = 10_000_000;
@@ -112,6 +112,11 @@ impl Checked {
     fn pod(&mut self, item: &PodItem) -> Result<(), Problem> {
         let line = line_of(&item.name);
         let namespace = name("namespace", &item.namespace, Namespace::new)?;
+        if namespace.as_str() == NODE_NAMESPACE {
+            let message =
+                format!("namespace {namespace} stands for nodes in metrics: pods need another");
+            return Err(problem(&item.namespace, message));
+        }
         let pod = name("pod", &item.name, Name::new)?;
         let uid = format!("{namespace}/{pod}");
         if let Some(first) = self.pods.insert(uid.clone(), line) {

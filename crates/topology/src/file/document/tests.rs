@@ -97,6 +97,12 @@ fn each_mistake_is_named_with_its_line() {
         ),
         ("name: node-b", "name: ''", 7, "a node is empty"),
         (
+            "namespace: shop",
+            "namespace: _node_",
+            9,
+            "namespace _node_ stands for nodes in metrics: pods need another",
+        ),
+        (
             "node: node-a\n    addresses",
             "node: node-x\n    addresses",
             11,

@@ -41,6 +41,7 @@ use kubezonnet_model::Family;
 pub use self::builder::ClusterBuilder;
 pub use self::node_port::NodePort;
 pub use self::overlay::Overlay;
+pub(crate) use self::plan::{BRIDGE, UPLINK};
 pub use self::spec::{NodeSpec, PodSpec, Segmentation};
 use crate::wait::wait_until_steady;
 use crate::{Error, LinkCounters, Netns, Run};
@@ -239,6 +240,12 @@ impl Fabric {
     /// The gateway's address on the fabric, which belongs to no node.
     pub fn gateway(&self, family: Family) -> IpAddr {
         plan::gateway_address(family)
+    }
+
+    /// The broadcast address of the nodes' network. Pods, which are in no network, have
+    /// 255.255.255.255 only.
+    pub fn broadcast(&self) -> IpAddr {
+        plan::BROADCAST.into()
     }
 }
 

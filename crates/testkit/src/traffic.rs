@@ -7,6 +7,7 @@
 mod datagrams;
 mod flow;
 mod icmp;
+mod multicast;
 mod raw;
 mod tcp;
 mod udp;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub use self::flow::{Flow, FlowStats, Pace};
 pub use self::icmp::ping;
+pub use self::multicast::{group, multicast};
 pub use self::raw::raw;
 pub use self::tcp::{tcp_bulk, tcp_bulk_to_port, tcp_requests};
 pub use self::udp::{udp, udp_segmented};

@@ -6,6 +6,8 @@
 //! that the fabric would flood. So the counters of an idle uplink stand still, and those of a
 //! busy one count what was sent over it and nothing else.
 
+use std::net::Ipv4Addr;
+
 use kubezonnet_model::Family;
 
 use super::plan::{self, BRIDGE, UPLINK};
@@ -228,6 +230,8 @@ fn node_lines(cluster: &Cluster, node: &ClusterNode) -> Vec<String> {
             }
         }
     }
+    lines.push(everyone_line(plan::BROADCAST));
+    lines.push(everyone_line(Ipv4Addr::BROADCAST));
     for pod in cluster.pods.iter().filter(|pod| pod.node == number) {
         lines.extend(pod_link_lines(cluster, pod));
     }
@@ -278,6 +282,7 @@ fn pod_lines(cluster: &Cluster, pod: &ClusterPod) -> Vec<String> {
     let mut lines = vec![
         "link set lo up".to_owned(),
         format!("link set {UPLINK} arp off up"),
+        everyone_line(Ipv4Addr::BROADCAST),
     ];
     let gateways = [
         plan::POD_GATEWAY_V4.to_string(),
@@ -310,6 +315,11 @@ pub(super) fn address_line(address: &str, interface: &str, family: Family) -> St
 /// and packets sent by IPv4 say that they may not be fragmented.
 fn limit(path_mtu: Option<u32>) -> String {
     path_mtu.map_or_else(String::new, |mtu| format!(" mtu lock {mtu}"))
+}
+
+/// Without ARP, the kernel takes a link's own MAC for that of everyone on it.
+fn everyone_line(address: Ipv4Addr) -> String {
+    format!("neigh add {address} lladdr ff:ff:ff:ff:ff:ff dev {UPLINK} nud permanent")
 }
 
 /// Everywhere, written as a prefix: the word `default` would not say which family it is of.

@@ -35,6 +35,9 @@ pub(crate) const MAX_PODS: usize = 254;
 /// The number of the fabric's gateway among the nodes.
 const GATEWAY: u8 = 254;
 
+/// The last address of the nodes' network.
+pub(crate) const BROADCAST: Ipv4Addr = Ipv4Addr::new(10, 66, 0, 255);
+
 /// The pods' gateway, the same everywhere: it exists as a neighbour only, as Calico has it.
 pub(crate) const POD_GATEWAY_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 pub(crate) const POD_GATEWAY_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);

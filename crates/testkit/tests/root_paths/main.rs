@@ -3,6 +3,7 @@
 
 mod big_tcp;
 mod fragments;
+mod multicast;
 mod node_port;
 mod overlay;
 mod wire;

@@ -99,20 +99,32 @@ pub enum DecodeError {
     },
 }
 
-impl DecodeError {
-    /// The reason in metrics and answers.
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::Malformed { .. } => "malformed",
-            Self::UnsupportedVersion { .. } => "unsupported_version",
-            Self::TooManyRecords { .. } => "too_many_records",
-            Self::DictionaryTooLarge { .. } => "dictionary_too_large",
-            Self::UnknownCode { .. } => "unknown_code",
-            Self::NodeName(_)
-            | Self::Header { .. }
-            | Self::UnequalColumns { .. }
-            | Self::Row { .. }
-            | Self::Overflow { .. } => "inconsistent",
+/// Gives every variant its reason, and lists the reasons, from the same lines: none is forgotten.
+macro_rules! reasons {
+    ($($variants:pat => $reason:literal,)*) => {
+        /// Every reason there is.
+        pub const REASONS: &'static [&'static str] = &[$($reason),*];
+
+        /// The reason in metrics and answers.
+        pub const fn reason(&self) -> &'static str {
+            match self {
+                $($variants => $reason,)*
+            }
         }
+    };
+}
+
+impl DecodeError {
+    reasons! {
+        Self::Malformed { .. } => "malformed",
+        Self::UnsupportedVersion { .. } => "unsupported_version",
+        Self::TooManyRecords { .. } => "too_many_records",
+        Self::DictionaryTooLarge { .. } => "dictionary_too_large",
+        Self::UnknownCode { .. } => "unknown_code",
+        Self::NodeName(_)
+        | Self::Header { .. }
+        | Self::UnequalColumns { .. }
+        | Self::Row { .. }
+        | Self::Overflow { .. } => "inconsistent",
     }
 }

@@ -17,8 +17,8 @@ pub struct IngestCounts {
     body_bytes: AtomicU64,
     missed: AtomicU64,
     undeclared: AtomicU64,
-    /// In the order of [`Refusal::REASONS`].
-    refused: [AtomicU64; Refusal::REASONS.len()],
+    /// In the order of [`Refusal::reasons`].
+    refused: [AtomicU64; Refusal::REASON_COUNT],
     /// How long requests took, from the head read to the answer made.
     pub(super) latency: Latency,
 }
@@ -60,7 +60,7 @@ impl IngestCounts {
             .refused
             .iter()
             .map(|count| count.load(Ordering::Relaxed));
-        Refusal::REASONS.into_iter().zip(counts)
+        Refusal::reasons().zip(counts)
     }
 
     /// How long requests took.
@@ -98,10 +98,9 @@ impl IngestCounts {
     }
 
     pub(super) fn refused(&self, refusal: &Refusal) {
-        let position = Refusal::REASONS
-            .iter()
-            .position(|reason| *reason == refusal.reason())
-            .unwrap_or(Refusal::REASONS.len() - 1);
+        let position = Refusal::reasons()
+            .position(|reason| reason == refusal.reason())
+            .expect("the list is made of the lines that give the reasons");
         self.refused[position].fetch_add(1, Ordering::Relaxed);
     }
 }

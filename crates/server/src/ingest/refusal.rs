@@ -56,45 +56,44 @@ pub enum Refusal {
     Fault,
 }
 
-impl Refusal {
-    /// Every reason there is, for metrics that begin at zero.
-    pub const REASONS: [&'static str; 18] = [
-        "age",
-        "busy",
-        "content_encoding",
-        "content_type",
-        "dictionary_too_large",
-        "fault",
-        "implausible",
-        "inconsistent",
-        "interrupted",
-        "malformed",
-        "not_synced",
-        "slow",
-        "too_large",
-        "too_many_agents",
-        "too_many_records",
-        "unknown_code",
-        "unsupported_version",
-        OTHER,
-    ];
+/// Gives every variant its reason, and lists the reasons, from the same lines: none is forgotten.
+macro_rules! reasons {
+    ($($variants:pat => $reason:literal,)*) => {
+        /// Every reason there is but those of [`DecodeError`].
+        const OWN_REASONS: &'static [&'static str] = &[$($reason),*];
 
-    /// The reason in metrics and answers.
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::ContentType => "content_type",
-            Self::ContentEncoding => "content_encoding",
-            Self::Age => "age",
-            Self::TooLarge { .. } => "too_large",
-            Self::Interrupted => "interrupted",
-            Self::Slow => "slow",
-            Self::Undecodable(error) => error.reason(),
-            Self::Rejected(Rejection::NotSynced) => "not_synced",
-            Self::Rejected(Rejection::TooManyAgents(_)) => "too_many_agents",
-            Self::Rejected(Rejection::Implausible { .. }) => "implausible",
-            Self::Busy => "busy",
-            Self::Fault => "fault",
+        /// The reason in metrics and answers.
+        pub const fn reason(&self) -> &'static str {
+            match self {
+                Self::Undecodable(error) => error.reason(),
+                $($variants => $reason,)*
+            }
         }
+    };
+}
+
+impl Refusal {
+    reasons! {
+        Self::ContentType => "content_type",
+        Self::ContentEncoding => "content_encoding",
+        Self::Age => "age",
+        Self::TooLarge { .. } => "too_large",
+        Self::Interrupted => "interrupted",
+        Self::Slow => "slow",
+        Self::Rejected(Rejection::NotSynced) => "not_synced",
+        Self::Rejected(Rejection::TooManyAgents(_)) => "too_many_agents",
+        Self::Rejected(Rejection::Implausible { .. }) => "implausible",
+        Self::Busy => "busy",
+        Self::Fault => "fault",
+    }
+
+    /// How many reasons there are.
+    pub const REASON_COUNT: usize = Self::OWN_REASONS.len() + DecodeError::REASONS.len();
+
+    /// Every reason there is, for metrics that begin at zero.
+    pub fn reasons() -> impl Iterator<Item = &'static str> {
+        let lists = [Self::OWN_REASONS, DecodeError::REASONS];
+        lists.into_iter().flatten().copied()
     }
 
     const fn status(&self) -> StatusCode {
@@ -120,9 +119,6 @@ impl Refusal {
         }
     }
 }
-
-/// Stands for a reason that [`Refusal::REASONS`] does not list.
-const OTHER: &str = "other";
 
 /// What a sender is told.
 #[derive(serde::Serialize)]

@@ -52,7 +52,7 @@ fn scrape() -> Scrape {
     let bounds = LATENCY_BOUNDS.into_iter().chain([f64::INFINITY]);
     scrape.ingest.latency = bounds.zip(1..).collect();
     scrape.ingest.latency_sum = 1.5;
-    scrape.ingest.refused = Refusal::REASONS.into_iter().zip(0..).collect();
+    scrape.ingest.refused = Refusal::reasons().zip(0..).collect();
     scrape
         .agents
         .push((node_name("n3"), Duration::from_millis(12_345)));

@@ -1,11 +1,15 @@
 //! Records that wait: for the owner of an address, as a pod's packets are often here before the
 //! watch tells of the pod, or for the first report of the sender's agent.
 //!
-//! Bounded by records; who finds no room is resolved at once as unknown. In memory only.
+//! Bounded by records; who finds no room is settled at once as if it had waited in vain, and is
+//! counted as such. In memory only.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kubezonnet_model::{FlowRecord, NodeName, Timestamp, Window};
+
+use crate::resolve::Wanted;
 
 /// How many records may wait. One is about 120 bytes, so this is 24 MB: a minute of 3,000 unknown
 /// flows a second, where a cluster's new pods make tens.
@@ -32,6 +36,8 @@ pub struct Pending {
     /// Short: taken to add a group or to take all of them out, never while resolving.
     list: Mutex<List>,
     max_records: usize,
+    /// Records that found no room, by what they wanted, in the order of [`Wanted::ALL`].
+    turned_away: [AtomicU64; Wanted::ALL.len()],
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +60,7 @@ impl Pending {
         Self {
             list: Mutex::default(),
             max_records,
+            turned_away: Default::default(),
         }
     }
 
@@ -67,12 +74,23 @@ impl Pending {
         self.len() == 0
     }
 
-    /// Keeps room for so many records; `false` if there is none.
-    pub fn reserve(&self, records: usize) -> bool {
+    /// How many records found no room, by what they wanted.
+    pub fn turned_away(&self) -> [(Wanted, u64); Wanted::ALL.len()] {
+        Wanted::ALL.map(|wanted| {
+            let records = self.turned_away[wanted as usize].load(Ordering::Relaxed);
+            (wanted, records)
+        })
+    }
+
+    /// Keeps room for so many records; `false` if there is none, and they are counted then.
+    pub fn reserve(&self, wanted: Wanted, records: usize) -> bool {
         let mut list = self.list();
         let fits = records <= self.max_records - list.records.min(self.max_records);
         if fits {
             list.records += records;
+        } else {
+            let records = u64::try_from(records).unwrap_or(u64::MAX);
+            self.turned_away[wanted as usize].fetch_add(records, Ordering::Relaxed);
         }
         fits
     }

@@ -21,7 +21,7 @@ use crate::agents::{Admission, Agents, TooManyAgents};
 use crate::export::Exporters;
 use crate::ledger::{Entry, Ledger, Snapshot, Subject};
 use crate::pending::Pending;
-use crate::resolve::Views;
+use crate::resolve::{Views, Wanted};
 
 /// How long past holders of addresses, and the agents of nodes that are gone, are remembered: windows
 /// of agents that could not reach their server come late, and are resolved by what was true then.
@@ -146,8 +146,9 @@ impl Pipeline {
         };
 
         let resolved = self.resolve_batch(batch, window);
-        let (resolved, postponed) =
-            self.postpone(resolved, now, |records| self.pending.reserve(records));
+        let (resolved, postponed) = self.postpone(resolved, now, |wanted, records| {
+            self.pending.reserve(wanted, records)
+        });
 
         let mut entry = Entry::default();
         rows::see(&mut entry, batch);
@@ -204,6 +205,11 @@ impl Pipeline {
     /// How many records wait.
     pub fn pending_records(&self) -> usize {
         self.pending.len()
+    }
+
+    /// How many records found no room to wait, by what they wanted.
+    pub fn turned_away_records(&self) -> [(Wanted, u64); Wanted::ALL.len()] {
+        self.pending.turned_away()
     }
 
     /// How long ago each node reported.

@@ -143,6 +143,14 @@ pub enum Wanted {
 impl Wanted {
     /// Everything that may be waited for.
     pub const ALL: [Self; 2] = [Self::Owner, Self::Report];
+
+    /// The name in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Report => "report",
+        }
+    }
 }
 
 /// What the record may wait for; `None` if it is settled.

@@ -65,6 +65,20 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "Records that wait, as kubezonnet_books_pending_bytes",
         write: |scrape, samples| samples.gauge(&[], &scrape.pending_records),
     },
+    Family {
+        name: "kubezonnet_server_turned_away_records_total",
+        kind: Kind::Counter,
+        labels: &["wanted"],
+        help: "Records that found no room to wait for the owner of an address or for the first \
+               report of the sender's agent, and were settled at once, as if the time to \
+               wait were over",
+        write: |scrape, samples| {
+            for (wanted, records) in &scrape.turned_away_records {
+                samples.counter(&[wanted.as_str()], *records)?;
+            }
+            Ok(())
+        },
+    },
 ];
 
 fn seen(scrape: &Scrape, samples: &mut Samples<'_>, value: fn(FlowCounters) -> u64) -> fmt::Result {

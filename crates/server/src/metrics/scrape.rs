@@ -9,6 +9,7 @@ use crate::export::ExportCounts;
 use crate::ingest::IngestCounts;
 use crate::ledger::Snapshot;
 use crate::pipeline::Pipeline;
+use crate::resolve::Wanted;
 
 /// Everything a page is made of. The ledger is of one instant, so that its books balance; what
 /// stands beside it is read a moment later.
@@ -18,6 +19,8 @@ pub struct Scrape {
     pub ledger: Snapshot,
     /// How many records wait.
     pub pending_records: usize,
+    /// How many records found no room to wait, by what they wanted.
+    pub turned_away_records: Vec<(Wanted, u64)>,
     /// What came in.
     pub ingest: IngestScrape,
     /// How long ago each node's agent reported.
@@ -85,6 +88,7 @@ impl Scrape {
         Self {
             ledger: pipeline.snapshot(),
             pending_records: pipeline.pending_records(),
+            turned_away_records: pipeline.turned_away_records().into(),
             ingest: IngestScrape::of(ingest),
             agents: pipeline.report_ages(now),
             topology: TopologyScrape::of(pipeline.topology(), now),

@@ -31,7 +31,7 @@ impl Pipeline {
         &self,
         resolved: Resolved,
         now: Timestamp,
-        has_room: impl Fn(usize) -> bool,
+        has_room: impl Fn(Wanted, usize) -> bool,
     ) -> (ResolvedBatch, Vec<Waiting>) {
         let Resolved {
             mut batch,
@@ -46,7 +46,7 @@ impl Pipeline {
                 .map(|(_, flow)| flow)
                 .collect();
             let deadline = self.deadline(wanted, batch.window);
-            if flows.is_empty() || deadline <= now || !has_room(flows.len()) {
+            if flows.is_empty() || deadline <= now || !has_room(wanted, flows.len()) {
                 batch.flows.extend(flows);
                 continue;
             }
@@ -64,7 +64,7 @@ impl Pipeline {
     fn settle_group(&self, waiting: &Waiting, now: Timestamp) {
         let resolved = self.resolve_records(&waiting.node, &waiting.records, waiting.window);
         // Who had room to wait has it still, whatever it waits for now.
-        let (batch, groups) = self.postpone(resolved, now, |_| true);
+        let (batch, groups) = self.postpone(resolved, now, |_, _| true);
         let settled = batch.flows.len();
         if settled > 0 {
             let mut entry = Entry {

@@ -5,6 +5,12 @@ use kubezonnet_model::UnknownReason;
 use super::*;
 use crate::testing::pipeline_expecting_reports;
 
+/// How many records found no room, by what they wanted.
+fn turned_away(pipeline: &Pipeline) -> [(&'static str, u64); 2] {
+    let counts = pipeline.turned_away_records();
+    counts.map(|(wanted, records)| (wanted.as_str(), records))
+}
+
 #[test]
 fn a_new_pods_bytes_wait_until_the_topology_tells_of_it() {
     let pipeline = pipeline(&cluster());
@@ -127,6 +133,7 @@ fn what_finds_no_room_to_wait_is_counted_at_once() {
 
     assert_eq!((pending(&pipeline), pipeline.pending_records()), (1000, 1));
     assert_eq!(booked(&pipeline, Disposition::Unknown), 20);
+    assert_eq!(turned_away(&pipeline), [("owner", 1), ("report", 0)]);
 
     settle_at(&pipeline, 60);
     apply_at(
@@ -135,6 +142,31 @@ fn what_finds_no_room_to_wait_is_counted_at_once() {
         60,
     );
     assert_eq!((pending(&pipeline), pipeline.pending_records()), (3, 1));
+}
+
+#[test]
+fn a_report_that_there_is_no_room_to_wait_for_is_told_apart() {
+    let pipeline = pipeline_expecting_reports(&cluster(), later(60)).with_room(10, 1);
+    let received = Report::of("n1", 1)
+        .record("10.67.2.1", "10.67.1.1", IN, 700)
+        .record("10.67.3.1", "10.67.1.1", IN, 50);
+
+    apply(&pipeline, &received);
+
+    assert_eq!(turned_away(&pipeline), [("owner", 0), ("report", 2)]);
+    assert_eq!(pending(&pipeline), 0);
+}
+
+#[test]
+fn what_comes_too_late_to_wait_is_not_turned_away() {
+    let pipeline = pipeline(&cluster());
+    let report = Report::of("n1", 1).record("10.67.1.1", "10.9.9.9", OUT, 1000);
+
+    pipeline
+        .apply(&report.decoded(), Duration::from_mins(1), NOW)
+        .unwrap();
+
+    assert_eq!(turned_away(&pipeline), [("owner", 0), ("report", 0)]);
 }
 
 #[test]

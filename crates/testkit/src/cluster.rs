@@ -26,11 +26,13 @@
 //! # Ok::<(), kubezonnet_testkit::Error>(())
 //! ```
 
+mod bridged;
 mod build;
 mod builder;
 mod node_port;
 mod overlay;
 mod plan;
+mod pod;
 mod spec;
 
 use std::net::{IpAddr, SocketAddr};
@@ -38,6 +40,7 @@ use std::time::Duration;
 
 use kubezonnet_model::Family;
 
+pub use self::bridged::BridgeNetfilter;
 pub use self::builder::ClusterBuilder;
 pub use self::node_port::NodePort;
 pub use self::overlay::Overlay;

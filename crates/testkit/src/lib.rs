@@ -33,8 +33,8 @@ pub mod traffic;
 mod wait;
 
 pub use cluster::{
-    Cluster, ClusterBuilder, ClusterNode, ClusterPod, Fabric, NodePort, NodeSpec, Overlay, Place,
-    PodSpec, Segmentation,
+    BridgeNetfilter, Cluster, ClusterBuilder, ClusterNode, ClusterPod, Fabric, NodePort, NodeSpec,
+    Overlay, Place, PodSpec, Segmentation,
 };
 pub use deployment::{Deployment, DeploymentOptions};
 pub use error::Error;

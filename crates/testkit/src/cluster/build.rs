@@ -12,7 +12,7 @@ use kubezonnet_model::Family;
 
 use super::plan::{self, BRIDGE, UPLINK};
 use super::spec::Segmentation;
-use super::{Cluster, ClusterNode, ClusterPod, overlay};
+use super::{Cluster, ClusterNode, bridged, overlay, pod};
 use crate::{Error, Netns, tool};
 
 /// Settings of every namespace, before it has a link. Forwarding is switched on for the namespace
@@ -55,9 +55,6 @@ const SEGMENTATION: [&str; 10] = [
     "tx-ipxip4-segmentation",
 ];
 
-/// The hop-by-hop header with the length of a packet that is too large for the IPv6 header (RFC 2675).
-const JUMBO_HEADER_BYTES: u32 = 8;
-
 /// Tracks every connection that is forwarded, local or sent.
 const CONNTRACK: &str = "table inet testkit {
     chain forward { type filter hook forward priority 0; ct state new,established,related accept; }
@@ -91,6 +88,7 @@ pub(super) fn build(cluster: &Cluster) -> Result<(), Error> {
     fabric.bridge(&forwarding_entries(cluster))?;
     for node in &cluster.nodes {
         node.netns.ip(&node_lines(cluster, node))?;
+        bridged::build(cluster, node)?;
         if node.spec.uplink == Segmentation::Off {
             segmentation_off(&node.netns, UPLINK)?;
             segmentation_off(fabric, &plan::fabric_port(node.number))?;
@@ -107,7 +105,7 @@ pub(super) fn build(cluster: &Cluster) -> Result<(), Error> {
         }
     }
     for pod in &cluster.pods {
-        pod.netns.ip(&pod_lines(cluster, pod))?;
+        pod.netns.ip(&pod::lines(cluster, pod))?;
         if pod.spec.segmentation == Segmentation::Off {
             segmentation_off(&pod.netns, UPLINK)?;
         }
@@ -232,74 +230,9 @@ fn node_lines(cluster: &Cluster, node: &ClusterNode) -> Vec<String> {
     }
     lines.push(everyone_line(plan::BROADCAST));
     lines.push(everyone_line(Ipv4Addr::BROADCAST));
+    lines.extend(bridged::node_lines(node));
     for pod in cluster.pods.iter().filter(|pod| pod.node == number) {
-        lines.extend(pod_link_lines(cluster, pod));
-    }
-    lines
-}
-
-/// The MTU of a pod's link.
-fn pod_mtu(cluster: &Cluster, pod: &ClusterPod) -> u32 {
-    let default = match cluster.overlay {
-        Some(overlay) => overlay.inner_mtu(cluster.node(&pod.node_name).spec.mtu),
-        None => 1500,
-    };
-    pod.spec.mtu.unwrap_or(default)
-}
-
-/// What a pod's routes know of the path. A large packet of IPv6 has a header more, which is not on
-/// the wire, but nodes do not forward it if with that its segments are larger than a link's MTU.
-fn pod_path_mtu(cluster: &Cluster, pod: &ClusterPod, family: Family) -> Option<u32> {
-    let jumbo = || (pod_mtu(cluster, pod)).saturating_sub(JUMBO_HEADER_BYTES);
-    let large = pod.spec.big_tcp.filter(|_| family == Family::Ipv6);
-    pod.spec.path_mtu.or(large.map(|_| jumbo()))
-}
-
-fn pod_link_lines(cluster: &Cluster, pod: &ClusterPod) -> Vec<String> {
-    let mtu = pod_mtu(cluster, pod);
-    let (netns, link) = (pod.netns.name(), plan::pod_link(pod.number));
-    let mac = plan::pod_mac(pod.node, pod.number);
-    let gateway_mac = plan::pod_gateway_mac(pod.node, pod.number);
-    let mut lines = vec![
-        format!(
-            "link add {link} address {gateway_mac} mtu {mtu} type veth peer name {UPLINK} address {mac} mtu {mtu} netns {netns}"
-        ),
-        format!("link set {link} arp off up"),
-    ];
-    for family in Family::ALL {
-        let address = plan::pod_address(pod.node, pod.number, family);
-        let prefix = plan::host_prefix(family);
-        lines.push(format!("route add {address}/{prefix} dev {link}"));
-        lines.push(format!(
-            "neigh add {address} lladdr {mac} dev {link} nud permanent"
-        ));
-    }
-    lines
-}
-
-fn pod_lines(cluster: &Cluster, pod: &ClusterPod) -> Vec<String> {
-    let mac = plan::pod_gateway_mac(pod.node, pod.number);
-    let mut lines = vec![
-        "link set lo up".to_owned(),
-        format!("link set {UPLINK} arp off up"),
-        everyone_line(Ipv4Addr::BROADCAST),
-    ];
-    let gateways = [
-        plan::POD_GATEWAY_V4.to_string(),
-        plan::POD_GATEWAY_V6.to_string(),
-    ];
-    for (family, gateway) in Family::ALL.into_iter().zip(gateways) {
-        let address = plan::pod_address(pod.node, pod.number, family);
-        let prefix = plan::host_prefix(family);
-        lines.push(address_line(&format!("{address}/{prefix}"), UPLINK, family));
-        lines.push(format!(
-            "neigh add {gateway} lladdr {mac} dev {UPLINK} nud permanent"
-        ));
-        lines.push(format!(
-            "route add {} via {gateway} dev {UPLINK} onlink{}",
-            everywhere(family),
-            limit(pod_path_mtu(cluster, pod, family))
-        ));
+        lines.extend(pod::node_lines(cluster, pod));
     }
     lines
 }
@@ -313,17 +246,17 @@ pub(super) fn address_line(address: &str, interface: &str, family: Family) -> St
 
 /// What a route says of a path MTU. Locked, for else IPv6 does not heed it for what is forwarded,
 /// and packets sent by IPv4 say that they may not be fragmented.
-fn limit(path_mtu: Option<u32>) -> String {
+pub(super) fn limit(path_mtu: Option<u32>) -> String {
     path_mtu.map_or_else(String::new, |mtu| format!(" mtu lock {mtu}"))
 }
 
 /// Without ARP, the kernel takes a link's own MAC for that of everyone on it.
-fn everyone_line(address: Ipv4Addr) -> String {
+pub(super) fn everyone_line(address: Ipv4Addr) -> String {
     format!("neigh add {address} lladdr ff:ff:ff:ff:ff:ff dev {UPLINK} nud permanent")
 }
 
 /// Everywhere, written as a prefix: the word `default` would not say which family it is of.
-fn everywhere(family: Family) -> &'static str {
+pub(super) fn everywhere(family: Family) -> &'static str {
     match family {
         Family::Ipv4 => "0.0.0.0/0",
         Family::Ipv6 => "::/0",

@@ -5,7 +5,8 @@
 //! | node N, uplink | 10.66.0.N/24 | `fd66::N/64` | 02:66:00:00:00:N |
 //! | pod K of node N | 10.67.N.K/32 | `fd67:N::K/128` | 02:67:N:K:00:01 |
 //! | its node's end of the pod's link | none | none | 02:67:N:K:00:02 |
-//! | a pod's gateway | 169.254.1.1 | `fe80::1` | its node's end |
+//! | the bridge of node N's pods | none | none | 02:67:N:00:00:02 |
+//! | a pod's gateway | 169.254.1.1 | `fe80::1` | its node's end, or the bridge |
 //! | node N, tunnel device | 10.67.N.0/32 | `fd67:N::/128` | 02:68:00:00:00:N |
 //! | fabric's gateway | 10.66.0.254 | `fd66::fe` | 02:66:00:00:00:fe |
 //! | a host outside the cluster | 45.67.89.7 | `2a0e:4567::7` | – |
@@ -25,6 +26,9 @@ pub(crate) const BRIDGE: &str = "br0";
 
 /// A node's tunnel device, where there is an overlay.
 pub(crate) const TUNNEL: &str = "vxlan.1";
+
+/// A node's bridge for its pods, where it has one: the name that flannel and others give it.
+pub(crate) const POD_BRIDGE: &str = "cni0";
 
 /// Nodes are 1 to 253: 254 is the gateway.
 pub(crate) const MAX_NODES: usize = 253;
@@ -114,6 +118,11 @@ pub(crate) fn pod_mac(node: u8, pod: u8) -> String {
 
 pub(crate) fn pod_gateway_mac(node: u8, pod: u8) -> String {
     format!("02:67:{node:02x}:{pod:02x}:00:02")
+}
+
+/// The MAC of a node's bridge for its pods: it stands for their gateway.
+pub(crate) fn pod_bridge_mac(node: u8) -> String {
+    pod_gateway_mac(node, 0)
 }
 
 /// The name of a pod's link at its node: short enough for the 15 bytes an interface name may have.

@@ -1,5 +1,7 @@
 //! What a cluster is to be: its nodes and pods and their options.
 
+use super::bridged::BridgeNetfilter;
+
 /// Whether a link takes packets larger than its MTU, to be cut into segments later (GSO).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Segmentation {
@@ -21,6 +23,7 @@ pub struct NodeSpec {
     pub(crate) conntrack: bool,
     pub(crate) path_mtu: Option<u32>,
     pub(crate) big_tcp: Option<u32>,
+    pub(crate) bridge: Option<BridgeNetfilter>,
 }
 
 impl NodeSpec {
@@ -36,6 +39,7 @@ impl NodeSpec {
             conntrack: false,
             path_mtu: None,
             big_tcp: None,
+            bridge: None,
         }
     }
 
@@ -61,6 +65,12 @@ impl NodeSpec {
     /// Tracks connections, which also puts fragments together before they are forwarded.
     pub fn conntrack(mut self) -> Self {
         self.conntrack = true;
+        self
+    }
+
+    /// Makes its pods ports of a bridge `cni0`, instead of routing to each of them.
+    pub fn bridge(mut self, netfilter: BridgeNetfilter) -> Self {
+        self.bridge = Some(netfilter);
         self
     }
 

@@ -2,6 +2,7 @@
 //! uplinks carried, by what the kernel says of its fragments, or by what tunnels and links count.
 
 mod big_tcp;
+mod bridge;
 mod fragments;
 mod multicast;
 mod node_port;

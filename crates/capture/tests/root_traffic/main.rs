@@ -4,4 +4,5 @@
 
 mod exact;
 mod limits;
+mod matrix;
 mod nodes;

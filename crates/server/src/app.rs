@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use crate::config::Config;
+use crate::connections::{self, Patience};
 use crate::export::Exporters;
 use crate::ingest::{BodyLimits, Ingest};
 use crate::pipeline::{Pipeline, Settings};
@@ -124,25 +125,18 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     };
     tracing::info!(%address, scheme, "listening");
 
-    let listening = axum_server::from_tcp(listener)
-        .context("cannot listen")
-        .map_err(Failure::Running)?
-        .handle(handle);
     let service = router.into_make_service();
-    let served = match encryption {
-        Some(encryption) => {
-            let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(encryption));
-            listening
-                .acceptor(acceptor.acceptor(NoDelayAcceptor::new()))
-                .serve(service)
-                .await
-        }
-        None => {
-            listening
-                .acceptor(NoDelayAcceptor::new())
-                .serve(service)
-                .await
-        }
+    let patience = Patience::default();
+    let tcp = NoDelayAcceptor::new();
+    let served = if let Some(encryption) = encryption {
+        let tls = RustlsAcceptor::new(RustlsConfig::from_config(encryption)).acceptor(tcp);
+        let server = connections::serve(listener, tls, patience);
+        let server = server.context("cannot listen").map_err(Failure::Running)?;
+        server.handle(handle).serve(service).await
+    } else {
+        let server = connections::serve(listener, tcp, patience);
+        let server = server.context("cannot listen").map_err(Failure::Running)?;
+        server.handle(handle).serve(service).await
     };
     for task in [source, upkeep, stop] {
         task.abort();

@@ -1,6 +1,7 @@
 //! What is served besides ingest: metrics and health.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -8,10 +9,18 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use kubezonnet_topology::Clock;
+use tokio::sync::Semaphore;
 
 use crate::ingest::{self, Ingest};
 use crate::metrics::{self, Format, Scrape};
 use crate::pipeline::Pipeline;
+
+/// How many pages of metrics are made at once: each takes a copy of the ledger, and the page of a
+/// large cluster is tens of megabytes.
+const SCRAPES: usize = 4;
+
+/// How long a scrape waits for its turn: less than scrapers wait for a page.
+const TURN: Duration = Duration::from_secs(5);
 
 /// What the routes read.
 #[derive(Debug, Clone)]
@@ -19,6 +28,8 @@ struct Shown {
     pipeline: Arc<Pipeline>,
     ingest: Arc<Ingest>,
     clock: Clock,
+    /// One permit for each page being made.
+    scrapes: Arc<Semaphore>,
 }
 
 /// All routes of the server.
@@ -27,13 +38,17 @@ pub fn router(pipeline: Arc<Pipeline>, ingest: Arc<Ingest>, clock: Clock) -> Rou
         pipeline,
         ingest: Arc::clone(&ingest),
         clock,
+        scrapes: Arc::new(Semaphore::new(SCRAPES)),
     };
+    routes(shown).merge(ingest::router(ingest))
+}
+
+fn routes(shown: Shown) -> Router {
     Router::new()
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .with_state(shown)
-        .merge(ingest::router(ingest))
 }
 
 async fn show_metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
@@ -44,8 +59,15 @@ async fn show_metrics(State(shown): State<Shown>, headers: HeaderMap) -> Respons
         .collect::<Vec<_>>()
         .join(",");
     let format = Format::accepted(&accept);
+    let turn = tokio::time::timeout(TURN, Arc::clone(&shown.scrapes).acquire_owned());
+    let Ok(turn) = turn.await else {
+        let message = "enough scrapes at once, come again later\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, message).into_response();
+    };
     // A large page takes tens of milliseconds: others are served meanwhile.
     let page = tokio::task::spawn_blocking(move || {
+        // Kept to the end of the page, whether or not somebody still waits for it.
+        let _turn = turn.expect("nobody closes it");
         let scrape = Scrape::of(&shown.pipeline, shown.ingest.counts(), shown.clock.now());
         metrics::render(scrape, format)
     });

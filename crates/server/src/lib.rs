@@ -17,6 +17,7 @@ pub mod agents;
 pub mod app;
 pub mod books;
 pub mod config;
+pub mod connections;
 pub mod export;
 pub mod http;
 pub mod ingest;

@@ -103,3 +103,41 @@ async fn it_is_ready_once_the_topology_is_known_and_healthy_before() {
     assert_eq!(early.0, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(ready.0, StatusCode::OK);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_scrape_too_many_waits_and_is_told_to_come_again() {
+    let pipeline = Arc::new(pipeline(&cluster()));
+    let clock = Clock::new(|| NOW);
+    let limits = BodyLimits {
+        bytes: 1,
+        records: 1,
+        bodies: 1,
+    };
+    let ingest = Arc::new(Ingest::new(Arc::clone(&pipeline), limits, clock.clone()));
+    let scrapes = Arc::new(Semaphore::new(SCRAPES));
+    let router = routes(Shown {
+        pipeline,
+        ingest,
+        clock,
+        scrapes: Arc::clone(&scrapes),
+    });
+    let scrape = || {
+        let request = Request::get("/metrics").body(Body::empty()).unwrap();
+        router.clone().oneshot(request)
+    };
+    let others = scrapes
+        .acquire_many(u32::try_from(SCRAPES).unwrap())
+        .await
+        .unwrap();
+
+    let refused = scrape().await.unwrap();
+    let mut waiting = std::pin::pin!(scrape());
+    let early = futures::poll!(&mut waiting);
+    drop(others);
+    let taken = waiting.await.unwrap();
+
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(early.is_pending());
+    assert_eq!(taken.status(), StatusCode::OK);
+    assert_eq!(scrapes.available_permits(), SCRAPES, "turns are given on");
+}

@@ -7,6 +7,11 @@
 //!                                   10.66.0.254, fd66::fe; the world outside behind it
 //! ```
 //!
+//! Packets take the plain path from veth to veth, unless options send them another way: fragments
+//! and BIG TCP ([`NodeSpec`], [`PodSpec`]), tunnels between the nodes ([`Overlay`]), bridges
+//! instead of routes to the pods ([`NodeSpec::bridge`]), a node between client and pod
+//! ([`Cluster::node_port`]).
+//!
 //! The addresses are those of a fixed plan (see `cluster/plan.rs`), and an idle cluster is silent
 //! (see `cluster/build.rs`). All of it goes away with the [`Cluster`].
 //!

@@ -4,6 +4,7 @@
 mod big_tcp;
 mod bridge;
 mod fragments;
+mod hosts;
 mod multicast;
 mod node_port;
 mod overlay;

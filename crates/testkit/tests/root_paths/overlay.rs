@@ -1,7 +1,9 @@
 //! Pods that reach each other through tunnels between their nodes.
 
 use kubezonnet_model::{Family, Protocol};
-use kubezonnet_testkit::{Cluster, NodeSpec, Overlay, PodSpec, require_root, traffic};
+use kubezonnet_testkit::{
+    BridgeNetfilter, Cluster, NodeSpec, Overlay, PodSpec, require_root, traffic,
+};
 
 use crate::wire::{carried, ip_header, packets, received_by, sent_by};
 
@@ -135,6 +137,32 @@ fn nodes_and_the_world_outside_are_reached_without_a_tunnel() {
     }
     let tunnel = cluster.node("node-a").tunnel().unwrap();
     assert_eq!(tunnel.tx_packets, 0);
+}
+
+#[test]
+fn tunnels_bridges_and_tracking_go_together() {
+    require_root();
+    let overlay = Overlay::vxlan().port(8_472).checksum_offload(false);
+    let node = |name| NodeSpec::new(name).bridge(BridgeNetfilter::On).conntrack();
+    let cluster = Cluster::builder()
+        .overlay(overlay)
+        .node(node("node-a"))
+        .node(node("node-b"))
+        .pod("node-a", PodSpec::new("test", "client"))
+        .pod("node-b", PodSpec::new("test", "server"))
+        .build()
+        .unwrap();
+    let (client, server) = (cluster.pod("test/client"), cluster.pod("test/server"));
+    for family in Family::ALL {
+        let [a, b] = carried(&cluster, || {
+            traffic::tcp_bulk(client, server, family, 3_000_000).unwrap();
+            traffic::udp(client, server, family, 100, 20_000).unwrap();
+            traffic::ping(client, server, family, 10, 100).unwrap();
+        });
+
+        assert_eq!(sent_by(&a), received_by(&b));
+        assert!(a.tx_ip_bytes() > 3_000_000 + 2_000_000);
+    }
 }
 
 #[test]

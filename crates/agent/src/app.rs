@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use crate::backoff::Backoff;
 use crate::config::{Config, Target};
-use crate::links::{self, View};
+use crate::links::{self, Given, View};
 use crate::metrics::Metrics;
 use crate::send::Sender;
 use crate::status::{self, Bounded, Health};
@@ -98,8 +98,11 @@ async fn start(config: &Config) -> Result<(), Failure> {
         serve_status(address, &metrics, &health).await?;
     }
     let signals = count_signals()?;
-    let links = links::follow(config.uplinks.clone())
-        .context("failed to look at the node's network interfaces")?;
+    let given = Given {
+        uplinks: config.uplinks.clone(),
+        tunnel_ports: config.tunnel_ports.clone(),
+    };
+    let links = links::follow(given).context("failed to look at the node's network interfaces")?;
     let capture = attach(config, &links.borrow(), &metrics)?;
     let windows = Windows::new(
         config.node.clone(),
@@ -170,8 +173,8 @@ fn attach(config: &Config, view: &View, metrics: &Metrics) -> anyhow::Result<Cap
         max_flows: config.max_flows,
         detail: config.flow_detail,
         networks: config.networks.clone(),
+        tunnel_ports: view.tunnel_ports.clone(),
         ephemeral_ports: ephemeral_ports()?,
-        ..kubezonnet_capture::Config::default()
     };
     let capture = Capture::attach(&settings, &view.interfaces)
         .context("failed to attach to the network namespace's hooks")?;

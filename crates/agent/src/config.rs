@@ -1,6 +1,7 @@
 //! What the agent is to do: flags and environment variables, checked as far as that is possible
 //! without the kernel.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, FromArgMatches as _, ValueEnum};
 use ipnet::IpNet;
-use kubezonnet_capture::FlowDetail;
+use kubezonnet_capture::{FlowDetail, Tunnel};
 use kubezonnet_model::NodeName;
 use reqwest::Url;
 
@@ -43,6 +44,8 @@ pub struct Config {
     pub networks: Vec<IpNet>,
     /// Names of the interfaces that are uplinks; found if there are none.
     pub uplinks: Vec<String>,
+    /// UDP ports of overlays, besides those that are known and found.
+    pub tunnel_ports: BTreeMap<u16, Tunnel>,
     /// Where `/metrics` is served, if anywhere.
     pub metrics_listen: Option<SocketAddr>,
     /// How log lines look.
@@ -129,6 +132,7 @@ impl Config {
             max_flows: flags.max_flows,
             networks: flags.networks,
             uplinks: flags.uplinks,
+            tunnel_ports: tunnel_ports(&flags.vxlan_ports, &flags.geneve_ports)?,
             metrics_listen,
             log_format: flags.log_format,
         })
@@ -137,6 +141,17 @@ impl Config {
 
 fn wrong(text: impl Into<String>) -> Stop {
     Stop::Wrong(text.into())
+}
+
+fn tunnel_ports(vxlan: &[u16], geneve: &[u16]) -> Result<BTreeMap<u16, Tunnel>, Stop> {
+    if let Some(port) = vxlan.iter().find(|port| geneve.contains(port)) {
+        return Err(wrong(format!(
+            "--vxlan-port {port} and --geneve-port {port}: a port holds one kind of tunnel only"
+        )));
+    }
+    let of = |ports: &[u16], tunnel| ports.iter().map(|port| (*port, tunnel)).collect::<Vec<_>>();
+    let all = [of(vxlan, Tunnel::Vxlan), of(geneve, Tunnel::Geneve)].concat();
+    Ok(all.into_iter().collect())
 }
 
 fn node_name_variable() -> Result<Option<NodeName>, Stop> {

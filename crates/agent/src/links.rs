@@ -1,4 +1,5 @@
-//! The node's network interfaces: of which class each is, and which addresses the node holds.
+//! The node's network interfaces: of which class each is, which addresses the node holds, and which
+//! ports its tunnels listen on.
 //!
 //! ```text
 //! rtnetlink ─▶ netlink::dump ─▶ Links ─▶ classify ─▶ View ─▶ watch channel ─▶ the agent's loop
@@ -17,10 +18,20 @@ pub mod netlink;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use kubezonnet_capture::Tunnel;
 use kubezonnet_model::InterfaceClass;
 
 pub use classify::classify;
 pub use follow::{FollowError, follow};
+
+/// What flags say of links.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Given {
+    /// Names of the uplinks; found if there are none.
+    pub uplinks: Vec<String>,
+    /// Ports of tunnels, besides the usual ones and those of the node's own tunnels.
+    pub tunnel_ports: BTreeMap<u16, Tunnel>,
+}
 
 /// What the agent makes of its node's links.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,6 +40,8 @@ pub struct View {
     pub interfaces: BTreeMap<u32, InterfaceClass>,
     /// Every address the node holds, sorted; without loopback and link-local ones.
     pub node_addresses: Vec<IpAddr>,
+    /// The UDP ports whose datagrams hold packets of an overlay.
+    pub tunnel_ports: BTreeMap<u16, Tunnel>,
 }
 
 /// Links, addresses and default routes as the kernel has them.
@@ -59,6 +72,8 @@ pub struct Link {
     pub lower: Option<u32>,
     /// Whether `lower` is an index of another network namespace.
     pub lower_is_elsewhere: bool,
+    /// The UDP port that a VXLAN or Geneve tunnel listens on.
+    pub tunnel_port: Option<(u16, Tunnel)>,
 }
 
 /// The dummies on which kube-proxy in IPVS mode and kube-router put every Service address. They are
@@ -66,11 +81,12 @@ pub struct Link {
 const SERVICE_DUMMIES: [&str; 2] = ["kube-ipvs0", "kube-dummy-if"];
 
 impl Links {
-    /// Classifies the links, with these as uplinks if there are any.
-    pub fn view(&self, uplinks: &[String]) -> View {
+    /// Classifies the links and gathers what the agent needs of them.
+    pub fn view(&self, given: &Given) -> View {
         View {
-            interfaces: classify(self, uplinks),
+            interfaces: classify(self, &given.uplinks),
             node_addresses: self.node_addresses(),
+            tunnel_ports: self.tunnel_ports(&given.tunnel_ports),
         }
     }
 
@@ -87,6 +103,15 @@ impl Links {
     /// The names of all links, by index.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.links.values().map(|link| link.name.as_str())
+    }
+
+    /// The usual ports count too where no link has them: Open vSwitch and programs in user space
+    /// have tunnels that are no links. What a link says goes before that, and a flag before both.
+    fn tunnel_ports(&self, given: &BTreeMap<u16, Tunnel>) -> BTreeMap<u16, Tunnel> {
+        let mut ports = kubezonnet_capture::Config::default().tunnel_ports;
+        ports.extend(self.links.values().filter_map(|link| link.tunnel_port));
+        ports.extend(given);
+        ports
     }
 
     fn node_addresses(&self) -> Vec<IpAddr> {
@@ -164,13 +189,46 @@ mod tests {
             ],
         );
 
-        let addresses = links.view(&[]).node_addresses;
+        let addresses = links.view(&Given::default()).node_addresses;
 
         let expected = ["10.9.9.9", "10.66.0.1", "fd66::1"];
         assert_eq!(
             addresses,
             expected.map(|text| text.parse::<IpAddr>().unwrap())
         );
+    }
+
+    #[test]
+    fn ports_of_tunnels_are_the_usual_ones_those_of_the_links_and_those_that_are_given() {
+        let tunnel = |port| Link {
+            tunnel_port: Some(port),
+            ..Link::default()
+        };
+        let links = Links {
+            links: BTreeMap::from([
+                (1, Link::default()),
+                (2, tunnel((14_789, Tunnel::Vxlan))),
+                (3, tunnel((4789, Tunnel::Geneve))),
+                (4, tunnel((7000, Tunnel::Geneve))),
+            ]),
+            ..Links::default()
+        };
+        let given = Given {
+            tunnel_ports: BTreeMap::from([(7000, Tunnel::Vxlan), (9000, Tunnel::Geneve)]),
+            ..Given::default()
+        };
+
+        let ports = links.view(&given).tunnel_ports;
+
+        let expected = [
+            (4789, Tunnel::Geneve),
+            (6081, Tunnel::Geneve),
+            (7000, Tunnel::Vxlan),
+            (8472, Tunnel::Vxlan),
+            (9000, Tunnel::Geneve),
+            (14_789, Tunnel::Vxlan),
+        ];
+        assert_eq!(ports, BTreeMap::from(expected));
     }
 
     #[test]

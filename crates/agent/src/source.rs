@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kubezonnet_capture::{Capture, CaptureError, Drained};
+use kubezonnet_capture::{Capture, CaptureError, Drained, Tunnel};
 use kubezonnet_model::{Coverage, InterfaceClass};
 
 /// Two generations of counters: one collects, the other holds the window that was closed last.
@@ -38,6 +38,13 @@ pub trait Source {
         &mut self,
         interfaces: &BTreeMap<u32, InterfaceClass>,
     ) -> Result<(), Self::Error>;
+
+    /// Tells the kernel which UDP ports hold packets of an overlay.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel refuses; the caller tries again later.
+    fn set_tunnel_ports(&mut self, ports: &BTreeMap<u16, Tunnel>) -> Result<(), Self::Error>;
 }
 
 impl Source for Capture {
@@ -60,5 +67,9 @@ impl Source for Capture {
         interfaces: &BTreeMap<u32, InterfaceClass>,
     ) -> Result<(), CaptureError> {
         Self::set_interfaces(self, interfaces)
+    }
+
+    fn set_tunnel_ports(&mut self, ports: &BTreeMap<u16, Tunnel>) -> Result<(), CaptureError> {
+        Self::set_tunnel_ports(self, ports)
     }
 }

@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kubezonnet_capture::Tunnel;
 use kubezonnet_model::{FlowCounters, InterfaceClass};
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
@@ -48,12 +49,23 @@ pub struct Tick<S> {
     pub health: Arc<Health>,
 }
 
+/// What the kernel was told of links.
+#[derive(Debug)]
+struct Told {
+    interfaces: BTreeMap<u32, InterfaceClass>,
+    tunnel_ports: BTreeMap<u16, Tunnel>,
+}
+
 impl<S: Source> Tick<S> {
     /// Runs until a signal comes and the last window is settled, and returns what was lost at the
     /// end. Drop the source afterwards to take the hooks off.
     pub async fn run<D: Deliver>(&mut self, mut deliver: D) -> FlowCounters {
-        // Links are classified before the hooks are attached; only changes matter here.
-        let mut classes = self.links.borrow_and_update().interfaces.clone();
+        // Links are told before the hooks are attached; only changes matter here.
+        let view = Arc::clone(&self.links.borrow_and_update());
+        let mut told = Told {
+            interfaces: view.interfaces.clone(),
+            tunnel_ports: view.tunnel_ports.clone(),
+        };
         let mut lost_at_end = FlowCounters::ZERO;
         loop {
             self.turn();
@@ -67,13 +79,13 @@ impl<S: Source> Tick<S> {
                     self.lost(&loss, "the time to shut down is over");
                 }
                 Step::Send => {
-                    let lost = self.send(&mut deliver, &mut classes).await;
+                    let lost = self.send(&mut deliver, &mut told).await;
                     if self.windows.deadline().is_some() {
                         lost_at_end += lost;
                     }
                 }
                 Step::Wait(until) => {
-                    self.event(until, &mut classes).await;
+                    self.event(until, &mut told).await;
                 }
                 Step::Done => return lost_at_end,
             }
@@ -121,11 +133,7 @@ impl<S: Source> Tick<S> {
     }
 
     /// Makes one attempt, and returns what it lost for good.
-    async fn send<D: Deliver>(
-        &mut self,
-        deliver: &mut D,
-        classes: &mut BTreeMap<u32, InterfaceClass>,
-    ) -> FlowCounters {
+    async fn send<D: Deliver>(&mut self, deliver: &mut D, told: &mut Told) -> FlowCounters {
         let started = now();
         let Some(outgoing) = self.windows.outgoing(started) else {
             return FlowCounters::ZERO;
@@ -140,7 +148,7 @@ impl<S: Source> Tick<S> {
                 .map_or(beat, |deadline| beat.min(deadline));
             tokio::select! {
                 answer = &mut attempt => break answer,
-                () = self.event(until, classes) => {}
+                () = self.event(until, told) => {}
             }
             self.turn();
             if self
@@ -175,7 +183,7 @@ impl<S: Source> Tick<S> {
     }
 
     /// Waits for a signal, a change of links, or that point in time (or the next heartbeat).
-    async fn event(&mut self, until: Instant, classes: &mut BTreeMap<u32, InterfaceClass>) {
+    async fn event(&mut self, until: Instant, told: &mut Told) {
         let until = until.min(now() + HEARTBEAT);
         tokio::select! {
             Ok(()) = self.signals.changed() => {
@@ -184,25 +192,33 @@ impl<S: Source> Tick<S> {
                 info!(grace_seconds = grace.as_secs_f64(), "shutting down");
                 self.windows.shut_down(now(), now() + grace);
             }
-            Ok(()) = self.links.changed() => self.follow_links(classes),
+            Ok(()) = self.links.changed() => self.follow_links(told),
             () = tokio::time::sleep_until(until.into()) => {}
         }
     }
 
-    fn follow_links(&mut self, classes: &mut BTreeMap<u32, InterfaceClass>) {
+    fn follow_links(&mut self, told: &mut Told) {
         let view = Arc::clone(&self.links.borrow_and_update());
         self.metrics.interfaces(&view.interfaces);
-        if view.interfaces == *classes {
-            return;
+        // The next change of links tries again what fails here; until then packets of new links are
+        // of the class `other`, and those of new overlays charged to the nodes. No byte is lost.
+        if view.interfaces != told.interfaces {
+            match self.source.set_interfaces(&view.interfaces) {
+                Ok(()) => told.interfaces.clone_from(&view.interfaces),
+                Err(error) => warn!(
+                    error = &error as &dyn std::error::Error,
+                    "interfaces not told to the kernel"
+                ),
+            }
         }
-        match self.source.set_interfaces(&view.interfaces) {
-            Ok(()) => classes.clone_from(&view.interfaces),
-            // The next change of links tries again; until then packets of new links are of the
-            // class `other`, which loses no byte.
-            Err(error) => warn!(
-                error = &error as &dyn std::error::Error,
-                "interfaces not told to the kernel"
-            ),
+        if view.tunnel_ports != told.tunnel_ports {
+            match self.source.set_tunnel_ports(&view.tunnel_ports) {
+                Ok(()) => told.tunnel_ports.clone_from(&view.tunnel_ports),
+                Err(error) => warn!(
+                    error = &error as &dyn std::error::Error,
+                    "ports of tunnels not told to the kernel"
+                ),
+            }
         }
     }
 

@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::process::Command;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use kubezonnet_agent::links::{View, follow};
+use kubezonnet_agent::links::{Given, View, follow};
+use kubezonnet_capture::Tunnel;
 use kubezonnet_model::InterfaceClass;
 use kubezonnet_testkit::{require_root, wait_for};
 use nix::sched::{CloneFlags, unshare};
@@ -80,7 +82,7 @@ fn wait_for_addresses(views: &watch::Receiver<Arc<View>>, addresses: &[&str]) {
 #[test]
 fn a_pair_that_comes_and_goes_is_followed() {
     enter_fresh_namespace();
-    let views = follow(Vec::new()).unwrap();
+    let views = follow(Given::default()).unwrap();
     wait_for_class(&views, index("lo").unwrap(), Some(InterfaceClass::Loopback));
 
     ip("link add pair0 type veth peer name pair1");
@@ -94,7 +96,7 @@ fn a_pair_that_comes_and_goes_is_followed() {
 #[test]
 fn a_pair_into_another_namespace_leads_to_a_pod_and_its_bridge_too() {
     enter_fresh_namespace();
-    let views = follow(Vec::new()).unwrap();
+    let views = follow(Given::default()).unwrap();
     let elsewhere = Elsewhere::new();
     let thread = elsewhere.thread;
     ip(&format!(
@@ -117,7 +119,7 @@ fn a_pair_into_another_namespace_leads_to_a_pod_and_its_bridge_too() {
 #[test]
 fn a_default_route_makes_an_uplink_and_its_end_unmakes_it() {
     enter_fresh_namespace();
-    let views = follow(Vec::new()).unwrap();
+    let views = follow(Given::default()).unwrap();
     ip("link add up0 type bridge");
     ip("addr add 10.1.2.3/24 dev up0");
     ip("link set up0 up");
@@ -136,7 +138,7 @@ fn a_default_route_makes_an_uplink_and_its_end_unmakes_it() {
 #[test]
 fn tunnels_are_told_by_their_kind() {
     enter_fresh_namespace();
-    let views = follow(Vec::new()).unwrap();
+    let views = follow(Given::default()).unwrap();
 
     ip("link add vx0 type vxlan id 7 dstport 4789");
 
@@ -144,9 +146,36 @@ fn tunnels_are_told_by_their_kind() {
 }
 
 #[test]
+fn ports_of_vxlan_devices_are_followed() {
+    enter_fresh_namespace();
+    let given = Given {
+        tunnel_ports: BTreeMap::from([(9000, Tunnel::Geneve)]),
+        ..Given::default()
+    };
+    let views = follow(given).unwrap();
+    let wait_for_port = |port: u16, tunnel: Option<Tunnel>| {
+        wait_for(&format!("port {port} as {tunnel:?}"), DEADLINE, || {
+            (views.borrow().tunnel_ports.get(&port).copied() == tunnel).then_some(())
+        })
+        .unwrap();
+    };
+    wait_for_port(9000, Some(Tunnel::Geneve));
+    wait_for_port(8472, Some(Tunnel::Vxlan));
+
+    ip("link add vx0 type vxlan id 7 dstport 14789");
+    wait_for_port(14_789, Some(Tunnel::Vxlan));
+    ip("link del vx0");
+    wait_for_port(14_789, None);
+
+    // As Cilium has it: a device without a network of its own.
+    ip("link add vx0 type vxlan external dstport 14790");
+    wait_for_port(14_790, Some(Tunnel::Vxlan));
+}
+
+#[test]
 fn addresses_of_the_node_are_followed() {
     enter_fresh_namespace();
-    let views = follow(Vec::new()).unwrap();
+    let views = follow(Given::default()).unwrap();
     ip("link set lo up");
     ip("link add br0 type bridge");
     ip("link set br0 up");

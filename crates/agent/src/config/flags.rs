@@ -184,6 +184,34 @@ pub(super) struct Flags {
     )]
     pub(super) uplinks: Vec<String>,
 
+    /// UDP port of a VXLAN overlay; repeatable.
+    ///
+    /// Packets of an overlay are charged to the pods inside, so the agent has to know its ports.
+    /// It always knows 4789 and 8472, and finds those of the node's VXLAN devices; name the port
+    /// of a tunnel that is no network device, such as one of Open vSwitch.
+    #[arg(
+        long = "vxlan-port",
+        env = "KUBEZONNET_VXLAN_PORT",
+        value_name = "PORT",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = "Counting"
+    )]
+    pub(super) vxlan_ports: Vec<u16>,
+
+    /// UDP port of a Geneve overlay; repeatable.
+    ///
+    /// As --vxlan-port; 6081 is always known.
+    #[arg(
+        long = "geneve-port",
+        env = "KUBEZONNET_GENEVE_PORT",
+        value_name = "PORT",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = "Counting"
+    )]
+    pub(super) geneve_ports: Vec<u16>,
+
     /// Address for /metrics, /healthz and /readyz, or `off`.
     ///
     /// 127.0.0.1:9780 by default (off with --dry-run): the agent shares its node's network, so it

@@ -34,6 +34,7 @@ fn a_node_and_a_server_are_enough() {
         max_flows: 65_536,
         networks: Vec::new(),
         uplinks: Vec::new(),
+        tunnel_ports: BTreeMap::new(),
         metrics_listen: Some("127.0.0.1:9780".parse().unwrap()),
         log_format: LogFormat::Text,
     };
@@ -45,7 +46,8 @@ fn every_flag_is_taken() {
     let config = read(
         "--node n1 --server https://server/base --interval 1m30s --grace 0s --ca-file /ca.pem \
          --flow-detail connection --max-flows 64 --cidr 10.0.0.0/8 --cidr fd00::/8 \
-         --uplink eth0 --uplink eth1 --metrics-listen [::]:1 --log-format json",
+         --uplink eth0 --uplink eth1 --vxlan-port 4790 --vxlan-port 5000 --geneve-port 8472 \
+         --metrics-listen [::]:1 --log-format json",
     )
     .unwrap();
 
@@ -56,6 +58,12 @@ fn every_flag_is_taken() {
     assert_eq!(config.max_flows, 64);
     assert_eq!(config.networks.len(), 2);
     assert_eq!(config.uplinks, ["eth0", "eth1"]);
+    let tunnel_ports = [
+        (4790, Tunnel::Vxlan),
+        (5000, Tunnel::Vxlan),
+        (8472, Tunnel::Geneve),
+    ];
+    assert_eq!(config.tunnel_ports, BTreeMap::from(tunnel_ports));
     assert_eq!(config.metrics_listen, Some("[::]:1".parse().unwrap()));
     assert_eq!(config.log_format, LogFormat::Json);
 }
@@ -102,6 +110,12 @@ fn what_is_wrong_is_named_in_one_line_with_its_flag() {
         (
             "--node n1 --dry-run --metrics-listen 80",
             "--metrics-listen",
+        ),
+        ("--node n1 --dry-run --vxlan-port 0", "--vxlan-port"),
+        ("--node n1 --dry-run --geneve-port 65536", "--geneve-port"),
+        (
+            "--node n1 --dry-run --vxlan-port 1,2 --geneve-port 3,2",
+            "--vxlan-port 2 and --geneve-port 2",
         ),
         ("--node n1 --dry-run --log-format xml", "--log-format"),
         ("--node n1 --dry-run --what", "--what"),

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::warn;
 
-use super::View;
 use super::netlink::{Heard, Listener, NetlinkError, dump};
+use super::{Given, View};
 
 /// A pod that starts changes several things within milliseconds: they are read together once
 /// nothing came for this long.
@@ -34,27 +34,27 @@ pub enum FollowError {
     Thread(#[from] io::Error),
 }
 
-/// Follows the links of the calling thread's network namespace, with these as uplinks if there are
-/// any. The receiver always holds the latest view; the thread ends when all receivers are gone.
+/// Follows the links of the calling thread's network namespace. The receiver always holds the latest
+/// view; the thread ends when all receivers are gone.
 ///
 /// # Errors
 ///
 /// [`FollowError`] if the kernel cannot be asked, or no thread can be started.
-pub fn follow(uplinks: Vec<String>) -> Result<watch::Receiver<Arc<View>>, FollowError> {
+pub fn follow(given: Given) -> Result<watch::Receiver<Arc<View>>, FollowError> {
     // First the subscription, then the first look: no change falls between the two.
     let listener = Listener::open()?;
-    let (sender, receiver) = watch::channel(Arc::new(dump()?.view(&uplinks)));
+    let (sender, receiver) = watch::channel(Arc::new(dump()?.view(&given)));
     std::thread::Builder::new()
         .name("links".to_owned())
-        .spawn(move || run(listener, &uplinks, &sender))?;
+        .spawn(move || run(listener, &given, &sender))?;
     Ok(receiver)
 }
 
-fn run(mut listener: Listener, uplinks: &[String], sender: &watch::Sender<Arc<View>>) {
+fn run(mut listener: Listener, given: &Given, sender: &watch::Sender<Arc<View>>) {
     while !sender.is_closed() {
         let outcome = wait_for_change(&listener, sender).and_then(|()| dump());
         match outcome {
-            Ok(links) => publish(links.view(uplinks), sender),
+            Ok(links) => publish(links.view(given), sender),
             Err(error) => {
                 warn!(
                     error = &error as &dyn std::error::Error,

@@ -10,6 +10,7 @@
 use std::io;
 use std::net::IpAddr;
 
+use kubezonnet_capture::Tunnel;
 use nix::libc;
 
 use super::Link;
@@ -28,8 +29,14 @@ const ATTRIBUTE_BYTES: usize = 4;
 /// `struct rtnexthop`: length, flags, hops, interface; attributes follow.
 const NEXT_HOP_BYTES: usize = 8;
 
-/// `IFLA_INFO_KIND`, within `IFLA_LINKINFO`.
+/// `IFLA_INFO_KIND` and `IFLA_INFO_DATA`, within `IFLA_LINKINFO`.
 const INFO_KIND: u16 = 1;
+const INFO_DATA: u16 = 2;
+
+/// `IFLA_VXLAN_PORT`, `IFLA_VXLAN_GPE` and `IFLA_GENEVE_PORT`, within `IFLA_INFO_DATA`.
+const VXLAN_PORT: u16 = 15;
+const VXLAN_GPE: u16 = 27;
+const GENEVE_PORT: u16 = 5;
 
 /// What can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,10 +164,9 @@ fn link(body: &[u8]) -> Option<Content> {
         match kind {
             libc::IFLA_IFNAME => link.name = text(value),
             libc::IFLA_LINKINFO => {
-                let mut info = Attributes(value);
-                link.kind = info
-                    .find(|(kind, _)| *kind == INFO_KIND)
-                    .map(|(_, value)| text(value));
+                link.kind = find(value, INFO_KIND).map(text);
+                let data = find(value, INFO_DATA).unwrap_or_default();
+                link.tunnel_port = tunnel_port(link.kind.as_deref(), data);
             }
             libc::IFLA_MASTER => link.controller = u32_at(value, 0),
             // A tunnel that is bound to no link says 0.
@@ -172,14 +178,23 @@ fn link(body: &[u8]) -> Option<Content> {
     Some(Content::Link(u32_at(body, 4)?, link))
 }
 
+/// The port that a tunnel listens on, if its datagrams hold Ethernet frames.
+fn tunnel_port(kind: Option<&str>, data: &[u8]) -> Option<(u16, Tunnel)> {
+    let (attribute, tunnel) = match kind? {
+        // With the generic protocol extension a datagram can hold anything.
+        "vxlan" if find(data, VXLAN_GPE).is_none() => (VXLAN_PORT, Tunnel::Vxlan),
+        "geneve" => (GENEVE_PORT, Tunnel::Geneve),
+        _ => return None,
+    };
+    let port = find(data, attribute)?.get(..2)?.try_into().ok()?;
+    Some((u16::from_be_bytes(port), tunnel)).filter(|(port, _)| *port != 0)
+}
+
 /// The link's own address: on a point-to-point link the other attribute is the peer's.
 fn address(body: &[u8]) -> Option<Content> {
     let attributes = body.get(ADDRESS_BYTES..)?;
-    let find = |wanted: u16| {
-        let mut all = Attributes(attributes);
-        all.find_map(|(kind, value)| (kind == wanted).then(|| ip(value))?)
-    };
-    let address = find(libc::IFA_LOCAL).or_else(|| find(libc::IFA_ADDRESS))?;
+    let read = |wanted: u16| find(attributes, wanted).and_then(ip);
+    let address = read(libc::IFA_LOCAL).or_else(|| read(libc::IFA_ADDRESS))?;
     Some(Content::Address(u32_at(body, 4)?, address))
 }
 
@@ -224,6 +239,12 @@ impl<'a> Iterator for Attributes<'a> {
         // The two highest bits say how the value is written.
         Some((u16_at(row, 2)? & 0x3fff, value))
     }
+}
+
+/// The value of the first attribute of a type.
+fn find(attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+    let mut all = Attributes(attributes);
+    all.find_map(|(kind, value)| (kind == wanted).then_some(value))
 }
 
 /// Text, which ends at its first zero byte.

@@ -18,6 +18,7 @@ enum Call {
     Close,
     Clear,
     SetInterfaces(BTreeMap<u32, InterfaceClass>),
+    SetTunnelPorts(BTreeMap<u16, Tunnel>),
 }
 
 /// Every window holds 1,000 bytes.
@@ -81,6 +82,10 @@ impl Source for FakeSource {
 
     fn set_interfaces(&mut self, interfaces: &BTreeMap<u32, InterfaceClass>) -> Result<(), NotNow> {
         self.call(Call::SetInterfaces(interfaces.clone()))
+    }
+
+    fn set_tunnel_ports(&mut self, ports: &BTreeMap<u16, Tunnel>) -> Result<(), NotNow> {
+        self.call(Call::SetTunnelPorts(ports.clone()))
     }
 }
 
@@ -276,6 +281,40 @@ async fn links_that_change_are_told_to_the_kernel_once() {
     );
     let batch = kubezonnet_wire::decode(&last.body, &Limits::default()).unwrap();
     assert_eq!(batch.node_addresses, [address]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ports_of_tunnels_are_told_when_they_change_and_again_when_the_kernel_refused() {
+    let mut bench = Bench::run(&[]);
+    bench.arrival().await;
+    bench.arrival().await;
+    let view = View {
+        tunnel_ports: BTreeMap::from([(14_789, Tunnel::Vxlan)]),
+        ..View::default()
+    };
+    let with_address = View {
+        node_addresses: vec!["10.0.0.9".parse().unwrap()],
+        ..view.clone()
+    };
+    let told = Call::SetTunnelPorts(view.tunnel_ports.clone());
+    let times_told = |bench: &Bench| {
+        let calls = bench.source.calls();
+        calls.iter().filter(|&call| *call == told).count()
+    };
+    while bench.source.calls().last() != Some(&Call::Clear) {
+        tokio::task::yield_now().await;
+    }
+
+    *bench.source.failures.lock().unwrap() = 1;
+    bench.links.send(Arc::new(view.clone())).unwrap();
+    bench.arrival().await;
+    assert_eq!(times_told(&bench), 0);
+    bench.links.send(Arc::new(with_address)).unwrap();
+    bench.arrival().await;
+    bench.links.send(Arc::new(view)).unwrap();
+    bench.arrival().await;
+
+    assert_eq!(times_told(&bench), 1);
 }
 
 #[tokio::test(start_paused = true)]

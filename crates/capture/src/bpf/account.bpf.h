@@ -66,10 +66,16 @@ static __always_inline bool is_multicast(const struct sk_buff *skb, const struct
 	return route_of(skb)->rt_flags & RTCF_BROADCAST_OR_MULTICAST;
 }
 
-/* The host's own copy of a multicast or broadcast that it sent (dev_loopback_xmit). */
-static __always_inline bool is_own_copy(const struct sk_buff *skb, __u32 hook)
+/*
+ * The copy of a multicast or broadcast that the host makes for its own listeners. It passes
+ * POSTROUTING before the packet itself (ip_mc_output(), ip6_finish_output2()), as a clone: the hook
+ * is told of the socket, and the clone has none. It comes back to LOCAL_IN by dev_loopback_xmit().
+ */
+static __always_inline bool is_own_copy(struct bpf_nf_ctx *ctx, __u32 hook)
 {
-	return hook == HOOK_LOCAL_IN && BPF_CORE_READ_BITFIELD(skb, pkt_type) == PACKET_LOOPBACK;
+	if (hook == HOOK_LOCAL_IN)
+		return BPF_CORE_READ_BITFIELD(ctx->skb, pkt_type) == PACKET_LOOPBACK;
+	return ctx->state->sk && !ctx->skb->sk;
 }
 
 static __always_inline int account(struct bpf_nf_ctx *ctx, const __u32 hook, const bool ipv6)
@@ -112,7 +118,7 @@ static __always_inline int account(struct bpf_nf_ctx *ctx, const __u32 hook, con
 		return NF_ACCEPT;
 	}
 	if (is_multicast(skb, &key, ipv6)) {
-		if (is_own_copy(skb, hook)) {
+		if (is_own_copy(ctx, hook)) {
 			add_skipped(active_generation(), SKIP_LOOPED, hook, &size);
 			return NF_ACCEPT;
 		}

@@ -51,6 +51,7 @@ struct net_device {
 /* include/linux/skbuff.h */
 struct sk_buff {
 	struct sk_buff *next;
+	struct sock *sk;
 	unsigned int len;
 	unsigned int data_len;
 	unsigned long _skb_refdst;
@@ -76,6 +77,7 @@ struct skb_shared_info {
 struct nf_hook_state {
 	struct net_device *in;
 	struct net_device *out;
+	struct sock *sk;
 };
 
 /* include/net/netfilter/nf_bpf_link.h */

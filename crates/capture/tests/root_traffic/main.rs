@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
 
 mod exact;
+mod groups;
 mod limits;
 mod matrix;
 mod nodes;

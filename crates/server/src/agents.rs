@@ -15,6 +15,7 @@ use foldhash::{HashMap, HashMapExt};
 use kubezonnet_model::{BatchHeader, Epoch, Family, NodeName, Timestamp, Window};
 
 use self::coverage::Coverage;
+pub use self::coverage::{Extent, TOLERANCE};
 use crate::address;
 
 /// How many closed epochs are remembered a node, so that a window sent again after its agent was
@@ -138,8 +139,16 @@ impl Agents {
             return Ok(Admission::Duplicate);
         }
         agent.last_window_end = window.end;
+        // The first that this server hears of is not the agent's first: it counted before, and
+        // another server took it.
+        let was_there = last.is_none() && header.sequence > 1;
+        let begin = if was_there {
+            Timestamp::default()
+        } else {
+            window.start
+        };
         for family in Family::ALL {
-            agent.coverage[family as usize].note(header, family, window);
+            agent.coverage[family as usize].note(header, family, window, begin);
         }
         let undeclared = self.declare(&header.node, addresses);
         Ok(admission(header.sequence, last, undeclared))
@@ -158,11 +167,11 @@ impl Agents {
         }
     }
 
-    /// Whether the node's agent counted what the node sent in the window, for that family.
-    pub fn covered(&self, node: &NodeName, family: Family, window: Window) -> bool {
-        self.nodes
-            .get(node)
-            .is_some_and(|agent| agent.coverage[family as usize].overlaps(window))
+    /// For how much of the window the node's agent counted what the node sent, of that family.
+    pub fn covered(&self, node: &NodeName, family: Family, window: Window) -> Extent {
+        self.nodes.get(node).map_or(Extent::None, |agent| {
+            agent.coverage[family as usize].of(window)
+        })
     }
 
     /// Whether the node's agent has reported to this server.

@@ -21,6 +21,9 @@ pub enum Disposition {
     Unknown,
     /// Seen by the receiver, and counted where they were sent.
     CountedBySender,
+    /// Perhaps lost: seen by the receiver in a window in which the sender's agent began or ended.
+    /// Some of it was counted where it was sent.
+    PartlyCovered,
     /// From a node to itself over its loopback interface.
     Loopback,
     /// Multicast and broadcast.
@@ -39,7 +42,7 @@ pub enum Disposition {
 
 impl Disposition {
     /// Every disposition, in the order of the columns.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::SameNode,
         Self::SameZone,
         Self::CrossZone,
@@ -47,6 +50,7 @@ impl Disposition {
         Self::Internet,
         Self::Unknown,
         Self::CountedBySender,
+        Self::PartlyCovered,
         Self::Loopback,
         Self::Multicast,
         Self::Looped,
@@ -76,6 +80,7 @@ impl Disposition {
             Self::Internet => "internet",
             Self::Unknown => "unknown",
             Self::CountedBySender => "counted_by_sender",
+            Self::PartlyCovered => "partly_covered",
             Self::Loopback => "loopback",
             Self::Multicast => "multicast",
             Self::Looped => "looped",

@@ -55,6 +55,8 @@ pub enum Outcome {
     Counted(Direction, Locality),
     /// The sender's agent counted them.
     CountedBySender,
+    /// The sender's agent counted some of them, and cannot tell which.
+    PartlyCovered,
     /// Refused: the local address is another node's.
     ForeignAddress,
 }
@@ -121,10 +123,10 @@ pub fn outcome(
     }
     // What LOCAL_IN sees ends on this node, whoever holds the address.
     if destination.place == Place::Here || point.hook == Hook::LocalIn {
-        return if source.covered == Covered::Yes {
-            Outcome::CountedBySender
-        } else {
-            Outcome::Counted(Direction::Ingress, between)
+        return match source.covered {
+            Covered::Yes => Outcome::CountedBySender,
+            Covered::Partly => Outcome::PartlyCovered,
+            Covered::No | Covered::NotHeardOf => Outcome::Counted(Direction::Ingress, between),
         };
     }
     Outcome::Counted(Direction::Transit, transit(source, destination, reporter))
@@ -170,7 +172,7 @@ pub fn wanted(
         Outcome::Counted(Direction::Ingress, _) if source.covered == Covered::NotHeardOf => {
             Some(Wanted::Report)
         }
-        Outcome::Counted(..) | Outcome::CountedBySender => None,
+        Outcome::Counted(..) | Outcome::CountedBySender | Outcome::PartlyCovered => None,
     }
 }
 

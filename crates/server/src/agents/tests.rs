@@ -3,20 +3,22 @@ use kubezonnet_model::Hook;
 use super::*;
 use crate::testing::{NOW, Report, WINDOW, ip, node_name};
 
-/// The window that ended `seconds` after the first.
-fn window(seconds: u64) -> Window {
-    Window::placed(
-        NOW.plus(Duration::from_secs(seconds)),
-        Duration::ZERO,
-        WINDOW,
-    )
+/// The window that ended `seconds` after the first, or before it.
+fn window(seconds: i64) -> Window {
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    let end = if seconds < 0 {
+        NOW.minus(distance)
+    } else {
+        NOW.plus(distance)
+    };
+    Window::placed(end, Duration::ZERO, WINDOW)
 }
 
 fn admit_at(agents: &mut Agents, report: &Report, seconds: u64) -> Admission {
     let batch = &report.0;
-    let now = NOW.plus(Duration::from_secs(seconds));
+    let window = window(seconds.cast_signed());
     let admission = agents
-        .admit(&batch.header, &batch.node_addresses, window(seconds), now)
+        .admit(&batch.header, &batch.node_addresses, window, window.end)
         .unwrap();
     if admission != Admission::Duplicate {
         agents.applied(&batch.header);
@@ -35,7 +37,7 @@ const fn new(missed: u64) -> Admission {
     }
 }
 
-fn covered(agents: &Agents, node: &str, seconds: u64) -> bool {
+fn covered(agents: &Agents, node: &str, seconds: i64) -> Extent {
     agents.covered(&node_name(node), Family::Ipv4, window(seconds))
 }
 
@@ -159,17 +161,18 @@ fn coverage_begins_with_the_first_window_and_lasts_though_windows_are_late() {
     let mut agents = Agents::default();
     admit_at(&mut agents, &Report::of("n1", 1), 100);
 
-    assert!(
-        !covered(&agents, "n1", 90),
-        "ended when the first window began"
+    let ended_when_it_began = covered(&agents, "n1", 90);
+    assert_eq!(ended_when_it_began, Extent::None);
+    assert_eq!(covered(&agents, "n1", 91), Extent::Part, "by a second");
+    assert_eq!(covered(&agents, "n1", 98), Extent::Part, "but two seconds");
+    assert_eq!(
+        covered(&agents, "n1", 99),
+        Extent::Whole,
+        "but the tolerance"
     );
-    assert!(
-        covered(&agents, "n1", 91),
-        "overlaps the first window by a second"
-    );
-    assert!(covered(&agents, "n1", 100));
-    assert!(covered(&agents, "n1", 100_000));
-    assert!(!covered(&agents, "n2", 100));
+    assert_eq!(covered(&agents, "n1", 100), Extent::Whole);
+    assert_eq!(covered(&agents, "n1", 100_000), Extent::Whole);
+    assert_eq!(covered(&agents, "n2", 100), Extent::None);
 }
 
 #[test]
@@ -179,26 +182,84 @@ fn coverage_ends_with_the_window_that_says_so_and_begins_again_with_another() {
     admit_at(&mut agents, &Report::of("n1", 2).ends(), 10);
     admit_at(&mut agents, &Report::of("n1", 1).epoch(2), 60);
 
-    assert!(
-        covered(&agents, "n1", 19),
-        "overlaps the last window by a second"
+    assert_eq!(
+        covered(&agents, "n1", 11),
+        Extent::Whole,
+        "but the tolerance"
     );
-    assert!(!covered(&agents, "n1", 20));
-    assert!(!covered(&agents, "n1", 50));
-    assert!(covered(&agents, "n1", 51));
+    assert_eq!(covered(&agents, "n1", 12), Extent::Part);
+    assert_eq!(covered(&agents, "n1", 19), Extent::Part, "by a second");
+    assert_eq!(covered(&agents, "n1", 20), Extent::None);
+    assert_eq!(covered(&agents, "n1", 50), Extent::None);
+    assert_eq!(covered(&agents, "n1", 51), Extent::Part);
+    assert_eq!(covered(&agents, "n1", 60), Extent::Whole);
+}
+
+#[test]
+fn an_agent_replaced_within_a_window_leaves_out_what_lies_between() {
+    let window_of_both = |gap: u64| {
+        let mut agents = Agents::default();
+        admit_at(&mut agents, &Report::of("n1", 1).ends(), 0);
+        admit_at(&mut agents, &Report::of("n1", 1).epoch(2), 10 + gap);
+        covered(&agents, "n1", 5)
+    };
+
+    assert_eq!(window_of_both(0), Extent::Whole);
+    assert_eq!(window_of_both(1), Extent::Whole);
+    assert_eq!(window_of_both(2), Extent::Part);
+}
+
+#[test]
+fn an_agent_that_an_earlier_server_knew_was_there_before_its_first_window_here() {
+    let mut agents = Agents::default();
+    admit_at(&mut agents, &Report::of("n1", 2), 0);
+    admit_at(&mut agents, &Report::of("n2", 1), 0);
+    admit_at(&mut agents, &Report::of("n2", 3).epoch(2), 60);
+
+    assert_eq!(covered(&agents, "n1", -5), Extent::Whole);
+    assert_eq!(covered(&agents, "n2", -5), Extent::Part);
+    assert_eq!(
+        covered(&agents, "n2", 45),
+        Extent::None,
+        "its windows are missing"
+    );
+}
+
+#[test]
+fn a_window_without_length_is_covered_if_the_moment_is() {
+    let mut agents = Agents::default();
+    admit_at(&mut agents, &Report::of("n1", 1), 10);
+    let at = |seconds| {
+        let moment = NOW.plus(Duration::from_secs(seconds));
+        let window = Window {
+            start: moment,
+            end: moment,
+        };
+        agents.covered(&node_name("n1"), Family::Ipv4, window)
+    };
+
+    // The window of ten seconds that ended at 10 began at 0.
+    assert_eq!(at(0), Extent::Whole);
+    let before = Window {
+        start: NOW.minus(Duration::from_secs(1)),
+        end: NOW.minus(Duration::from_secs(1)),
+    };
+    let before = agents.covered(&node_name("n1"), Family::Ipv4, before);
+    assert_eq!(before, Extent::None);
 }
 
 #[test]
 fn an_agent_that_dies_unheard_covered_until_its_last_window() {
     let mut agents = Agents::default();
     admit_at(&mut agents, &Report::of("n1", 1), 0);
-    assert!(covered(&agents, "n1", 30), "nobody knows yet that it died");
+    let silent = covered(&agents, "n1", 30);
+    assert_eq!(silent, Extent::Whole, "nobody knows yet that it died");
 
     admit_at(&mut agents, &Report::of("n1", 1).epoch(2), 60);
 
-    assert!(covered(&agents, "n1", 0));
-    assert!(!covered(&agents, "n1", 30));
-    assert!(covered(&agents, "n1", 60));
+    assert_eq!(covered(&agents, "n1", 0), Extent::Whole);
+    assert_eq!(covered(&agents, "n1", 30), Extent::None);
+    assert_eq!(covered(&agents, "n1", 60), Extent::Whole);
 }
 
 #[test]
@@ -213,7 +274,7 @@ fn a_late_window_of_a_closed_epoch_says_nothing_of_now() {
 
     admit_at(&mut agents, &Report::of("n1", 2).ends(), 70);
 
-    assert!(covered(&agents, "n1", 80));
+    assert_eq!(covered(&agents, "n1", 80), Extent::Whole);
     assert!(agents.declarer(ip("10.0.0.1"), &node_name("n1")).is_none());
     assert!(agents.declarer(ip("10.0.0.2"), &node_name("n1")).is_some());
 }
@@ -228,9 +289,10 @@ fn a_hook_that_is_gone_ends_coverage_where_its_window_begins() {
 
     admit_at(&mut agents, &blind, 10);
 
-    assert!(covered(&agents, "n1", 0));
-    assert!(!covered(&agents, "n1", 10));
-    assert!(agents.covered(&node_name("n1"), Family::Ipv6, window(10)));
+    assert_eq!(covered(&agents, "n1", 0), Extent::Whole);
+    assert_eq!(covered(&agents, "n1", 10), Extent::None);
+    let other_family = agents.covered(&node_name("n1"), Family::Ipv6, window(10));
+    assert_eq!(other_family, Extent::Whole);
 }
 
 #[test]

@@ -233,7 +233,7 @@ impl Shared {
                 Selection::All => true,
             },
             // Counted elsewhere, or refused: not a flow of its own.
-            Outcome::CountedBySender | Outcome::ForeignAddress => false,
+            Outcome::CountedBySender | Outcome::PartlyCovered | Outcome::ForeignAddress => false,
         })
     }
 }

@@ -76,6 +76,9 @@ impl Entry {
                 Outcome::CountedBySender => {
                     self.books.add(Disposition::CountedBySender, flow.counters);
                 }
+                Outcome::PartlyCovered => {
+                    self.books.add(Disposition::PartlyCovered, flow.counters);
+                }
                 Outcome::ForeignAddress => {
                     self.books.add(Disposition::ForeignAddress, flow.counters);
                 }

@@ -32,8 +32,9 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         labels: &["disposition"],
         help: "IP bytes that hooks saw, by where they went: a locality, counted_by_sender, \
-               loopback, multicast, left out (looped, outside_cidr, encapsulated) or lost (malformed, \
-               foreign_address)",
+               partly_covered (seen by a receiver in a window in which its sender's agent began or \
+               ended: at most this much was counted by nobody), loopback, multicast, left out \
+               (looped, outside_cidr, encapsulated) or lost (malformed, foreign_address)",
         write: |scrape, samples| books(scrape, samples, |counters| counters.bytes),
     },
     Family {

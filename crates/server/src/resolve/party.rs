@@ -11,6 +11,7 @@ use kubezonnet_topology::{Holder, TopologyIndex};
 
 use super::{Reporter, Views};
 use crate::address::{self, Kind};
+use crate::agents::Extent;
 
 /// One address of a batch, resolved for its window and its reporter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,11 +43,44 @@ pub enum Place {
     Nowhere,
 }
 
+/// Whether what an endpoint sent in a window was counted by its own node's agent. In order: of several
+/// that may have sent it the last decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Covered {
+    /// It was.
+    Yes,
+    /// A part of it was: the agent began or ended within the window.
+    Partly,
+    /// The node is one of the cluster, and its agent has not reported to this server yet.
+    NotHeardOf,
+    /// It was not, or there is no node.
+    No,
+}
+
+/// Whether the topology may yet tell who holds it.
+    pub may_be_listed: MayBeListed,
+    /// It means something on its own link only: the node's own, unless it is behind the uplink.
+    pub link_local: bool,
+}
+
+/// Where an endpoint is, seen from the node that reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The reporting node, or a pod on it; or one of those who had the address one after another was.
+    Here,
+    /// Another node, or a pod on one.
+    Elsewhere,
+    /// No node that is known: outside, unlisted, or a pod not yet placed.
+    Nowhere,
+}
+
 /// Whether what an endpoint sent in a window was counted by its own node's agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Covered {
     /// It was.
     Yes,
+    /// A part of it was: the agent began or ended within the window.
+    Partly,
     /// It was not, or there is no node.
     No,
     /// The node is one of the cluster, and its agent has not reported to this server yet.
@@ -76,31 +110,27 @@ impl MayBeListed {
 }
 
 impl Covered {
-    /// Whether all that the address sent was counted, whoever of those nodes' pods had it when.
+    /// Whether what the address sent was counted, whoever of those nodes' pods had it when.
     fn of_all<'a>(
         nodes: impl Iterator<Item = Option<&'a NodeName>>,
         address: IpAddr,
         window: Window,
         views: &Views<'_>,
     ) -> Self {
-        let mut all = Self::Yes;
-        for node in nodes {
-            match node.map_or(Self::No, |node| Self::of(node, address, window, views)) {
-                Self::Yes => {}
-                Self::No => return Self::No,
-                Self::NotHeardOf => all = Self::NotHeardOf,
-            }
-        }
-        all
+        let each = |node: Option<&NodeName>| {
+            node.map_or(Self::No, |node| Self::of(node, address, window, views))
+        };
+        nodes.map(each).max().unwrap_or(Self::Yes)
     }
 
     fn of(node: &NodeName, address: IpAddr, window: Window, views: &Views<'_>) -> Self {
-        if views.agents.covered(node, Family::of(&address), window) {
-            Self::Yes
-        } else if !views.agents.knows(node) && views.topology.node(node).is_some() {
-            Self::NotHeardOf
-        } else {
-            Self::No
+        match views.agents.covered(node, Family::of(&address), window) {
+            Extent::Whole => Self::Yes,
+            Extent::Part => Self::Partly,
+            Extent::None if !views.agents.knows(node) && views.topology.node(node).is_some() => {
+                Self::NotHeardOf
+            }
+            Extent::None => Self::No,
         }
     }
 }

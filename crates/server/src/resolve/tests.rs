@@ -1,10 +1,12 @@
+use std::time::Duration;
+
 use kubezonnet_model::{Endpoint, TotalKind};
 
 use super::*;
 use crate::ledger::{Snapshot, Subject};
 use crate::pipeline::Pipeline;
 use crate::testing::{
-    IN, NOW, OUT, POD_TO_HOST, Report, TO_HOST, cluster, ip, node_name, pipeline,
+    IN, NOW, OUT, POD_TO_HOST, Report, TO_HOST, WINDOW, cluster, ip, node_name, pipeline,
 };
 
 const LOST: UnknownReason = UnknownReason::UnlistedAddress;
@@ -13,9 +15,10 @@ const LOST: UnknownReason = UnknownReason::UnlistedAddress;
 fn outcome_of(before: &[Report], from: &str, to: &str, point: ObservationPoint) -> Outcome {
     let topology = cluster();
     let mut agents = Agents::default();
-    let window = Window::placed(NOW, std::time::Duration::ZERO, crate::testing::WINDOW);
+    let window = Window::placed(NOW, Duration::ZERO, WINDOW);
     for report in before {
         let batch = &report.0;
+        let window = Window::placed(NOW, Duration::ZERO, batch.header.window);
         agents
             .admit(&batch.header, &batch.node_addresses, window, NOW)
             .unwrap();
@@ -99,6 +102,21 @@ fn what_arrives_from_a_covered_node_was_counted_by_the_sender() {
     assert_eq!(to_pod, Outcome::CountedBySender);
     assert_eq!(to_node, Outcome::CountedBySender);
     assert_eq!(from_another, ingress(Locality::CrossRegion));
+}
+
+#[test]
+fn what_arrives_while_the_senders_agent_begins_is_counted_by_nobody_else() {
+    let mut first = Report::of("n2", 1);
+    // Its window began two seconds after the receiver's.
+    first.0.header.window -= Duration::from_secs(2);
+
+    let to_pod = outcome_of(&[first.clone()], "10.67.2.1", "10.67.1.1", IN);
+    let to_node = outcome_of(&[first.clone()], "10.66.0.2", "10.66.0.1", TO_HOST);
+    let forwarded = outcome_of(&[first], "10.67.2.1", "10.67.3.1", IN);
+
+    assert_eq!(to_pod, Outcome::PartlyCovered);
+    assert_eq!(to_node, Outcome::PartlyCovered);
+    assert_eq!(forwarded, transit(Locality::CrossRegion));
 }
 
 #[test]

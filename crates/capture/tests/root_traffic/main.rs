@@ -7,3 +7,4 @@ mod groups;
 mod limits;
 mod matrix;
 mod nodes;
+mod paths;

@@ -1,0 +1,168 @@
+//! Paths with a node in between, and bridges: each hop counts once, and as what is on its wire.
+
+use kubezonnet_capture::{Config, Drained};
+use kubezonnet_model::{Family, FlowCounters, Hook, InterfaceClass, ObservationPoint, SkipReason};
+use kubezonnet_testkit::{
+    BridgeNetfilter, Cluster, NodeSpec, Overlay, Place, PodSpec, require_root, traffic,
+};
+
+use crate::nodes::{CapturingNode, received_by, seen_at, sent_by};
+
+fn leaving(point: ObservationPoint) -> bool {
+    point.output == InterfaceClass::Uplink
+}
+
+fn arriving(point: ObservationPoint) -> bool {
+    point.input == InterfaceClass::Uplink
+}
+
+#[test]
+fn a_node_that_forwards_to_another_counts_the_hop_between_client_and_pod() {
+    require_root();
+    let cluster = Cluster::builder()
+        .node(NodeSpec::new("node-a"))
+        .node(NodeSpec::new("node-b"))
+        .pod("node-b", PodSpec::new("test", "server"))
+        .build()
+        .expect("the cluster is built");
+    let port = cluster
+        .node_port("node-a", 30_080, "test/server", 8_080)
+        .unwrap();
+    let mut a = CapturingNode::attach(&cluster, "node-a", &Config::default());
+    for family in Family::ALL {
+        let before = cluster.settled_uplink("node-a").unwrap();
+
+        traffic::tcp_bulk(cluster.fabric(), &port, family, 3_000_000).unwrap();
+
+        let link = cluster.settled_uplink("node-a").unwrap().since(&before);
+        let drained = a.take();
+        let ends = [
+            cluster.fabric().address(family),
+            cluster.pod("test/server").address(family),
+        ];
+        assert!(link.tx_ip_bytes() > 3_000_000);
+        assert_eq!(seen_at(&drained, leaving), sent_by(&link));
+        assert_eq!(seen_at(&drained, arriving), received_by(&link));
+        for record in &drained.records {
+            let key = record.key;
+            assert!(
+                ends.contains(&key.source) && ends.contains(&key.destination),
+                "{key:?}"
+            );
+            assert!(arriving(key.point) && leaving(key.point), "{key:?}");
+        }
+    }
+}
+
+fn bridged(netfilter: BridgeNetfilter) -> Cluster {
+    require_root();
+    Cluster::builder()
+        .node(NodeSpec::new("node-a").bridge(netfilter))
+        .node(NodeSpec::new("node-b").bridge(netfilter))
+        .pod("node-a", PodSpec::new("test", "client"))
+        .pod("node-a", PodSpec::new("test", "neighbour"))
+        .pod("node-b", PodSpec::new("test", "server"))
+        .build()
+        .expect("the cluster is built")
+}
+
+#[test]
+fn pods_on_bridges_are_counted_once_on_their_way_to_another_node() {
+    for netfilter in [BridgeNetfilter::On, BridgeNetfilter::Off] {
+        let cluster = bridged(netfilter);
+        let mut a = CapturingNode::attach(&cluster, "node-a", &Config::default());
+        let mut b = CapturingNode::attach(&cluster, "node-b", &Config::default());
+        let (client, server) = (cluster.pod("test/client"), cluster.pod("test/server"));
+        for family in Family::ALL {
+            let before = ["node-a", "node-b"].map(|node| cluster.settled_uplink(node).unwrap());
+            traffic::tcp_bulk(client, server, family, 2_000_000).unwrap();
+            traffic::udp(server, client, family, 20, 4_000).unwrap();
+
+            let after = ["node-a", "node-b"].map(|node| cluster.settled_uplink(node).unwrap());
+            let links = [0, 1].map(|node| after[node].since(&before[node]));
+            for (drained, link) in [a.take(), b.take()].iter().zip(links) {
+                assert_eq!(seen_at(drained, leaving), sent_by(&link), "{netfilter:?}");
+                assert_eq!(
+                    seen_at(drained, arriving),
+                    received_by(&link),
+                    "{netfilter:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn pods_on_one_bridge_are_counted_once_where_the_bridge_asks_netfilter() {
+    for (netfilter, packets) in [(BridgeNetfilter::On, 100), (BridgeNetfilter::Off, 0)] {
+        let cluster = bridged(netfilter);
+        let mut node = CapturingNode::attach(&cluster, "node-a", &Config::default());
+        for family in Family::ALL {
+            let (from, to) = (cluster.pod("test/client"), cluster.pod("test/neighbour"));
+
+            traffic::udp(from, to, family, 100, 50).unwrap();
+
+            let header = if family == Family::Ipv4 { 28 } else { 48 };
+            let expected = FlowCounters {
+                bytes: packets * (header + 50),
+                packets,
+            };
+            assert_eq!(seen_at(&node.take(), |_| true), expected, "{netfilter:?}");
+        }
+    }
+}
+
+/// What tunnels add, over either family.
+#[test]
+fn tunnels_over_ipv6_count_their_own_headers() {
+    require_root();
+    let cluster = Cluster::builder()
+        .node(NodeSpec::new("node-a"))
+        .node(NodeSpec::new("node-b"))
+        .pod("node-a", PodSpec::new("test", "client"))
+        .pod("node-b", PodSpec::new("test", "server"))
+        .overlay(Overlay::vxlan().underlay(Family::Ipv6))
+        .build()
+        .expect("the cluster is built");
+    let mut a = CapturingNode::attach(&cluster, "node-a", &Config::default());
+    let mut b = CapturingNode::attach(&cluster, "node-b", &Config::default());
+    let (client, server) = (cluster.pod("test/client"), cluster.pod("test/server"));
+    for family in Family::ALL {
+        let before = cluster.settled_uplink("node-a").unwrap();
+
+        traffic::udp(client, server, family, 100, 500).unwrap();
+
+        let link = cluster.settled_uplink("node-a").unwrap().since(&before);
+        let (at_a, at_b) = (a.take(), b.take());
+        let inner = if family == Family::Ipv4 { 528 } else { 548 };
+        let expected = FlowCounters {
+            bytes: 100 * (inner + 70),
+            packets: 100,
+        };
+        assert_eq!(sent_by(&link), expected);
+        assert_is_one_flow(&at_a, Hook::Postrouting, client, server, family, expected);
+        assert_is_one_flow(&at_b, Hook::LocalIn, client, server, family, expected);
+    }
+}
+
+fn assert_is_one_flow(
+    drained: &Drained,
+    hook: Hook,
+    from: &impl Place,
+    to: &impl Place,
+    family: Family,
+    counters: FlowCounters,
+) {
+    let [record] = drained.records[..] else {
+        panic!("not one record: {drained:?}")
+    };
+    assert_eq!(record.key.source, from.address(family));
+    assert_eq!(record.key.destination, to.address(family));
+    assert_eq!(record.key.point.hook, hook);
+    assert_eq!(record.counters, counters);
+    let [inner] = drained.skipped[..] else {
+        panic!("not one left out: {drained:?}")
+    };
+    assert_eq!(inner.reason, SkipReason::Encapsulated);
+    assert_eq!(inner.counters.packets, counters.packets);
+}

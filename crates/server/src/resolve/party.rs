@@ -57,36 +57,6 @@ pub enum Covered {
     No,
 }
 
-/// Whether the topology may yet tell who holds it.
-    pub may_be_listed: MayBeListed,
-    /// It means something on its own link only: the node's own, unless it is behind the uplink.
-    pub link_local: bool,
-}
-
-/// Where an endpoint is, seen from the node that reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// The reporting node, or a pod on it; or one of those who had the address one after another was.
-    Here,
-    /// Another node, or a pod on one.
-    Elsewhere,
-    /// No node that is known: outside, unlisted, or a pod not yet placed.
-    Nowhere,
-}
-
-/// Whether what an endpoint sent in a window was counted by its own node's agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Covered {
-    /// It was.
-    Yes,
-    /// A part of it was: the agent began or ended within the window.
-    Partly,
-    /// It was not, or there is no node.
-    No,
-    /// The node is one of the cluster, and its agent has not reported to this server yet.
-    NotHeardOf,
-}
-
 /// Whether the topology may yet tell who holds an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MayBeListed {

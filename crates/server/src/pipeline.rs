@@ -15,6 +15,7 @@ use kubezonnet_model::{Endpoint, NodeName, Timestamp, Window};
 use kubezonnet_topology::{Holder, Topology, TopologyIndex};
 use kubezonnet_wire::DecodedBatch;
 
+pub use self::plausible::Implausible;
 use self::plausible::plausible;
 use self::turns::Turns;
 use crate::agents::{Admission, Agents, TooManyAgents};
@@ -87,14 +88,12 @@ pub enum Rejection {
     /// No room for another node.
     #[error(transparent)]
     TooManyAgents(#[from] TooManyAgents),
-    /// More bytes or packets than any network carries.
-    #[error("{bytes} bytes and {packets} packets in one window cannot be")]
-    Implausible {
-        /// Bytes of the batch.
-        bytes: u64,
-        /// Packets of the batch.
-        packets: u64,
-    },
+    /// It says what cannot be true.
+    #[error(transparent)]
+    Implausible(#[from] Implausible),
+    /// The counters are at their end. The agent holds on until the server begins again at zero.
+    #[error("the counters are full: restart the server, it begins at zero then")]
+    Full,
 }
 
 impl Pipeline {
@@ -133,7 +132,10 @@ impl Pipeline {
         if !self.topology.is_synced() {
             return Err(Rejection::NotSynced);
         }
-        plausible(batch)?;
+        plausible(batch, age)?;
+        if self.ledger().is_full() {
+            return Err(Rejection::Full);
+        }
         let header = &batch.header;
         let window = Window::placed(now, age, header.window);
         // One batch of a node after the other: a second copy waits here until the first is counted.

@@ -80,7 +80,7 @@ impl IngestCounts {
                 let records = u64::try_from(records).unwrap_or(u64::MAX);
                 self.applied.fetch_add(1, Ordering::Relaxed);
                 self.records.fetch_add(records, Ordering::Relaxed);
-                self.missed.fetch_add(missed, Ordering::Relaxed);
+                rise(&self.missed, missed);
                 self.undeclared.fetch_add(undeclared, Ordering::Relaxed);
                 if missed > 0 {
                     tracing::warn!(
@@ -103,6 +103,15 @@ impl IngestCounts {
             .expect("the list is made of the lines that give the reasons");
         self.refused[position].fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// Adds, and stays at the largest number rather than begin again: what is added is a sender's word.
+fn rise(counter: &AtomicU64, more: u64) {
+    let add = |count: u64| Some(count.saturating_add(more));
+    // It never fails: there is always a new value.
+    counter
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
+        .ok();
 }
 
 /// Upper bounds of the latency histogram in seconds: a small batch takes tens of microseconds, a
@@ -143,5 +152,26 @@ impl Latency {
     /// The sum of all, in seconds.
     pub fn sum(&self) -> f64 {
         Duration::from_nanos(self.nanos.load(Ordering::Relaxed)).as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Report;
+
+    #[test]
+    fn missed_windows_never_begin_again_at_zero() {
+        let counts = IngestCounts::default();
+        let batch = Report::of("n1", 1).decoded();
+
+        for missed in [u64::MAX - 1, u64::MAX, 5] {
+            let applied = Acceptance::Applied {
+                missed,
+                undeclared: 0,
+            };
+            counts.accepted(&batch, applied);
+            assert!(counts.missed_windows() >= u64::MAX - 1, "it fell");
+        }
     }
 }

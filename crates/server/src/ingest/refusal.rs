@@ -82,7 +82,8 @@ impl Refusal {
         Self::Slow => "slow",
         Self::Rejected(Rejection::NotSynced) => "not_synced",
         Self::Rejected(Rejection::TooManyAgents(_)) => "too_many_agents",
-        Self::Rejected(Rejection::Implausible { .. }) => "implausible",
+        Self::Rejected(Rejection::Implausible(_)) => "implausible",
+        Self::Rejected(Rejection::Full) => "full",
         Self::Busy => "busy",
         Self::Fault => "fault",
     }
@@ -112,8 +113,10 @@ impl Refusal {
             // The header is not the body's: a proxy may have taken it off.
             Self::Age => StatusCode::PRECONDITION_REQUIRED,
             Self::Interrupted | Self::Slow => StatusCode::REQUEST_TIMEOUT,
-            Self::Rejected(Rejection::Implausible { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Rejected(Rejection::NotSynced | Rejection::TooManyAgents(_))
+            Self::Rejected(Rejection::Implausible(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Rejected(
+                Rejection::NotSynced | Rejection::TooManyAgents(_) | Rejection::Full,
+            )
             | Self::Busy
             | Self::Fault => StatusCode::SERVICE_UNAVAILABLE,
         }

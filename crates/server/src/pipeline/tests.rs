@@ -201,18 +201,43 @@ fn before_the_topology_is_known_agents_are_put_off() {
 fn a_batch_that_no_network_carries_changes_nothing() {
     let pipeline = pipeline(&cluster());
     let batch = Report::of("n1", 1)
-        .record("10.67.1.1", "10.67.2.1", OUT, 1 << 53)
+        // A window of ten seconds holds 4.2 TB at most.
+        .record("10.67.1.1", "10.67.2.1", OUT, 4_200_000_000_000)
         .total(TotalKind::Loopback, 1)
         .decoded();
 
     let refused = pipeline.apply(&batch, Duration::ZERO, NOW);
 
     assert!(
-        matches!(refused, Err(Rejection::Implausible { .. })),
+        matches!(refused, Err(Rejection::Implausible(_))),
         "{refused:?}"
     );
     assert!(pipeline.report_ages(NOW).is_empty());
     assert_eq!(pipeline.snapshot().totals.books.sum().bytes, 0);
+}
+
+#[test]
+fn full_counters_take_nothing_more_and_balance_as_before() {
+    let pipeline = pipeline(&cluster());
+    let month = |sequence| {
+        let mut report = Report::of("n1", sequence).record("10.67.1.1", "10.67.2.1", OUT, 1 << 56);
+        report.0.header.window = Duration::from_hours(30 * 24);
+        report
+    };
+    // 192 × 2⁵⁶ = 3 × 2⁶².
+    for sequence in 1..=192 {
+        apply(&pipeline, &month(sequence));
+    }
+    let full = pipeline.snapshot();
+
+    let refused = pipeline.apply(&month(193).decoded(), Duration::ZERO, NOW);
+
+    assert_eq!(refused, Err(Rejection::Full));
+    assert_balanced(&pipeline);
+    let after = pipeline.snapshot();
+    assert_eq!(after.totals.books, full.totals.books);
+    assert_eq!(after.totals.books.sum().bytes, 3 << 62);
+    assert_eq!(after.series, full.series);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use kubezonnet_topology::Clock;
@@ -69,6 +69,12 @@ impl Ingest {
         &self.counts
     }
 
+    fn refuse(&self, refusal: Refusal) -> Response {
+        self.counts.refused(&refusal);
+        tracing::debug!(reason = refusal.reason(), %refusal, "batch refused");
+        refusal.into_response()
+    }
+
     async fn take(self: &Arc<Self>, request: Request) -> Result<Answer, Refusal> {
         let (head, body) = request.into_parts();
         body::check_head(&head.headers, self.limits.bytes)?;
@@ -111,10 +117,14 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// The route for batches.
+/// The route for batches, and the answer to who posts them anywhere else.
 pub fn router(ingest: Arc<Ingest>) -> Router {
     Router::new()
-        .route(kubezonnet_wire::INGEST_PATH, post(receive))
+        .route(
+            kubezonnet_wire::INGEST_PATH,
+            post(receive).fallback(refuse_method),
+        )
+        .fallback(nothing_here)
         .with_state(ingest)
 }
 
@@ -124,11 +134,20 @@ async fn receive(State(ingest): State<Arc<Ingest>>, request: Request) -> Respons
     ingest.counts.latency.observe(begun.elapsed());
     match result {
         Ok(answer) => answer.into_response(),
-        Err(refusal) => {
-            ingest.counts.refused(&refusal);
-            tracing::debug!(reason = refusal.reason(), %refusal, "batch refused");
-            refusal.into_response()
-        }
+        Err(refusal) => ingest.refuse(refusal),
+    }
+}
+
+async fn refuse_method(State(ingest): State<Arc<Ingest>>) -> Response {
+    ingest.refuse(Refusal::Method)
+}
+
+/// Only agents post: an agent with a wrong path must be seen, a browser with one need not.
+async fn nothing_here(State(ingest): State<Arc<Ingest>>, method: Method) -> Response {
+    if method == Method::POST {
+        ingest.refuse(Refusal::Path)
+    } else {
+        Refusal::Path.into_response()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use kubezonnet_wire::{AGE_HEADER, CONTENT_TYPE, DecodeError};
+use kubezonnet_wire::{AGE_HEADER, CONTENT_TYPE, DecodeError, INGEST_PATH};
 
 use super::json;
 use crate::pipeline::Rejection;
@@ -14,10 +14,18 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 ///
 /// What will pass is answered with 503 (the same window is welcome later), what a newer server may
 /// take with 415, what broke on the way with 408, what lacks a header that a proxy may have taken off
-/// with 428. With 400, 413 and 422 the body itself is judged:
+/// with 428, what may be right on another way (path, method) with 404 or 405. With 400, 413 and 422 the body itself is judged:
 /// it is never taken.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
+    /// Nothing is at that path.
+    #[error(
+        "nothing is here: batches go to POST {INGEST_PATH}; check the path of the agent's --server"
+    )]
+    Path,
+    /// Another method.
+    #[error("batches are sent with POST")]
+    Method,
     /// Another media type.
     #[error("the content type must be {CONTENT_TYPE}")]
     ContentType,
@@ -74,6 +82,8 @@ macro_rules! reasons {
 
 impl Refusal {
     reasons! {
+        Self::Path => "path",
+        Self::Method => "method",
         Self::ContentType => "content_type",
         Self::ContentEncoding => "content_encoding",
         Self::Age => "age",
@@ -99,6 +109,8 @@ impl Refusal {
 
     const fn status(&self) -> StatusCode {
         match self {
+            Self::Path => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             // The last two are good bodies for a newer server: an agent keeps its window.
             Self::ContentType
             | Self::ContentEncoding

@@ -31,6 +31,7 @@ struct Told {
     status: StatusCode,
     reason: String,
     retry_after: Option<String>,
+    allow: Option<String>,
     text: String,
 }
 
@@ -58,13 +59,15 @@ impl Edge {
         if head.status != StatusCode::OK {
             assert!(!json["message"].as_str().unwrap().is_empty(), "{text}");
         }
+        let value = |name| {
+            let value = head.headers.get(name)?;
+            Some(value.to_str().unwrap().to_owned())
+        };
         Told {
             status: head.status,
             reason: json["reason"].as_str().unwrap_or_default().to_owned(),
-            retry_after: head
-                .headers
-                .get(header::RETRY_AFTER)
-                .map(|value| value.to_str().unwrap().to_owned()),
+            retry_after: value(header::RETRY_AFTER),
+            allow: value(header::ALLOW),
             text,
         }
     }
@@ -295,6 +298,39 @@ async fn another_media_type_or_a_wrapped_body_is_refused_before_it_is_read() {
         assert_eq!(told.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
         assert_eq!(told.reason, reason);
     }
+}
+
+#[tokio::test]
+async fn another_path_or_method_is_refused_in_the_same_form() {
+    let edge = Edge::new();
+    let mut elsewhere = request(untouchable());
+    *elsewhere.uri_mut() = "/base/api/v1/flow-batches".parse().unwrap();
+    let mut put = request(untouchable());
+    *put.method_mut() = Method::PUT;
+
+    let lost = edge.refused(elsewhere).await;
+    let wrong = Edge::new().refused(put).await;
+
+    assert_eq!(
+        (lost.status, lost.reason.as_str()),
+        (StatusCode::NOT_FOUND, "path")
+    );
+    assert_eq!(
+        (wrong.status, wrong.reason.as_str()),
+        (StatusCode::METHOD_NOT_ALLOWED, "method")
+    );
+    assert_eq!(wrong.allow.as_deref(), Some("POST"));
+}
+
+#[tokio::test]
+async fn who_only_looks_around_is_no_refused_batch() {
+    let edge = Edge::new();
+    let look = Request::get("/favicon.ico").body(Body::empty()).unwrap();
+
+    let told = edge.send(look).await;
+
+    assert_eq!(told.status, StatusCode::NOT_FOUND);
+    assert!(edge.ingest.counts().refusals().all(|(_, count)| count == 0));
 }
 
 #[tokio::test]

@@ -47,6 +47,14 @@ build: deps-build ## Build all binaries (dev profile)
 test: deps-test ## Run all tests; as root also the ones that load BPF programs and make namespaces
 	scripts/test.sh
 
+.PHONY: test-long
+test-long: deps-test ## Run all tests with the full number of rounds where some have fewer
+	TEST_SWITCHES=1000 scripts/test.sh
+
+.PHONY: accuracy
+accuracy: deps-test ## Measure the matrix of traffic and write docs/accuracy.md from it; needs root
+	scripts/accuracy.sh
+
 .PHONY: lint
 lint: deps-lint ## Check format, clippy, rustdoc, BPF C and shell; anything found is an error
 	cargo fmt --all --check

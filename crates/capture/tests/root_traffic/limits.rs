@@ -118,8 +118,16 @@ fn more_flows_than_there_is_room_for_lose_detail_and_no_byte() {
     );
 }
 
+/// A hundred switches, or as many as `TEST_SWITCHES` says: `make test-long` has a thousand.
+fn switches() -> u32 {
+    let asked = std::env::var("TEST_SWITCHES").ok();
+    asked.map_or(100, |number| {
+        number.parse().expect("TEST_SWITCHES is a number")
+    })
+}
+
 #[test]
-fn a_hundred_switches_under_load_lose_no_byte() {
+fn switches_under_load_lose_no_byte() {
     let cluster = cluster();
     let mut node = CapturingNode::attach(&cluster, "node-a", &Config::default());
     let (client, server) = (cluster.pod("test/client"), cluster.pod("test/server"));
@@ -149,7 +157,7 @@ fn a_hundred_switches_under_load_lose_no_byte() {
             scope.spawn(|| repeat(&done, small)),
             scope.spawn(|| repeat(&done, local)),
         ];
-        for _ in 0..100 {
+        for _ in 0..switches() {
             add(&node.take());
         }
         done.store(true, Ordering::Relaxed);

@@ -15,9 +15,9 @@ use super::LogFormat;
 use super::duration::{parse_duration, show_duration};
 
 /// The most flows a window can hold. A window that is too large would be lost, so it has to fit into
-/// what a server takes by default, 200,000 records: with the pairs that come on top (an eighth) and
-/// 64 hot flows of each CPU this does, up to 800 CPUs.
-pub(super) const MAX_FLOWS: i64 = 131_072;
+/// what a server takes by default, 262,144 records: with the pairs that come on top (an eighth) and
+/// 64 hot flows of each CPU this does, up to 600 CPUs.
+pub(super) const MAX_FLOWS: i64 = 196_608;
 
 const ABOUT: &str = "Counts a node's traffic with eBPF and reports it to the kubezonnet server";
 
@@ -142,7 +142,7 @@ pub(super) struct Flags {
     )]
     pub(super) flow_detail: Detail,
 
-    /// Flows that fit in one window, from 64 to 131072.
+    /// Flows that fit in one window, from 64 to 196608.
     ///
     /// The kernel's memory for them is taken at the start. Once they are used up, what is new is
     /// counted by pairs of addresses, and then by hook and interface class: detail is lost, bytes

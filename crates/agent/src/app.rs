@@ -21,6 +21,7 @@ use crate::send::Sender;
 use crate::status::{self, Bounded, Health};
 use crate::table::Table;
 use crate::tick::Tick;
+use crate::uplinks::{Kernel, Meter};
 use crate::window::Windows;
 
 /// The ports that clients use; /proc/sys/net shows the network namespace of who reads it.
@@ -113,6 +114,7 @@ async fn start(config: &Config) -> Result<(), Failure> {
     );
     let mut tick = Tick {
         source: capture,
+        meter: Meter::new(Kernel),
         windows,
         links,
         signals,

@@ -26,4 +26,5 @@ pub mod source;
 pub mod status;
 pub mod table;
 pub mod tick;
+pub mod uplinks;
 pub mod window;

@@ -12,6 +12,7 @@
 
 mod classify;
 mod follow;
+mod measure;
 mod message;
 pub mod netlink;
 
@@ -23,6 +24,7 @@ use kubezonnet_model::InterfaceClass;
 
 pub use classify::classify;
 pub use follow::{FollowError, follow};
+pub use measure::measured;
 
 /// What flags say of links.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -38,6 +40,9 @@ pub struct Given {
 pub struct View {
     /// The class of each interface, by index.
     pub interfaces: BTreeMap<u32, InterfaceClass>,
+    /// The uplinks whose counters tell what left the node, by index, with the bytes of their link
+    /// layer's header: no packet passes two of them.
+    pub uplinks: BTreeMap<u32, u64>,
     /// Every address the node holds, sorted; without loopback and link-local ones.
     pub node_addresses: Vec<IpAddr>,
     /// The UDP ports whose datagrams hold packets of an overlay.
@@ -83,8 +88,10 @@ const SERVICE_DUMMIES: [&str; 2] = ["kube-ipvs0", "kube-dummy-if"];
 impl Links {
     /// Classifies the links and gathers what the agent needs of them.
     pub fn view(&self, given: &Given) -> View {
+        let interfaces = classify(self, &given.uplinks);
         View {
-            interfaces: classify(self, &given.uplinks),
+            uplinks: measured(self, &interfaces),
+            interfaces,
             node_addresses: self.node_addresses(),
             tunnel_ports: self.tunnel_ports(&given.tunnel_ports),
         }

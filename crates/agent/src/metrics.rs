@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kubezonnet_capture::{Attached, Drained};
-use kubezonnet_model::{FlowCounters, InterfaceClass, ObservationPoint, TotalKind};
+use kubezonnet_model::{FlowCounters, InterfaceClass, ObservationPoint, TotalKind, Uplinks};
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -57,6 +57,9 @@ pub struct Metrics {
     /// What `unacknowledged_age` is worked out from when it is read.
     unacknowledged_since: Mutex<Instant>,
     interfaces: Family<Labels<1>, Gauge>,
+    uplinks: Traffic<1>,
+    uplink_read_failures: Counter,
+    bypassed: Gauge,
     hook_priority: Family<Labels<2>, Gauge>,
 }
 
@@ -81,6 +84,9 @@ impl Metrics {
             unacknowledged_age: Gauge::default(),
             unacknowledged_since: Mutex::new(Instant::now()),
             interfaces: Family::default(),
+            uplinks: Traffic::default(),
+            uplink_read_failures: Counter::default(),
+            bypassed: Gauge::default(),
             hook_priority: Family::default(),
         };
         metrics.register();
@@ -160,6 +166,23 @@ impl Metrics {
             "Network interfaces of the node, by class",
             self.interfaces.clone(),
         );
+        register_traffic(
+            own,
+            &self.uplinks,
+            "uplink",
+            "that left through the uplinks, as the hooks saw them and as the interfaces' own \
+             counters say they were sent",
+        );
+        own.register(
+            "uplink_read_failures",
+            "Times that the uplinks' own counters could not be read",
+            self.uplink_read_failures.clone(),
+        );
+        own.register(
+            "bypassed",
+            "1 while the hooks see less than 95 % of what the uplinks send",
+            self.bypassed.clone(),
+        );
         own.register(
             "hook_priority",
             "Netfilter priority a hook is attached at; absent where it is not attached",
@@ -184,6 +207,7 @@ impl Metrics {
             self.coarsened.add([("kept", kept)], FlowCounters::ZERO);
         }
         self.interfaces(&BTreeMap::new());
+        self.uplinks(&Uplinks::default());
     }
 
     /// A window was closed: this is what it holds.
@@ -264,6 +288,22 @@ impl Metrics {
                 .get_or_create(&[("class", class.as_str())])
                 .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+    }
+
+    /// What left through the uplinks in a window.
+    pub fn uplinks(&self, uplinks: &Uplinks) {
+        self.uplinks.add([("what", "seen")], uplinks.seen);
+        self.uplinks.add([("what", "sent")], uplinks.sent);
+    }
+
+    /// The uplinks' own counters could not be read.
+    pub fn uplinks_unread(&self) {
+        self.uplink_read_failures.inc();
+    }
+
+    /// Whether the hooks saw too little of what the uplinks sent in the last window that was judged.
+    pub fn bypassed(&self, bypassed: bool) {
+        self.bypassed.set(bypassed.into());
     }
 
     /// What is attached where.

@@ -19,6 +19,7 @@ use crate::links::View;
 use crate::metrics::Metrics;
 use crate::source::Source;
 use crate::status::Health;
+use crate::uplinks::{Meter, ReadSent};
 use crate::window::{Contents, Loss, Outgoing, Settlement, Step, Windows};
 
 /// The longest the loop sleeps without a sign of life to [`Health`].
@@ -32,9 +33,11 @@ pub trait Deliver {
 
 /// What the loop works on.
 #[derive(Debug)]
-pub struct Tick<S> {
+pub struct Tick<S, R> {
     /// Where windows come from.
     pub source: S,
+    /// Tells what left through the uplinks.
+    pub meter: Meter<R>,
     /// Which window is where.
     pub windows: Windows,
     /// The node's links, as they come and go.
@@ -56,12 +59,13 @@ struct Told {
     tunnel_ports: BTreeMap<u16, Tunnel>,
 }
 
-impl<S: Source> Tick<S> {
+impl<S: Source, R: ReadSent> Tick<S, R> {
     /// Runs until a signal comes and the last window is settled, and returns what was lost at the
     /// end. Drop the source afterwards to take the hooks off.
     pub async fn run<D: Deliver>(&mut self, mut deliver: D) -> FlowCounters {
         // Links are told before the hooks are attached; only changes matter here.
         let view = Arc::clone(&self.links.borrow_and_update());
+        self.meter.begin(&view.uplinks, &self.metrics);
         let mut told = Told {
             interfaces: view.interfaces.clone(),
             tunnel_ports: view.tunnel_ports.clone(),
@@ -96,13 +100,19 @@ impl<S: Source> Tick<S> {
         let ended = now();
         let drained = match self.source.close_window() {
             Ok(drained) => drained,
-            Err(error) => return self.kernel_refused("close a window", &error),
+            Err(error) => {
+                self.meter.forget();
+                return self.kernel_refused("close a window", &error);
+            }
         };
+        let view = Arc::clone(&self.links.borrow());
+        let mut coverage = self.source.coverage();
+        coverage.uplinks = self.meter.close(&view.uplinks, &drained, &self.metrics);
         self.metrics.closed(&drained);
         let contents = Contents {
             drained,
-            coverage: self.source.coverage(),
-            node_addresses: self.links.borrow().node_addresses.clone(),
+            coverage,
+            node_addresses: view.node_addresses.clone(),
         };
         let seen = self.windows.close(ended, contents);
         debug!(bytes = seen.bytes, packets = seen.packets, "window closed");

@@ -3,14 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::process::Command;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use kubezonnet_agent::links::{Given, View, follow};
+use kubezonnet_agent::links::{Given, View, follow, netlink};
 use kubezonnet_capture::Tunnel;
-use kubezonnet_model::InterfaceClass;
+use kubezonnet_model::{FlowCounters, InterfaceClass};
 use kubezonnet_testkit::{require_root, wait_for};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Pid, gettid};
@@ -188,4 +188,38 @@ fn addresses_of_the_node_are_followed() {
 
     ip("addr del 10.1.2.3/24 dev br0");
     wait_for_addresses(&views, &["10.9.9.1", "fd00::3"]);
+}
+
+#[test]
+fn what_links_have_sent_is_what_the_system_says_and_those_that_are_gone_are_left_out() {
+    enter_fresh_namespace();
+    ip("link add pair0 type veth peer name pair1");
+    for name in ["pair0", "pair1"] {
+        ip(&format!("link set {name} up"));
+    }
+    ip("addr add 10.1.2.3/24 dev pair0");
+    ip("neigh add 10.1.2.4 lladdr 02:00:00:00:00:01 dev pair0");
+    let socket = UdpSocket::bind("10.1.2.3:0").unwrap();
+    socket.send_to(&[7; 1000], "10.1.2.4:9").unwrap();
+    let (pair, loopback) = (index("pair0").unwrap(), index("lo").unwrap());
+    let of_the_system = |file: &str| -> u64 {
+        let words = ["-j", "-s", "link", "show", "pair0"];
+        let output = Command::new("ip").args(words).output().unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        json[0]["stats64"]["tx"][file].as_u64().unwrap()
+    };
+
+    // The link's own IPv6 messages come when they like.
+    let (sent, (bytes, packets)) = wait_for("two readings with nothing between", DEADLINE, || {
+        let before = (of_the_system("bytes"), of_the_system("packets"));
+        let sent = netlink::sent(&[loopback, pair, 9999]).unwrap();
+        let after = (of_the_system("bytes"), of_the_system("packets"));
+        (before == after).then_some((sent, before))
+    })
+    .unwrap();
+
+    assert!(bytes > 1000);
+    assert_eq!(sent[&pair], FlowCounters { bytes, packets });
+    assert_eq!(sent[&loopback], FlowCounters::ZERO);
+    assert_eq!(sent.len(), 2);
 }

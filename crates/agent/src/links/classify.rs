@@ -38,7 +38,7 @@ const TUNNELS: [&str; 24] = [
 const PAIRS: [&str; 2] = ["netkit", "veth"];
 
 /// Kinds that send by the link below them.
-const UPPERS: [&str; 7] = [
+pub(super) const UPPERS: [&str; 7] = [
     "hsr", "ipvlan", "ipvtap", "macsec", "macvlan", "macvtap", "vlan",
 ];
 

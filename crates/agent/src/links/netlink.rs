@@ -3,17 +3,20 @@
 //! Blocking, over rtnetlink, in the network namespace of the thread that opens the sockets.
 //! Protocol: <https://docs.kernel.org/userspace-api/netlink/intro.html>.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
+use kubezonnet_model::FlowCounters;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike as _};
 
 use super::Links;
-use super::message::{Content, List, Message, Messages};
+use super::message::{Content, List, Message, Messages, counters_request};
 
 /// Multicast groups that tell of what [`Links`] holds: links, addresses and routes of IPv4,
 /// addresses and routes of IPv6 (`enum rtnetlink_groups` of `linux/rtnetlink.h`).
@@ -41,7 +44,7 @@ pub enum NetlinkError {
     #[error("cannot read an answer of rtnetlink: {0}")]
     Unreadable(#[source] io::Error),
     /// The kernel answered with an error.
-    #[error("rtnetlink refused to list {what}: {source}")]
+    #[error("rtnetlink refused to tell {what}: {source}")]
     Refused {
         /// What was asked for.
         what: &'static str,
@@ -122,6 +125,45 @@ pub fn dump() -> Result<Links, NetlinkError> {
     Ok(links)
 }
 
+/// Reads what these links have sent since they were made, link layer included. Those that are gone
+/// are left out.
+///
+/// # Errors
+///
+/// [`NetlinkError`] if the kernel refuses, or answers in a way that is not known.
+pub fn sent(indexes: &[u32]) -> Result<BTreeMap<u32, FlowCounters>, NetlinkError> {
+    let mut sent = BTreeMap::new();
+    if indexes.is_empty() {
+        return Ok(sent);
+    }
+    let socket = open()?;
+    set_timeout(&socket, DUMP_TIMEOUT)?;
+    for &index in indexes {
+        let answer = ask(&socket, &counters_request(index))?;
+        match Messages(&answer).next() {
+            Some(Ok(message)) => match message.content {
+                Content::Sent(index, counters) => {
+                    sent.insert(index, counters);
+                }
+                Content::Refused(libc::ENODEV) => {}
+                Content::Refused(error) => return Err(refused("counters", error)),
+                other => {
+                    let text = format!("not the counters of link {index}: {other:?}");
+                    let error = io::Error::new(io::ErrorKind::InvalidData, text);
+                    return Err(NetlinkError::Unreadable(error));
+                }
+            },
+            Some(Err(error)) => return Err(NetlinkError::Unreadable(error)),
+            None => {
+                return Err(NetlinkError::Unreadable(
+                    io::ErrorKind::UnexpectedEof.into(),
+                ));
+            }
+        }
+    }
+    Ok(sent)
+}
+
 /// Returns whether something changed meanwhile.
 fn dump_into(links: &mut Links) -> Result<bool, NetlinkError> {
     let mut interrupted = false;
@@ -135,15 +177,9 @@ fn dump_into(links: &mut Links) -> Result<bool, NetlinkError> {
 fn list(what: List, links: &mut Links) -> Result<bool, NetlinkError> {
     let socket = open()?;
     set_timeout(&socket, DUMP_TIMEOUT)?;
-    socket
-        .send_to(&what.request(), &SocketAddr::new(0, 0), 0)
-        .map_err(failed("ask over netlink"))?;
-
+    let mut datagram = ask(&socket, &what.request())?;
     let mut interrupted = false;
     loop {
-        let (datagram, _) = socket
-            .recv_from_full()
-            .map_err(failed("receive a netlink answer"))?;
         for message in Messages(&datagram) {
             let message = message.map_err(NetlinkError::Unreadable)?;
             interrupted |= message.interrupted;
@@ -156,15 +192,11 @@ fn list(what: List, links: &mut Links) -> Result<bool, NetlinkError> {
                 }
                 Content::DefaultRoute(indexes) => links.default_routes.extend(indexes),
                 Content::Done => return Ok(interrupted),
-                Content::Refused(error) => {
-                    return Err(NetlinkError::Refused {
-                        what: what.as_str(),
-                        source: io::Error::from_raw_os_error(error),
-                    });
-                }
-                Content::OtherRoute | Content::Other => {}
+                Content::Refused(error) => return Err(refused(what.as_str(), error)),
+                Content::Sent(..) | Content::OtherRoute | Content::Other => {}
             }
         }
+        datagram = receive(&socket)?;
     }
 }
 
@@ -193,6 +225,25 @@ fn set_timeout(socket: &Socket, timeout: Duration) -> Result<(), NetlinkError> {
         &TimeVal::milliseconds(millis),
     )
     .map_err(|errno| failed("set a timeout of a netlink socket")(errno.into()))
+}
+
+/// Sends a request and waits for the first datagram of the answer.
+fn ask(socket: &Socket, request: &[u8]) -> Result<Vec<u8>, NetlinkError> {
+    socket
+        .send_to(request, &SocketAddr::new(0, 0), 0)
+        .map_err(failed("ask over netlink"))?;
+    receive(socket)
+}
+
+fn receive(socket: &Socket) -> Result<Vec<u8>, NetlinkError> {
+    let received = socket.recv_from_full();
+    let (datagram, _) = received.map_err(failed("receive a netlink answer"))?;
+    Ok(datagram)
+}
+
+fn refused(what: &'static str, error: i32) -> NetlinkError {
+    let source = io::Error::from_raw_os_error(error);
+    NetlinkError::Refused { what, source }
 }
 
 fn failed(what: &'static str) -> impl FnOnce(io::Error) -> NetlinkError {

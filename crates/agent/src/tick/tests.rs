@@ -4,13 +4,16 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use kubezonnet_capture::Drained;
-use kubezonnet_model::{Coverage, Epoch, Hook, NodeName, ObservationPoint, Total, TotalKind};
+use kubezonnet_model::{
+    Coverage, Epoch, Hook, NodeName, ObservationPoint, Total, TotalKind, Uplinks,
+};
 use kubezonnet_wire::Limits;
 use tokio::sync::mpsc;
 
 use super::*;
 use crate::backoff::Backoff;
 use crate::exposition::Format;
+use crate::uplinks::Readings;
 
 /// What the loop did to the source, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +92,22 @@ impl Source for FakeSource {
     }
 }
 
+/// One uplink, which sends 900 bytes between two readings.
+#[derive(Debug, Default)]
+struct FakeReader {
+    sent: FlowCounters,
+}
+
+impl ReadSent for FakeReader {
+    type Error = NotNow;
+
+    fn read_sent(&mut self, interfaces: &[u32]) -> Result<Readings, NotNow> {
+        self.sent.bytes += 900;
+        let readings = interfaces.iter().map(|&index| (index, self.sent));
+        Ok(readings.collect())
+    }
+}
+
 /// Gives the answers it was given, then acknowledges; `None` never answers.
 struct FakeServer {
     answers: VecDeque<Option<Outcome>>,
@@ -133,6 +152,7 @@ impl Bench {
         let health = Arc::new(Health::new());
         let mut tick = Tick {
             source: source.clone(),
+            meter: Meter::new(FakeReader::default()),
             windows: Windows::new(
                 NodeName::new("n1").unwrap(),
                 Epoch([7; 16]),
@@ -315,6 +335,31 @@ async fn ports_of_tunnels_are_told_when_they_change_and_again_when_the_kernel_re
     bench.arrival().await;
 
     assert_eq!(times_told(&bench), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_tells_what_its_uplinks_sent_since_the_last_one() {
+    let mut bench = Bench::run(&[]);
+    let uplinks = |outgoing: &Outgoing| {
+        let batch = kubezonnet_wire::decode(&outgoing.body, &Limits::default()).unwrap();
+        batch.header.coverage.uplinks
+    };
+    assert_eq!(uplinks(&bench.arrival().await), Uplinks::default());
+    let view = View {
+        uplinks: BTreeMap::from([(2, 14)]),
+        ..View::default()
+    };
+
+    bench.links.send(Arc::new(view)).unwrap();
+
+    // A new uplink has nothing to be compared with at first.
+    assert_eq!(uplinks(&bench.arrival().await), Uplinks::default());
+    let sent = FlowCounters {
+        bytes: 900,
+        packets: 0,
+    };
+    let seen = FlowCounters::ZERO;
+    assert_eq!(uplinks(&bench.arrival().await), Uplinks { seen, sent });
 }
 
 #[tokio::test(start_paused = true)]

@@ -196,6 +196,29 @@ fn attributes_of_other_kernels_cost_nothing() {
 }
 
 #[test]
+fn what_a_link_has_sent_is_read_from_its_counters() {
+    // rx_packets, tx_packets, rx_bytes, tx_bytes, and more or fewer of them after that.
+    let counters = |count: usize| {
+        let numbers = [11_u64, 22, 33, u64::MAX - 44].into_iter().chain(55..);
+        let bytes: Vec<u8> = numbers.take(count).flat_map(u64::to_ne_bytes).collect();
+        let mut body = vec![0; 4];
+        body.extend(7_u32.to_ne_bytes());
+        body.extend(ONLY_STATS_LINK_64.to_ne_bytes());
+        body.extend(attribute(STATS_LINK_64, &bytes));
+        only(&message(NEW_STATS, 0, &body))
+    };
+    let sent = FlowCounters {
+        bytes: u64::MAX - 44,
+        packets: 22,
+    };
+
+    for count in [4, 24, 25, 40] {
+        assert_eq!(counters(count), Content::Sent(7, sent), "{count}");
+    }
+    assert_eq!(counters(3), Content::Other);
+}
+
+#[test]
 fn the_links_own_address_goes_before_its_peers() {
     let own = attribute(libc::IFA_LOCAL, &[10, 9, 9, 1]);
     let peer = attribute(libc::IFA_ADDRESS, &[10, 9, 9, 2]);
@@ -298,7 +321,8 @@ fn a_message_that_is_cut_short_is_an_error_and_ends_the_datagram() {
 proptest! {
     #[test]
     fn nothing_that_comes_makes_it_panic_or_run_on(
-        kind in prop_oneof![Just(16_u16), Just(20), Just(24), Just(2), Just(3), any::<u16>()],
+        kind in prop_oneof![Just(16_u16), Just(20), Just(24), Just(92), Just(2), Just(3),
+            any::<u16>()],
         bytes in proptest::collection::vec(any::<u8>(), 0..200),
     ) {
         let messages = Messages(&message(kind, 0, &bytes)).count();

@@ -1,0 +1,219 @@
+//! What left through the uplinks in a window, counted twice: by the hooks, and by the interfaces.
+//!
+//! ```text
+//! Drained ─▶ seen() ──┐
+//!                     ├─▶ Uplinks ─▶ the window's coverage, metrics, a warning
+//! readings ─▶ sent() ─┘
+//! ```
+//!
+//! Where the interfaces sent more than the hooks saw, packets bypass the hooks. The readings are
+//! taken right after the kernel switched generations: what is sent between the two is in the
+//! readings of one window and in the hooks' counts of the next.
+
+use std::collections::BTreeMap;
+
+use kubezonnet_capture::Drained;
+use kubezonnet_model::{FlowCounters, Hook, InterfaceClass, ObservationPoint, SkipReason, Uplinks};
+use tracing::{info, warn};
+
+use crate::links::netlink::{self, NetlinkError};
+use crate::metrics::Metrics;
+
+/// How much of what was sent the hooks have to see, in percent. The rest is for what they cannot
+/// see (ARP, LLDP) and for packets under way while a window is closed.
+const ENOUGH_PERCENT: u64 = 95;
+
+/// Windows in which less was sent are not judged: a few packets more or less would decide.
+const LEAST_SENT_BYTES: u64 = 1_000_000;
+
+/// What interfaces sent since they were made, by index: packets, and their bytes with the link
+/// layer.
+pub type Readings = BTreeMap<u32, FlowCounters>;
+
+/// Where readings come from: the kernel, or a stand-in in tests.
+pub trait ReadSent {
+    /// Why a reading failed.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Reads the counters of these interfaces; those that are gone are left out.
+    ///
+    /// # Errors
+    ///
+    /// If nothing can be read.
+    fn read_sent(&mut self, interfaces: &[u32]) -> Result<Readings, Self::Error>;
+}
+
+/// The kernel's counters, in the network namespace of the calling thread.
+#[derive(Debug, Clone, Copy)]
+pub struct Kernel;
+
+impl ReadSent for Kernel {
+    type Error = NetlinkError;
+
+    fn read_sent(&mut self, interfaces: &[u32]) -> Result<Readings, NetlinkError> {
+        netlink::sent(interfaces)
+    }
+}
+
+/// Reads the uplinks at the end of each window and tells what came of it.
+#[derive(Debug)]
+pub struct Meter<R> {
+    reader: R,
+    /// The readings at the end of the last window; `None` where there are none to go on from.
+    before: Option<Readings>,
+    /// The last reading failed, and that was said.
+    is_failing: bool,
+    /// The last window that was judged had too much bypass the hooks, and that was said.
+    is_bypassed: bool,
+}
+
+impl<R: ReadSent> Meter<R> {
+    /// Nothing is read yet.
+    pub fn new(reader: R) -> Self {
+        Self {
+            reader,
+            before: None,
+            is_failing: false,
+            is_bypassed: false,
+        }
+    }
+
+    /// Begins to count here. `uplinks` are those of [`crate::links::View`].
+    pub fn begin(&mut self, uplinks: &BTreeMap<u32, u64>, metrics: &Metrics) {
+        self.before = self.read(uplinks, metrics);
+    }
+
+    /// The end of a window with this content: what left through the uplinks in it. Nothing is told
+    /// where a reading is missing.
+    pub fn close(
+        &mut self,
+        uplinks: &BTreeMap<u32, u64>,
+        drained: &Drained,
+        metrics: &Metrics,
+    ) -> Uplinks {
+        let now = self.read(uplinks, metrics);
+        let counted = match (&self.before, &now) {
+            (Some(before), Some(now)) => Uplinks {
+                seen: seen(drained),
+                sent: sent(before, now, uplinks),
+            },
+            _ => Uplinks::default(),
+        };
+        self.before = now;
+        metrics.uplinks(&counted);
+        self.judge(&counted, metrics);
+        counted
+    }
+
+    /// The kernel may have closed a window, and not now: the next readings have nothing to be
+    /// compared with.
+    pub fn forget(&mut self) {
+        self.before = None;
+    }
+
+    fn read(&mut self, uplinks: &BTreeMap<u32, u64>, metrics: &Metrics) -> Option<Readings> {
+        let interfaces: Vec<u32> = uplinks.keys().copied().collect();
+        match self.reader.read_sent(&interfaces) {
+            Ok(readings) => {
+                self.is_failing = false;
+                Some(readings)
+            }
+            Err(error) => {
+                metrics.uplinks_unread();
+                if !self.is_failing {
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "cannot read the uplinks' own counters: packets that bypass the hooks \
+                         would go unnoticed"
+                    );
+                }
+                self.is_failing = true;
+                None
+            }
+        }
+    }
+
+    /// Says when too much begins or ends to bypass the hooks.
+    fn judge(&mut self, counted: &Uplinks, metrics: &Metrics) {
+        let Some(is_bypassed) = is_bypassed(counted) else {
+            return;
+        };
+        let changed = is_bypassed != self.is_bypassed;
+        self.is_bypassed = is_bypassed;
+        metrics.bypassed(is_bypassed);
+        let Uplinks { seen, sent } = counted;
+        if changed && is_bypassed {
+            warn!(
+                sent_bytes = sent.bytes,
+                sent_packets = sent.packets,
+                seen_bytes = seen.bytes,
+                seen_packets = seen.packets,
+                "packets bypass the hooks and are not counted: BPF host routing (Cilium), \
+                 flowtables, Open vSwitch, SR-IOV and further interfaces of pods (Multus) do that; \
+                 if the uplinks were not found right, name them with --uplink"
+            );
+        } else if changed {
+            info!(
+                sent_bytes = sent.bytes,
+                seen_bytes = seen.bytes,
+                "the hooks see again what the uplinks send"
+            );
+        }
+    }
+}
+
+/// Whether too much bypassed the hooks; `None` where too little was sent to say so.
+fn is_bypassed(counted: &Uplinks) -> Option<bool> {
+    let Uplinks { seen, sent } = counted;
+    let [seen, enough] = [(seen.bytes, 100), (sent.bytes, ENOUGH_PERCENT)]
+        .map(|(bytes, factor)| u128::from(bytes) * u128::from(factor));
+    (sent.bytes >= LEAST_SENT_BYTES).then_some(seen < enough)
+}
+
+/// What the hooks saw leave through uplinks.
+///
+/// Of skipped packets no interface is kept, so those count that may have left through one. This can
+/// only make the sum larger, and hide what bypasses the hooks rather than invent it.
+fn seen(drained: &Drained) -> FlowCounters {
+    let leaves = |point: ObservationPoint| {
+        point.hook == Hook::Postrouting && point.output == InterfaceClass::Uplink
+    };
+    let may_leave = |reason| match reason {
+        SkipReason::OutsideCidr | SkipReason::Malformed => true,
+        SkipReason::Looped | SkipReason::Encapsulated => false,
+    };
+    let records = drained.records.iter();
+    let records = records.map(|record| (leaves(record.key.point), record.counters));
+    let totals = drained.totals.iter();
+    let totals = totals.map(|total| (leaves(total.point), total.counters));
+    let skipped = drained.skipped.iter().map(|skipped| {
+        let counts = skipped.hook == Hook::Postrouting && may_leave(skipped.reason);
+        (counts, skipped.counters)
+    });
+    let all = records.chain(totals).chain(skipped);
+    all.filter(|(counts, _)| *counts)
+        .map(|(_, counters)| counters)
+        .sum()
+}
+
+/// What the interfaces sent between two readings, less the link layer's headers of this many bytes.
+///
+/// An interface that is new, or that came again (its counters fell), begins with its reading now.
+/// One that is gone takes what it sent last with it.
+fn sent(before: &Readings, now: &Readings, uplinks: &BTreeMap<u32, u64>) -> FlowCounters {
+    let of_interface = |(index, now): (&u32, &FlowCounters)| {
+        let before = before.get(index)?;
+        let header_bytes = uplinks.get(index)?;
+        let packets = now.packets.checked_sub(before.packets)?;
+        let bytes = now.bytes.checked_sub(before.bytes)?;
+        let headers = packets.saturating_mul(*header_bytes);
+        Some(FlowCounters {
+            bytes: bytes.saturating_sub(headers),
+            packets,
+        })
+    };
+    now.iter().filter_map(of_interface).sum()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+//! Readings are made up; the clock and the kernel have no part in it.
+
+use std::collections::VecDeque;
+
+use kubezonnet_model::{FlowKey, FlowRecord, Skipped, Total, TotalKind};
+use proptest::prelude::*;
+
+use super::*;
+use crate::exposition::Format;
+
+fn counters(bytes: u64, packets: u64) -> FlowCounters {
+    FlowCounters { bytes, packets }
+}
+
+fn point(hook: Hook, output: InterfaceClass) -> ObservationPoint {
+    ObservationPoint {
+        hook,
+        input: InterfaceClass::Pod,
+        output,
+    }
+}
+
+const LEAVING: ObservationPoint = ObservationPoint {
+    hook: Hook::Postrouting,
+    input: InterfaceClass::Pod,
+    output: InterfaceClass::Uplink,
+};
+
+fn record(point: ObservationPoint, bytes: u64) -> FlowRecord {
+    let key = FlowKey {
+        source: "10.0.0.1".parse().unwrap(),
+        destination: "10.0.0.2".parse().unwrap(),
+        transport: None,
+        point,
+    };
+    FlowRecord {
+        key,
+        counters: counters(bytes, 1),
+    }
+}
+
+/// A window in which the hooks saw this leave through uplinks.
+fn saw(bytes: u64) -> Drained {
+    Drained {
+        records: vec![record(LEAVING, bytes)],
+        ..Drained::default()
+    }
+}
+
+#[test]
+fn what_was_seen_is_what_left_by_uplinks_and_what_may_have() {
+    let total = |kind, point, bytes| Total {
+        kind,
+        point,
+        counters: counters(bytes, 1),
+    };
+    let skipped = |reason, hook, bytes| Skipped {
+        reason,
+        hook,
+        counters: counters(bytes, 1),
+    };
+    let drained = Drained {
+        records: vec![
+            record(LEAVING, 1),
+            record(point(Hook::Postrouting, InterfaceClass::Pod), 2),
+            record(point(Hook::Postrouting, InterfaceClass::Tunnel), 4),
+            record(point(Hook::LocalIn, InterfaceClass::Uplink), 8),
+        ],
+        totals: vec![
+            total(TotalKind::Coarsened, LEAVING, 16),
+            total(TotalKind::Multicast, LEAVING, 32),
+            total(
+                TotalKind::Loopback,
+                point(Hook::Postrouting, InterfaceClass::Loopback),
+                64,
+            ),
+        ],
+        skipped: vec![
+            skipped(SkipReason::OutsideCidr, Hook::Postrouting, 128),
+            skipped(SkipReason::Malformed, Hook::Postrouting, 256),
+            skipped(SkipReason::OutsideCidr, Hook::LocalIn, 512),
+            skipped(SkipReason::Encapsulated, Hook::Postrouting, 1024),
+            skipped(SkipReason::Looped, Hook::Postrouting, 2048),
+        ],
+        ..Drained::default()
+    };
+
+    assert_eq!(seen(&drained), counters(1 + 16 + 32 + 128 + 256, 5));
+}
+
+#[test]
+fn what_was_sent_is_the_difference_of_two_readings_without_ethernet_headers() {
+    let uplinks = BTreeMap::from([(2, 14), (3, 0)]);
+    let before = BTreeMap::from([(2, counters(1000, 10)), (3, counters(500, 5))]);
+    let now = BTreeMap::from([(2, counters(1228, 12)), (3, counters(700, 6))]);
+
+    let sent = sent(&before, &now, &uplinks);
+
+    assert_eq!(sent, counters(228 - 2 * 14 + 200, 3));
+}
+
+#[test]
+fn an_uplink_that_comes_goes_or_begins_again_has_a_new_baseline() {
+    let uplinks = BTreeMap::from([(2, 14)]);
+    let read = |bytes, packets| BTreeMap::from([(2, counters(bytes, packets))]);
+    let cases = [
+        ("new", Readings::new(), read(1000, 10)),
+        ("gone", read(1000, 10), Readings::new()),
+        ("fewer bytes", read(1000, 10), read(999, 20)),
+        ("fewer packets", read(1000, 10), read(2000, 9)),
+        (
+            "no uplink any more",
+            BTreeMap::from([(9, counters(1, 1))]),
+            BTreeMap::from([(9, counters(2, 2))]),
+        ),
+    ];
+
+    for (name, before, now) in cases {
+        assert_eq!(sent(&before, &now, &uplinks), FlowCounters::ZERO, "{name}");
+    }
+}
+
+fn any_readings() -> impl Strategy<Value = Readings> {
+    let number = || prop_oneof![0..10_000_u64, any::<u64>()];
+    let read = (number(), number()).prop_map(|(bytes, packets)| counters(bytes, packets));
+    proptest::collection::btree_map(1_u32..6, read, 0..6)
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_sent_that_no_interface_counted(
+        before in any_readings(),
+        now in any_readings(),
+        uplinks in proptest::collection::btree_map(1_u32..6, prop_oneof![Just(0_u64), Just(14)], 0..6),
+    ) {
+        let sent = sent(&before, &now, &uplinks);
+
+        let measured = now.iter().filter(|(index, _)| uplinks.contains_key(index));
+        let most: FlowCounters = measured.map(|(_, counters)| *counters).sum();
+        prop_assert!(sent.bytes <= most.bytes && sent.packets <= most.packets);
+    }
+
+    #[test]
+    fn parts_of_a_time_sum_up_to_the_whole(
+        steps in proptest::collection::vec((0..1_000_u64, 0..100_000_u64), 1..20),
+    ) {
+        let uplinks = BTreeMap::from([(2, 14)]);
+        let mut readings = vec![counters(0, 0)];
+        for (packets, payload) in steps {
+            let mut next = *readings.last().unwrap();
+            next += counters(14 * packets + payload, packets);
+            readings.push(next);
+        }
+        let of = |reading: &FlowCounters| BTreeMap::from([(2, *reading)]);
+        let between = |a: &FlowCounters, b: &FlowCounters| sent(&of(a), &of(b), &uplinks);
+
+        let parts: FlowCounters = readings.windows(2).map(|two| between(&two[0], &two[1])).sum();
+
+        prop_assert_eq!(parts, between(&readings[0], readings.last().unwrap()));
+    }
+}
+
+#[test]
+fn a_window_is_judged_by_its_bytes_if_enough_was_sent() {
+    let judged = |seen, sent| {
+        is_bypassed(&Uplinks {
+            seen: counters(seen, 1),
+            sent: counters(sent, 1),
+        })
+    };
+
+    assert_eq!(judged(0, 999_999), None);
+    assert_eq!(judged(949_999, 1_000_000), Some(true));
+    assert_eq!(judged(950_000, 1_000_000), Some(false));
+    assert_eq!(judged(2_000_000, 1_000_000), Some(false));
+    assert_eq!(judged(u64::MAX, u64::MAX), Some(false));
+    assert_eq!(judged(0, u64::MAX), Some(true));
+}
+
+/// Gives the readings it was given, `None` as a failure, of link 2.
+struct FakeReader(VecDeque<Option<FlowCounters>>);
+
+#[derive(Debug, thiserror::Error)]
+#[error("not now")]
+struct NotNow;
+
+impl ReadSent for FakeReader {
+    type Error = NotNow;
+
+    fn read_sent(&mut self, interfaces: &[u32]) -> Result<Readings, NotNow> {
+        assert_eq!(interfaces, [2]);
+        let reading = self.0.pop_front().expect("a reading is planned");
+        let reading = reading.ok_or(NotNow)?;
+        Ok(BTreeMap::from([(2, reading)]))
+    }
+}
+
+/// A meter that has begun with the first of these readings.
+struct Bench {
+    meter: Meter<FakeReader>,
+    uplinks: BTreeMap<u32, u64>,
+    metrics: Metrics,
+}
+
+impl Bench {
+    /// The bytes that link 2 has sent at each reading, with nothing around them.
+    fn begin(readings: &[Option<u64>]) -> Self {
+        let readings = readings.iter();
+        let readings = readings.map(|bytes| bytes.map(|bytes| counters(bytes, 0)));
+        let mut bench = Self {
+            meter: Meter::new(FakeReader(readings.collect())),
+            uplinks: BTreeMap::from([(2, 14)]),
+            metrics: Metrics::new(),
+        };
+        bench.meter.begin(&bench.uplinks, &bench.metrics);
+        bench
+    }
+
+    /// Ends a window in which the hooks saw so many bytes; returns bytes seen and sent.
+    fn close(&mut self, seen: u64) -> (u64, u64) {
+        let counted = self.meter.close(&self.uplinks, &saw(seen), &self.metrics);
+        (counted.seen.bytes, counted.sent.bytes)
+    }
+
+    fn assert_shows(&self, line: &str) {
+        let page = self.metrics.render(Format::Classic);
+        assert!(page.lines().any(|each| each == line), "no {line}\n{page}");
+    }
+}
+
+#[test]
+fn each_window_tells_what_was_seen_and_sent_in_it_and_the_metrics_add_up() {
+    let mut bench = Bench::begin(&[Some(100), Some(160), Some(1160)]);
+
+    assert_eq!(bench.close(60), (60, 60));
+    assert_eq!(bench.close(700), (700, 1000));
+
+    bench.assert_shows(r#"kubezonnet_agent_uplink_bytes_total{what="seen"} 760"#);
+    bench.assert_shows(r#"kubezonnet_agent_uplink_bytes_total{what="sent"} 1060"#);
+    bench.assert_shows(r#"kubezonnet_agent_uplink_packets_total{what="seen"} 2"#);
+}
+
+#[test]
+fn without_a_reading_at_both_ends_nothing_is_told_and_the_next_window_begins_anew() {
+    let mut bench = Bench::begin(&[Some(100), None, None, Some(9000), Some(9060)]);
+
+    assert_eq!(bench.close(60), (0, 0));
+    assert_eq!(bench.close(60), (0, 0));
+    assert_eq!(bench.close(60), (0, 0));
+    assert_eq!(bench.close(60), (60, 60));
+
+    bench.assert_shows("kubezonnet_agent_uplink_read_failures_total 2");
+}
+
+#[test]
+fn a_window_that_may_have_been_closed_earlier_is_not_compared() {
+    let mut bench = Bench::begin(&[Some(0), Some(5_000_000), Some(5_000_060)]);
+
+    bench.meter.forget();
+
+    assert_eq!(bench.close(60), (0, 0));
+    assert_eq!(bench.close(60), (60, 60));
+}
+
+#[test]
+fn the_gauge_follows_the_last_window_that_was_judged() {
+    let sent = [0, 2_000_000, 2_000_100, 4_000_000];
+    let mut bench = Bench::begin(&sent.map(Some));
+    bench.assert_shows("kubezonnet_agent_bypassed 0");
+
+    bench.close(1_000_000);
+    bench.assert_shows("kubezonnet_agent_bypassed 1");
+    // Too little to judge by.
+    bench.close(100);
+    bench.assert_shows("kubezonnet_agent_bypassed 1");
+    bench.close(1_999_900);
+    bench.assert_shows("kubezonnet_agent_bypassed 0");
+}

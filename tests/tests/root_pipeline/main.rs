@@ -8,4 +8,5 @@
 mod books;
 mod exact;
 mod outage;
+mod paths;
 mod rights;

@@ -188,6 +188,12 @@ fn uplinks(cluster: &Cluster) -> [LinkCounters; 2] {
     ["node-a", "node-b"].map(|node| cluster.node(node).uplink().unwrap())
 }
 
+/// The counters of the client's link, at its node.
+fn pod_link(cluster: &Cluster) -> LinkCounters {
+    let node = cluster.node("node-a").netns();
+    node.counters(&client(cluster).link()).unwrap()
+}
+
 /// Every record is of the test: between these two, and of this protocol (or what the network says
 /// of it: too big). What is left out is what went into tunnels or came out of them.
 fn assert_only_between(drained: &Drained, ends: [IpAddr; 2], kind: (Protocol, Family), case: &str) {
@@ -277,7 +283,13 @@ fn packets_above_64_kib() {
         None,
     );
     for family in Family::ALL {
+        let before = pod_link(&bench.cluster);
         bench.measure(TCP_BULK, family);
+        let in_pod = pod_link(&bench.cluster).since(&before);
+        assert!(
+            in_pod.rx_bytes > in_pod.rx_packets * 65_536,
+            "they are large: {in_pod:?}"
+        );
     }
     bench.leave("big-tcp");
 }

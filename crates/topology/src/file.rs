@@ -3,10 +3,13 @@
 //! [`load`] reads and checks a file; [`FileWatch`] gives it to a [`Topology`] and follows its
 //! changes. docs/topology-file.md describes the file.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use kubezonnet_model::Timestamp;
+use nix::fcntl::OFlag;
 
 use crate::{FailureReason, NodeState, PodState, Topology};
 
@@ -14,6 +17,9 @@ mod document;
 mod watch;
 
 pub use watch::FileWatch;
+
+/// The largest file that is read: 50,000 pods are about 10 MiB.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// A file as it was read: whole and without contradictions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -34,6 +40,18 @@ pub enum FileError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// It is a directory, a pipe, a device: nothing that has an end and can be read again.
+    #[error("cannot read topology file {path}: it is no regular file")]
+    NotRegular {
+        /// What was to be the file.
+        path: PathBuf,
+    },
+    /// It is larger than any cluster.
+    #[error("cannot read topology file {path}: it has more than {} MiB", MAX_BYTES >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
     },
     /// It says something that cannot be.
     #[error("topology file {}{}: {}", .path.display(), Line(.problem.line), .problem.message)]
@@ -68,7 +86,9 @@ impl std::fmt::Display for Line {
 impl FileError {
     fn reason(&self) -> FailureReason {
         match self {
-            Self::Unreadable { .. } => FailureReason::Unreadable,
+            Self::Unreadable { .. } | Self::NotRegular { .. } | Self::TooLarge { .. } => {
+                FailureReason::Unreadable
+            }
             Self::Invalid { .. } => FailureReason::Invalid,
         }
     }
@@ -78,15 +98,46 @@ impl FileError {
 ///
 /// # Errors
 ///
-/// [`FileError`] if the file cannot be read, is no YAML of this form, or contradicts itself: an
-/// unknown node, a name or address twice, an address that is none, a name or zone that is empty, the
-/// namespace that stands for nodes in metrics.
+/// [`FileError`] if the file cannot be read, is no regular file, has more than 64 MiB, is no YAML of
+/// this form, or contradicts itself: an unknown node, a name or address twice, an address that is
+/// none, a name or zone that is empty, the namespace that stands for nodes in metrics.
 pub fn load(path: &Path) -> Result<FileView, FileError> {
-    let text = std::fs::read_to_string(path).map_err(|source| FileError::Unreadable {
+    parse(path, &read(path)?)
+}
+
+/// Reads a file, and never waits for one that has nothing to say yet.
+fn read(path: &Path) -> Result<String, FileError> {
+    let unreadable = |source| FileError::Unreadable {
         path: path.to_owned(),
         source,
-    })?;
-    document::parse(&text).map_err(|problem| FileError::Invalid {
+    };
+    // To open a pipe without a writer would wait for one. A regular file does not care.
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits() | OFlag::O_NOCTTY.bits());
+    let file = options.open(path).map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(FileError::NotRegular {
+            path: path.to_owned(),
+        });
+    }
+    let mut text = String::new();
+    // Files under /proc and ones that grow have more to read than they tell.
+    let bytes = file
+        .take(MAX_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    if bytes as u64 > MAX_BYTES {
+        return Err(FileError::TooLarge {
+            path: path.to_owned(),
+        });
+    }
+    Ok(text)
+}
+
+fn parse(path: &Path, text: &str) -> Result<FileView, FileError> {
+    document::parse(text).map_err(|problem| FileError::Invalid {
         path: path.to_owned(),
         problem,
     })

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kubezonnet_model::{Endpoint, Timestamp, Window};
-use kubezonnet_topology::file::{FileError, FileWatch};
+use kubezonnet_topology::file::{self, FileError, FileWatch};
 use kubezonnet_topology::{Clock, FailureReason, Holder, Source, Topology};
 use tempfile::TempDir;
 
@@ -168,6 +168,48 @@ async fn a_bad_reload_changes_nothing_and_is_counted_once() {
 }
 
 #[tokio::test]
+async fn a_file_that_says_the_same_again_is_no_event() {
+    let followed = Followed::new("t.yaml", |directory| {
+        fs::write(directory.join("t.yaml"), text("one")).unwrap();
+    });
+
+    // One look sees it missing, so that a later one has read it again.
+    fs::remove_file(&followed.path).unwrap();
+    let missing = |followed: &Followed| followed.failures(FailureReason::Unreadable) == 1;
+    followed.until("removed", missing).await;
+    let gone = followed.clock.now();
+    fs::write(&followed.path, text("one")).unwrap();
+    followed
+        .until("read again", |followed| {
+            let now = followed.clock.now();
+            now.minus(followed.topology.age(now).unwrap()) > gone
+        })
+        .await;
+
+    let counts = followed.topology.counts(Source::File);
+    assert_eq!((counts.relists, counts.events), (1, 0));
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_the_file_neither_stops_reloads_nor_the_end() {
+    let followed = Followed::new("t.yaml", |directory| {
+        fs::write(directory.join("t.yaml"), text("one")).unwrap();
+    });
+
+    let pipe = followed.directory.path().join("pipe");
+    make_pipe(&pipe);
+    fs::rename(&pipe, &followed.path).unwrap();
+    let unreadable = |followed: &Followed| followed.failures(FailureReason::Unreadable) == 1;
+    followed.until("a pipe", unreadable).await;
+    fs::remove_file(&followed.path).unwrap();
+    fs::write(&followed.path, text("two")).unwrap();
+
+    followed
+        .until("a file again", |followed| followed.owner() == "two")
+        .await;
+}
+
+#[tokio::test]
 async fn a_pod_that_is_no_longer_listed_ends() {
     let followed = Followed::new("t.yaml", |directory| {
         fs::write(directory.join("t.yaml"), text("one")).unwrap();
@@ -203,6 +245,45 @@ async fn the_view_is_young_while_the_file_says_what_it_said() {
             heard(followed) > Timestamp(first.0 + 400)
         })
         .await;
+}
+
+fn make_pipe(path: &Path) {
+    nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_without_waiting_for_it() {
+    let directory = TempDir::new().unwrap();
+    let pipe = directory.path().join("pipe");
+    make_pipe(&pipe);
+
+    for path in [pipe.as_path(), Path::new("/dev/zero"), directory.path()] {
+        let error = file::load(path).unwrap_err();
+
+        let expected = format!(
+            "cannot read topology file {}: it is no regular file",
+            path.display()
+        );
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn a_file_larger_than_any_cluster_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("t.yaml");
+    let with_length = |bytes: u64| {
+        fs::File::create(&path).unwrap().set_len(bytes).unwrap();
+        file::load(&path).unwrap_err()
+    };
+
+    let largest = with_length(64 << 20);
+    let error = with_length((64 << 20) + 1);
+
+    // It is read: what is wrong with it is that it is no YAML.
+    assert!(matches!(largest, FileError::Invalid { .. }), "{largest}");
+    assert!(matches!(error, FileError::TooLarge { .. }), "{error}");
+    assert!(error.to_string().ends_with("more than 64 MiB"), "{error}");
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Follows a file: what it says now is what the topology is.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{FileError, FileView, load};
+use super::{FileError, FileView, parse, read};
 use crate::{Clock, Source, Topology};
 
 /// How often the file is looked at. It is looked at, and no event waited for, because that sees
@@ -26,6 +27,8 @@ pub struct FileWatch {
     /// What it said then is what the topology is: false after a reload that failed, and the
     /// topology ages.
     taken: bool,
+    /// Of the text that the topology is made of: a file that says the same again changes nothing.
+    digest: u64,
 }
 
 /// What tells one state of a file from another.
@@ -63,7 +66,8 @@ impl FileWatch {
     pub fn open(path: PathBuf, topology: Topology, clock: Clock) -> Result<Self, FileError> {
         // The stamp comes first, so that a change between the two is seen at the next look.
         let stamp = Stamp::of(&path);
-        let view = load(&path)?;
+        let text = read(&path)?;
+        let view = parse(&path, &text)?;
         let watch = Self {
             path,
             topology,
@@ -71,6 +75,7 @@ impl FileWatch {
             read: stamp.clone(),
             looked: stamp,
             taken: true,
+            digest: digest(&text),
         };
         watch.take(view);
         watch.topology.set_synced();
@@ -103,11 +108,16 @@ impl FileWatch {
         }
         self.read = stamp;
         let path = self.path.clone();
-        match blocking(move || load(&path)).await {
-            Ok(view) => {
+        let digest = self.digest;
+        match blocking(move || reload(&path, digest)).await {
+            Ok(Reload::Same) => {
+                self.taken = true;
+                self.topology.heard(self.clock.now());
+            }
+            Ok(Reload::Changed { view, digest }) => {
                 let (nodes, pods) = (view.nodes.len(), view.pods.len());
                 self.take(view);
-                self.taken = true;
+                (self.taken, self.digest) = (true, digest);
                 self.topology.count_event(Source::File);
                 tracing::info!(path = %self.path.display(), nodes, pods, "topology file reloaded");
             }
@@ -125,6 +135,30 @@ impl FileWatch {
         self.topology.count_relist(Source::File);
         self.topology.heard(now);
     }
+}
+
+/// What a file says that was written again.
+enum Reload {
+    /// What it said before.
+    Same,
+    /// Something else.
+    Changed { view: FileView, digest: u64 },
+}
+
+fn reload(path: &Path, before: u64) -> Result<Reload, FileError> {
+    let text = read(path)?;
+    let digest = digest(&text);
+    if digest == before {
+        return Ok(Reload::Same);
+    }
+    let view = parse(path, &text)?;
+    Ok(Reload::Changed { view, digest })
+}
+
+fn digest(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Runs what may wait for a disk apart from the tasks that may not.

@@ -209,3 +209,22 @@ fn a_file_of_thirty_thousand_pods_is_read() {
 
     assert_eq!(parse(&text).unwrap().pods.len(), 30_000);
 }
+
+#[test]
+fn an_empty_zone_is_none_and_one_in_quotes_is_its_text() {
+    let cases = [
+        ("zone:", None),
+        ("zone: ~", None),
+        ("zone: null", None),
+        ("zone: \"~\"", Some("~")),
+        ("zone: \"null\"", Some("null")),
+    ];
+    for (zone, expected) in cases {
+        let text = format!("nodes:\n  - name: node-a\n    {zone}\n");
+
+        let view = parse(&text).unwrap();
+
+        let found = view.nodes[0].zone.as_ref().map(Zone::as_str);
+        assert_eq!(found, expected, "{zone}");
+    }
+}

@@ -5,6 +5,7 @@
 //! was this node covered in this window, and which node calls this address its own. Both are
 //! answered from what agents said, never from the topology.
 
+mod bypass;
 mod coverage;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -12,9 +13,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use foldhash::{HashMap, HashMapExt};
-use kubezonnet_model::{BatchHeader, Epoch, Family, NodeName, Timestamp, Window};
+use kubezonnet_model::{BatchHeader, Epoch, Family, NodeName, Timestamp, Uplinks, Window};
 
-use self::coverage::Coverage;
+pub use self::bypass::{LEAST_SEEN_PERCENT, LEAST_SENT_BYTES, NodeUplinks};
+use self::coverage::{Coverage, Noted};
 pub use self::coverage::{Extent, TOLERANCE};
 use crate::address;
 
@@ -55,6 +57,10 @@ struct Agent {
     /// By family, in the order of `Family::ALL`.
     coverage: [Coverage; Family::ALL.len()],
     declared: Vec<IpAddr>,
+    /// The sums over all windows applied.
+    uplinks: Uplinks,
+    /// Packets bypass the hooks: so the last window said in which enough was sent to tell.
+    bypassed: bool,
     heard: Timestamp,
 }
 
@@ -147,8 +153,17 @@ impl Agents {
         } else {
             window.start
         };
+        if let Some(bypassed) = bypass::verdict(header.coverage.uplinks) {
+            agent.bypassed = bypassed;
+        }
+        let noted = Noted {
+            window,
+            begin,
+            bypassed: agent.bypassed,
+            now,
+        };
         for family in Family::ALL {
-            agent.coverage[family as usize].note(header, family, window, begin);
+            agent.coverage[family as usize].note(header, family, noted);
         }
         let undeclared = self.declare(&header.node, addresses);
         Ok(admission(header.sequence, last, undeclared))
@@ -159,6 +174,8 @@ impl Agents {
         let Some(agent) = self.nodes.get_mut(&header.node) else {
             return;
         };
+        agent.uplinks.seen += header.coverage.uplinks.seen;
+        agent.uplinks.sent += header.coverage.uplinks.sent;
         let mut closed = agent.closed.iter_mut();
         if let Some((_, last)) = closed.find(|(epoch, _)| *epoch == header.epoch) {
             *last = header.sequence;
@@ -203,6 +220,22 @@ impl Agents {
             .collect();
         ages.sort_unstable();
         ages
+    }
+
+    /// What left through the uplinks of each node whose agent tells, in the order of names.
+    pub fn uplinks(&self) -> Vec<NodeUplinks> {
+        let mut nodes: Vec<_> = self
+            .nodes
+            .iter()
+            .filter(|(_, agent)| agent.uplinks != Uplinks::default())
+            .map(|(node, agent)| NodeUplinks {
+                node: node.clone(),
+                uplinks: agent.uplinks,
+                bypassed: agent.bypassed,
+            })
+            .collect();
+        nodes.sort_unstable_by(|one, other| one.node.cmp(&other.node));
+        nodes
     }
 
     /// Forgets the agents of nodes that are gone and did not report since.
@@ -270,6 +303,8 @@ impl Agent {
             closed: VecDeque::new(),
             coverage: Default::default(),
             declared: Vec::new(),
+            uplinks: Uplinks::default(),
+            bypassed: false,
             heard: Timestamp::default(),
         }
     }

@@ -13,6 +13,7 @@ use kubezonnet_topology::{Clock, Topology};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
+use crate::bypass::Warning;
 use crate::config::Config;
 use crate::connections::{self, Patience};
 use crate::export::Exporters;
@@ -159,6 +160,7 @@ fn listen(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
 async fn keep_up(pipeline: Arc<Pipeline>, clock: Clock) {
     let mut settle = tokio::time::interval(SETTLE_EVERY);
     let mut forget = tokio::time::interval(FORGET_EVERY);
+    let mut warning = Warning::default();
     settle.set_missed_tick_behavior(MissedTickBehavior::Delay);
     forget.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -166,7 +168,10 @@ async fn keep_up(pipeline: Arc<Pipeline>, clock: Clock) {
         let now = clock.now();
         let work = tokio::select! {
             _ = settle.tick() => tokio::task::spawn_blocking(move || pipeline.settle(now)),
-            _ = forget.tick() => tokio::task::spawn_blocking(move || pipeline.forget(now)),
+            _ = forget.tick() => {
+                warning.give(&pipeline.uplinks(), now);
+                tokio::task::spawn_blocking(move || pipeline.forget(now))
+            }
         };
         if let Err(error) = work.await {
             tracing::error!(%error, "upkeep failed, it goes on with the next turn");

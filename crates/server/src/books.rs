@@ -21,8 +21,10 @@ pub enum Disposition {
     Unknown,
     /// Seen by the receiver, and counted where they were sent.
     CountedBySender,
-    /// Perhaps lost: seen by the receiver in a window in which the sender's agent began or ended.
-    /// Some of it was counted where it was sent.
+    /// Seen by a sender whose hooks are bypassed, and counted where they were received.
+    CountedByReceiver,
+    /// Perhaps lost: seen by the receiver in a window in which the sender's agent began or ended, or
+    /// while packets bypassed the hooks of both. Some of it was counted where it was sent.
     PartlyCovered,
     /// From a node to itself over its loopback interface.
     Loopback,
@@ -42,7 +44,7 @@ pub enum Disposition {
 
 impl Disposition {
     /// Every disposition, in the order of the columns.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::SameNode,
         Self::SameZone,
         Self::CrossZone,
@@ -50,6 +52,7 @@ impl Disposition {
         Self::Internet,
         Self::Unknown,
         Self::CountedBySender,
+        Self::CountedByReceiver,
         Self::PartlyCovered,
         Self::Loopback,
         Self::Multicast,
@@ -80,6 +83,7 @@ impl Disposition {
             Self::Internet => "internet",
             Self::Unknown => "unknown",
             Self::CountedBySender => "counted_by_sender",
+            Self::CountedByReceiver => "counted_by_receiver",
             Self::PartlyCovered => "partly_covered",
             Self::Loopback => "loopback",
             Self::Multicast => "multicast",

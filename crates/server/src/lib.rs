@@ -16,6 +16,7 @@ mod address;
 pub mod agents;
 pub mod app;
 pub mod books;
+mod bypass;
 pub mod config;
 pub mod connections;
 pub mod export;

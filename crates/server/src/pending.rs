@@ -1,5 +1,5 @@
 //! Records that wait: for the owner of an address, as a pod's packets are often here before the
-//! watch tells of the pod, or for the first report of the sender's agent.
+//! watch tells of the pod, or for the first report of the other side's agent.
 //!
 //! Bounded by records; who finds no room is settled at once as if it had waited in vain, and is
 //! counted as such. In memory only.

@@ -18,7 +18,7 @@ use kubezonnet_wire::DecodedBatch;
 pub use self::plausible::Implausible;
 use self::plausible::plausible;
 use self::turns::Turns;
-use crate::agents::{Admission, Agents, TooManyAgents};
+use crate::agents::{Admission, Agents, NodeUplinks, TooManyAgents};
 use crate::export::Exporters;
 use crate::ledger::{Entry, Ledger, Snapshot, Subject};
 use crate::pending::Pending;
@@ -217,6 +217,11 @@ impl Pipeline {
     /// How long ago each node reported.
     pub fn report_ages(&self, now: Timestamp) -> Vec<(NodeName, Duration)> {
         self.agents().report_ages(now)
+    }
+
+    /// What left through the uplinks of each node whose agent tells.
+    pub fn uplinks(&self) -> Vec<NodeUplinks> {
+        self.agents().uplinks()
     }
 
     /// The topology it resolves with.

@@ -55,7 +55,9 @@ pub enum Outcome {
     Counted(Direction, Locality),
     /// The sender's agent counted them.
     CountedBySender,
-    /// The sender's agent counted some of them, and cannot tell which.
+    /// Packets bypass the hooks of this node, the sender: the receiver's agent counts.
+    CountedByReceiver,
+    /// The sender's agent counted some of them, and nobody can tell which.
     PartlyCovered,
     /// Refused: the local address is another node's.
     ForeignAddress,
@@ -119,6 +121,12 @@ pub fn outcome(
     }
     let between = Locality::between(&source.site, destination.site);
     if source.place == Place::Here {
+        if source.covered == Covered::Bypassed
+            && destination.place == Place::Elsewhere
+            && destination.covered.counts_for_others()
+        {
+            return Outcome::CountedByReceiver;
+        }
         return Outcome::Counted(Direction::Egress, between);
     }
     // What LOCAL_IN sees ends on this node, whoever holds the address.
@@ -126,7 +134,11 @@ pub fn outcome(
         return match source.covered {
             Covered::Yes => Outcome::CountedBySender,
             Covered::Partly => Outcome::PartlyCovered,
-            Covered::No | Covered::NotHeardOf => Outcome::Counted(Direction::Ingress, between),
+            // Neither sees all of it. What the sender saw is counted there.
+            Covered::Bypassed if !destination.covered.counts_for_others() => Outcome::PartlyCovered,
+            Covered::Bypassed | Covered::NotHeardOf | Covered::No => {
+                Outcome::Counted(Direction::Ingress, between)
+            }
         };
     }
     Outcome::Counted(Direction::Transit, transit(source, destination, reporter))
@@ -137,8 +149,8 @@ pub fn outcome(
 pub enum Wanted {
     /// It would be charged to nobody, and the topology may yet tell of one of its ends.
     Owner,
-    /// It would be counted by its receiver, and the sender's agent, of which this server has not
-    /// heard yet, may report that it counted it.
+    /// It would be counted by this side, and the agent of the other, of which this server has not
+    /// heard yet, may report that it is the one who counts.
     Report,
 }
 
@@ -172,7 +184,16 @@ pub fn wanted(
         Outcome::Counted(Direction::Ingress, _) if source.covered == Covered::NotHeardOf => {
             Some(Wanted::Report)
         }
-        Outcome::Counted(..) | Outcome::CountedBySender | Outcome::PartlyCovered => None,
+        Outcome::Counted(Direction::Egress, _)
+            if source.covered == Covered::Bypassed
+                && destination.covered == Covered::NotHeardOf =>
+        {
+            Some(Wanted::Report)
+        }
+        Outcome::Counted(..)
+        | Outcome::CountedBySender
+        | Outcome::CountedByReceiver
+        | Outcome::PartlyCovered => None,
     }
 }
 
@@ -190,6 +211,7 @@ fn transit(source: &Party, destination: &End<'_>, reporter: &Reporter) -> Locali
 /// The destination as it counts at a point of observation.
 struct End<'a> {
     place: Place,
+    covered: Covered,
     site: &'a Site,
 }
 
@@ -202,6 +224,7 @@ impl<'a> End<'a> {
             // It ended on this node, so it is not out there, though nobody lists the address.
             return Self {
                 place: party.place,
+                covered: party.covered,
                 site: &UNLISTED,
             };
         }
@@ -209,6 +232,7 @@ impl<'a> End<'a> {
         let is_here = party.site == UNLISTED && point.output == InterfaceClass::Pod;
         Self {
             place: if is_here { Place::Here } else { party.place },
+            covered: party.covered,
             site: &party.site,
         }
     }

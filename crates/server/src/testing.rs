@@ -6,7 +6,8 @@ use std::time::Duration;
 use kubezonnet_model::{
     BatchHeader, Coverage, Epoch, FlowBatch, FlowCounters, FlowKey, FlowRecord, Hook,
     InterfaceClass, Name, Namespace, NodeName, ObservationPoint, PortSide, Protocol, Region,
-    ServicePort, SkipReason, Skipped, Timestamp, Total, TotalKind, Transport, Workload, Zone,
+    ServicePort, SkipReason, Skipped, Timestamp, Total, TotalKind, Transport, Uplinks, Workload,
+    Zone,
 };
 use kubezonnet_topology::{NodeState, PodState, Topology};
 use kubezonnet_wire::{DecodedBatch, Limits};
@@ -137,6 +138,14 @@ pub(crate) fn counters(bytes: u64) -> FlowCounters {
     }
 }
 
+/// What left through uplinks in bytes: what the hooks saw, and what the interfaces say.
+pub(crate) fn uplinks(seen: u64, sent: u64) -> Uplinks {
+    Uplinks {
+        seen: counters(seen),
+        sent: counters(sent),
+    }
+}
+
 /// Builds what one agent reports.
 #[derive(Debug, Clone)]
 pub(crate) struct Report(pub(crate) FlowBatch);
@@ -167,6 +176,16 @@ impl Report {
     pub(crate) fn ends(mut self) -> Self {
         self.0.header.coverage.ends = true;
         self
+    }
+
+    pub(crate) fn uplinks(mut self, seen: u64, sent: u64) -> Self {
+        self.0.header.coverage.uplinks = uplinks(seen, sent);
+        self
+    }
+
+    /// A window in which a tenth of what was sent was seen.
+    pub(crate) fn bypassed(self) -> Self {
+        self.uplinks(1_000_000, 10_000_000)
     }
 
     pub(crate) fn declares(mut self, address: &str) -> Self {

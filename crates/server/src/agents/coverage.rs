@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use kubezonnet_model::{BatchHeader, Family, Hook, Timestamp, Window};
 
-/// How many stretches are kept a node and family: each is one life of an agent, and windows later
-/// than sixteen restarts do not come.
+/// How many stretches are kept a node and family: each is one life of an agent, or the time in which
+/// packets bypassed its hooks or did not. Windows later than sixteen of them do not come.
 const MAX_STRETCHES: usize = 16;
 
 /// How much of a window may be without coverage, and the window still count as covered whole.
@@ -20,11 +20,26 @@ pub enum Extent {
     Whole,
     /// For a part of it: the agent began or ended within it.
     Part,
+    /// Not at all, as packets bypassed its hooks, though they were attached.
+    Bypassed,
     /// Not at all.
     None,
 }
 
-/// The stretches of time in which a node was covered, for one family; the newest last.
+/// What a window says of coverage.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Noted {
+    /// The window.
+    pub(crate) window: Window,
+    /// Where a stretch begins that begins with it.
+    pub(crate) begin: Timestamp,
+    /// Packets bypass the hooks.
+    pub(crate) bypassed: bool,
+    /// When it came.
+    pub(crate) now: Timestamp,
+}
+
+/// The stretches of time in which a node's hooks were attached, for one family; the newest last.
 #[derive(Debug, Default)]
 pub(crate) struct Coverage(VecDeque<Stretch>);
 
@@ -33,25 +48,34 @@ struct Stretch {
     start: Timestamp,
     /// `None` while it goes on: it ends when the agent says so, not because a window is late.
     end: Option<Timestamp>,
+    /// Packets bypassed the hooks: the node was not covered.
+    bypassed: bool,
 }
 
 impl Coverage {
-    /// Takes over what a window's header says of one family; where a stretch begins with it, it
-    /// begins at `begin`.
-    pub(crate) fn note(
-        &mut self,
-        header: &BatchHeader,
-        family: Family,
-        window: Window,
-        begin: Timestamp,
-    ) {
+    /// Takes over what a window's header says of one family.
+    pub(crate) fn note(&mut self, header: &BatchHeader, family: Family, noted: Noted) {
+        let Noted {
+            window,
+            begin,
+            bypassed,
+            now,
+        } = noted;
         if !header.coverage.has(Hook::Postrouting, family) {
             self.close(window.start);
             return;
         }
         match self.0.back_mut() {
-            Some(open) if open.end.is_none() => open.start = open.start.min(window.start),
-            _ => self.open(begin),
+            Some(open) if open.end.is_none() && open.bypassed == bypassed => {
+                open.start = open.start.min(window.start);
+            }
+            Some(open) if open.end.is_none() => {
+                // From now on, not from the window on: receivers' windows until now are counted.
+                let turn = open.start.max(now);
+                self.close(turn);
+                self.open(turn, bypassed);
+            }
+            _ => self.open(begin, bypassed),
         }
         if header.coverage.ends {
             self.close(window.end);
@@ -72,28 +96,45 @@ impl Coverage {
         let start = window.start;
         let end = window.end.max(start.plus(Duration::from_millis(1)));
         let mut reached = start;
-        let mut covered = Duration::ZERO;
+        let (mut covered, mut bypassed) = (Duration::ZERO, Duration::ZERO);
         for stretch in &self.0 {
             let from = stretch.start.max(reached);
             let to = stretch.end.map_or(end, |stretch_end| stretch_end.min(end));
             if to > from {
-                covered += to.since(from);
+                let sum = if stretch.bypassed {
+                    &mut bypassed
+                } else {
+                    &mut covered
+                };
+                *sum += to.since(from);
                 reached = to;
             }
         }
-        if covered.is_zero() {
-            Extent::None
-        } else if end.since(start) <= covered + TOLERANCE {
-            Extent::Whole
-        } else {
+        let length = end.since(start);
+        if length <= covered.max(bypassed) + TOLERANCE && reached > start {
+            // Nearly all of it is of one kind.
+            if covered >= bypassed {
+                Extent::Whole
+            } else {
+                Extent::Bypassed
+            }
+        } else if !covered.is_zero() {
             Extent::Part
+        } else if !bypassed.is_zero() {
+            Extent::Bypassed
+        } else {
+            Extent::None
         }
     }
 
-    fn open(&mut self, start: Timestamp) {
+    fn open(&mut self, start: Timestamp, bypassed: bool) {
         if self.0.len() == MAX_STRETCHES {
             self.0.pop_front();
         }
-        self.0.push_back(Stretch { start, end: None });
+        self.0.push_back(Stretch {
+            start,
+            end: None,
+            bypassed,
+        });
     }
 }

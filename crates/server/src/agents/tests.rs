@@ -1,7 +1,7 @@
 use kubezonnet_model::Hook;
 
 use super::*;
-use crate::testing::{NOW, Report, WINDOW, ip, node_name};
+use crate::testing::{NOW, Report, WINDOW, counters, ip, node_name};
 
 /// The window that ended `seconds` after the first, or before it.
 fn window(seconds: i64) -> Window {
@@ -293,6 +293,88 @@ fn a_hook_that_is_gone_ends_coverage_where_its_window_begins() {
     assert_eq!(covered(&agents, "n1", 10), Extent::None);
     let other_family = agents.covered(&node_name("n1"), Family::Ipv6, window(10));
     assert_eq!(other_family, Extent::Whole);
+}
+
+#[test]
+fn a_node_whose_hooks_are_bypassed_from_its_first_window_on_was_never_covered() {
+    let mut agents = Agents::default();
+    admit_at(&mut agents, &Report::of("n1", 1).bypassed(), 0);
+
+    assert_eq!(covered(&agents, "n1", 0), Extent::Bypassed);
+    assert_eq!(covered(&agents, "n1", 100), Extent::Bypassed);
+    assert_eq!(covered(&agents, "n1", -10), Extent::None);
+}
+
+#[test]
+fn a_node_stops_being_covered_when_its_server_is_told_and_is_again_when_it_is_told() {
+    let mut agents = Agents::default();
+    admit_at(&mut agents, &Report::of("n1", 1), 0);
+    admit_at(&mut agents, &Report::of("n1", 2).bypassed(), 10);
+    admit_at(&mut agents, &Report::of("n1", 3).bypassed(), 20);
+    let seen = Report::of("n1", 4).uplinks(1_000_000, 1_000_000);
+    admit_at(&mut agents, &seen, 30);
+
+    let whole = "receivers that were told of n1 before it was known left the count to it";
+    assert_eq!(covered(&agents, "n1", 10), Extent::Whole, "{whole}");
+    assert_eq!(covered(&agents, "n1", 15), Extent::Part);
+    assert_eq!(covered(&agents, "n1", 20), Extent::Bypassed);
+    assert_eq!(covered(&agents, "n1", 30), Extent::Bypassed);
+    assert_eq!(covered(&agents, "n1", 35), Extent::Part);
+    assert_eq!(covered(&agents, "n1", 40), Extent::Whole);
+}
+
+#[test]
+fn a_verdict_that_comes_a_moment_after_its_window_turns_no_whole_window_into_a_part() {
+    let mut agents = Agents::default();
+    let late = |agents: &mut Agents, report: &Report, seconds: u64| {
+        let header = &report.0.header;
+        let window = window(seconds.cast_signed());
+        let now = window.end.plus(TOLERANCE);
+        agents.admit(header, &[], window, now).unwrap();
+        agents.applied(header);
+    };
+    late(&mut agents, &Report::of("n1", 1), 0);
+    late(&mut agents, &Report::of("n1", 2).bypassed(), 10);
+    late(
+        &mut agents,
+        &Report::of("n1", 3).uplinks(5_000_000, 5_000_000),
+        20,
+    );
+
+    assert_eq!(covered(&agents, "n1", 20), Extent::Bypassed);
+    assert_eq!(covered(&agents, "n1", 30), Extent::Whole);
+}
+
+#[test]
+fn a_window_in_which_little_was_sent_changes_no_verdict() {
+    let mut agents = Agents::default();
+    admit_at(&mut agents, &Report::of("n1", 1).bypassed(), 0);
+    admit_at(&mut agents, &Report::of("n1", 2).uplinks(0, 0), 10);
+    admit_at(&mut agents, &Report::of("n2", 1), 0);
+    admit_at(&mut agents, &Report::of("n2", 2).uplinks(0, 999_999), 10);
+
+    assert_eq!(covered(&agents, "n1", 20), Extent::Bypassed);
+    assert_eq!(covered(&agents, "n2", 20), Extent::Whole);
+}
+
+#[test]
+fn what_left_through_the_uplinks_is_added_up_once_a_window() {
+    let mut agents = Agents::default();
+    let second = Report::of("n1", 2).uplinks(30, 400);
+    admit(&mut agents, &Report::of("n1", 1).bypassed());
+    admit(&mut agents, &second);
+    admit(&mut agents, &second);
+    admit(&mut agents, &Report::of("tells_nothing", 1));
+
+    let expected = NodeUplinks {
+        node: node_name("n1"),
+        uplinks: Uplinks {
+            seen: [counters(1_000_000), counters(30)].into_iter().sum(),
+            sent: [counters(10_000_000), counters(400)].into_iter().sum(),
+        },
+        bypassed: true,
+    };
+    assert_eq!(agents.uplinks(), [expected]);
 }
 
 #[test]

@@ -233,7 +233,10 @@ impl Shared {
                 Selection::All => true,
             },
             // Counted elsewhere, or refused: not a flow of its own.
-            Outcome::CountedBySender | Outcome::PartlyCovered | Outcome::ForeignAddress => false,
+            Outcome::CountedBySender
+            | Outcome::CountedByReceiver
+            | Outcome::PartlyCovered
+            | Outcome::ForeignAddress => false,
         })
     }
 }

@@ -76,6 +76,10 @@ impl Entry {
                 Outcome::CountedBySender => {
                     self.books.add(Disposition::CountedBySender, flow.counters);
                 }
+                Outcome::CountedByReceiver => {
+                    self.books
+                        .add(Disposition::CountedByReceiver, flow.counters);
+                }
                 Outcome::PartlyCovered => {
                     self.books.add(Disposition::PartlyCovered, flow.counters);
                 }

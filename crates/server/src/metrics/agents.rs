@@ -24,4 +24,34 @@ pub(super) const FAMILIES: &[Family] = &[
             Ok(())
         },
     },
+    Family {
+        name: "kubezonnet_server_uplink_bytes_total",
+        kind: Kind::Counter,
+        labels: &["node", "what"],
+        help: "IP bytes that left through the node's uplinks: seen by the hooks, and sent as the \
+               interfaces' own counters have it (less than seen where they count large packets as \
+               one)",
+        write: |scrape, samples| {
+            for of_node in &scrape.uplinks {
+                let node = of_node.node.as_str();
+                samples.counter(&[node, "seen"], of_node.uplinks.seen.bytes)?;
+                samples.counter(&[node, "sent"], of_node.uplinks.sent.bytes)?;
+            }
+            Ok(())
+        },
+    },
+    Family {
+        name: "kubezonnet_server_bypassed",
+        kind: Kind::Gauge,
+        labels: &["node"],
+        help: "1 if packets leave the node by ways its hooks do not see, so that receivers count \
+               for it: of a megabyte or more that its uplinks sent in a window, the hooks saw less \
+               than 95 %",
+        write: |scrape, samples| {
+            for of_node in &scrape.uplinks {
+                samples.gauge(&[of_node.node.as_str()], &u32::from(of_node.bypassed))?;
+            }
+            Ok(())
+        },
+    },
 ];

@@ -32,8 +32,9 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         labels: &["disposition"],
         help: "IP bytes that hooks saw, by where they went: a locality, counted_by_sender, \
-               partly_covered (seen by a receiver in a window in which its sender's agent began or \
-               ended: at most this much was counted by nobody), loopback, multicast, left out \
+               counted_by_receiver (of nodes whose hooks are bypassed), partly_covered (seen by a \
+               receiver in a window in which its sender's agent began or ended, or with the hooks \
+               of both bypassed: at most this much was counted by nobody), loopback, multicast, left out \
                (looped, outside_cidr, encapsulated) or lost (malformed, foreign_address)",
         write: |scrape, samples| books(scrape, samples, |counters| counters.bytes),
     },
@@ -49,7 +50,7 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         labels: &[],
         help: "IP bytes that hooks saw and that wait: for the owner of an address, or for the first \
-               report of the sender's agent",
+               report of the other side's agent",
         write: |scrape, samples| samples.gauge(&[], &scrape.ledger.totals.pending.bytes),
     },
     Family {
@@ -71,7 +72,7 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         labels: &["wanted"],
         help: "Records that found no room to wait for the owner of an address or for the first \
-               report of the sender's agent, and were settled at once, as if the time to \
+               report of the other side's agent, and were settled at once, as if the time to \
                wait were over",
         write: |scrape, samples| {
             for (wanted, records) in &scrape.turned_away_records {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use kubezonnet_model::{NodeName, Timestamp};
 use kubezonnet_topology::{Sizes, Source, SourceCounts, Topology};
 
+use crate::agents::NodeUplinks;
 use crate::export::ExportCounts;
 use crate::ingest::IngestCounts;
 use crate::ledger::Snapshot;
@@ -25,6 +26,8 @@ pub struct Scrape {
     pub ingest: IngestScrape,
     /// How long ago each node's agent reported.
     pub agents: Vec<(NodeName, Duration)>,
+    /// What left through the uplinks of each node.
+    pub uplinks: Vec<NodeUplinks>,
     /// The topology.
     pub topology: TopologyScrape,
     /// What each exporter wrote and dropped.
@@ -91,6 +94,7 @@ impl Scrape {
             turned_away_records: pipeline.turned_away_records().into(),
             ingest: IngestScrape::of(ingest),
             agents: pipeline.report_ages(now),
+            uplinks: pipeline.uplinks(),
             topology: TopologyScrape::of(pipeline.topology(), now),
             exports: pipeline.exporters().counts(),
             version: env!("CARGO_PKG_VERSION"),

@@ -19,8 +19,9 @@ fn workspace() -> PathBuf {
 fn scrape() -> Scrape {
     let pipeline = pipeline(&cluster());
     let reports = [
-        Report::of("n2", 1),
+        Report::of("n2", 1).uplinks(900_000, 2_000_000),
         Report::of("n1", 1)
+            .uplinks(1_990_000, 2_000_000)
             .record("10.67.1.1", "10.67.2.1", OUT, 100_000)
             .record("10.67.1.1", "10.67.3.1", OUT, 20_000)
             .record("10.67.1.2", "10.67.1.1", OUT, 3_000)

@@ -53,6 +53,8 @@ pub enum Covered {
     Partly,
     /// The node is one of the cluster, and its agent has not reported to this server yet.
     NotHeardOf,
+    /// Its agent reports, and some packets bypass its hooks.
+    Bypassed,
     /// It was not, or there is no node.
     No,
 }
@@ -80,6 +82,12 @@ impl MayBeListed {
 }
 
 impl Covered {
+    /// Whether, where this is the receiver, its agent counts what comes from a node whose hooks are
+    /// bypassed.
+    pub(super) fn counts_for_others(self) -> bool {
+        matches!(self, Self::Yes | Self::Partly)
+    }
+
     /// Whether what the address sent was counted, whoever of those nodes' pods had it when.
     fn of_all<'a>(
         nodes: impl Iterator<Item = Option<&'a NodeName>>,
@@ -97,6 +105,7 @@ impl Covered {
         match views.agents.covered(node, Family::of(&address), window) {
             Extent::Whole => Self::Yes,
             Extent::Part => Self::Partly,
+            Extent::Bypassed => Self::Bypassed,
             Extent::None if !views.agents.knows(node) && views.topology.node(node).is_some() => {
                 Self::NotHeardOf
             }

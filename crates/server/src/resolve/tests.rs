@@ -13,6 +13,17 @@ const LOST: UnknownReason = UnknownReason::UnlistedAddress;
 
 /// Resolves one record of `n1`, after agents have reported what is given.
 fn outcome_of(before: &[Report], from: &str, to: &str, point: ObservationPoint) -> Outcome {
+    outcome_at("n1", before, from, to, point)
+}
+
+/// The same of another node.
+fn outcome_at(
+    node: &str,
+    before: &[Report],
+    from: &str,
+    to: &str,
+    point: ObservationPoint,
+) -> Outcome {
     let topology = cluster();
     let mut agents = Agents::default();
     let window = Window::placed(NOW, Duration::ZERO, WINDOW);
@@ -28,7 +39,7 @@ fn outcome_of(before: &[Report], from: &str, to: &str, point: ObservationPoint) 
         topology: &index,
         agents: &agents,
     };
-    let reporter = Reporter::new(&node_name("n1"), &index);
+    let reporter = Reporter::new(&node_name(node), &index);
     let mut parties = views.parties(&[ip(from), ip(to)], &reporter, window);
     for (party, interface) in parties.iter_mut().zip([point.input, point.output]) {
         if let Some(neighbour) = party.neighbour_behind(interface) {
@@ -117,6 +128,49 @@ fn what_arrives_while_the_senders_agent_begins_is_counted_by_nobody_else() {
     assert_eq!(to_pod, Outcome::PartlyCovered);
     assert_eq!(to_node, Outcome::PartlyCovered);
     assert_eq!(forwarded, transit(Locality::CrossRegion));
+}
+
+/// The same flow from n2 to n1, as n1 receives it and as n2 sends it.
+fn both_sides(of_n1: &Report, of_n2: &Report) -> (Outcome, Outcome) {
+    let (receiver, sender) = ("10.67.1.1", "10.67.2.1");
+    let reports = [of_n1.clone(), of_n2.clone()];
+    (
+        outcome_at("n1", &reports, sender, receiver, IN),
+        outcome_at("n2", &reports, sender, receiver, OUT),
+    )
+}
+
+#[test]
+fn of_two_nodes_the_one_counts_whose_hooks_see_all() {
+    let (n1, n2) = (Report::of("n1", 1), Report::of("n2", 1));
+    let (blind_1, blind_2) = (n1.clone().bypassed(), n2.clone().bypassed());
+    let crossing = Locality::CrossZone;
+
+    let sender = (Outcome::CountedBySender, egress(crossing));
+    assert_eq!(both_sides(&n1, &n2), sender);
+    assert_eq!(both_sides(&blind_1, &n2), sender);
+    let receiver = (ingress(crossing), Outcome::CountedByReceiver);
+    assert_eq!(both_sides(&n1, &blind_2), receiver);
+    let neither = (Outcome::PartlyCovered, egress(crossing));
+    assert_eq!(both_sides(&blind_1, &blind_2), neither);
+}
+
+#[test]
+fn what_a_node_whose_hooks_are_bypassed_sends_to_where_nobody_counts_is_egress() {
+    let reports = [Report::of("n1", 1).bypassed(), Report::of("n3", 1)];
+    let counted = [
+        ("8.8.8.8", Locality::Internet),
+        ("10.67.2.1", Locality::CrossZone),
+        ("10.67.1.2", Locality::SameNode),
+        ("192.168.9.9", Locality::Unknown(LOST)),
+    ];
+
+    for (to, locality) in counted {
+        let outcome = outcome_of(&reports, "10.67.1.1", to, OUT);
+        assert_eq!(outcome, egress(locality), "to {to}");
+    }
+    let covered = outcome_of(&reports, "10.67.1.1", "10.67.3.1", OUT);
+    assert_eq!(covered, Outcome::CountedByReceiver);
 }
 
 #[test]

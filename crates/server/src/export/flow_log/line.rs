@@ -70,7 +70,10 @@ impl<'a> Line<'a> {
         let (direction, locality) = match flow.outcome {
             Outcome::Counted(direction, locality) => (direction, locality),
             // Not selected for the log; told as what it is if it ever were.
-            Outcome::CountedBySender | Outcome::PartlyCovered | Outcome::ForeignAddress => (
+            Outcome::CountedBySender
+            | Outcome::CountedByReceiver
+            | Outcome::PartlyCovered
+            | Outcome::ForeignAddress => (
                 Direction::Ingress,
                 Locality::Unknown(UnknownReason::UnlistedAddress),
             ),

@@ -63,6 +63,7 @@ proptest! {
     fn every_byte_counts_once_whichever_nodes_have_agents(
         flows in proptest::collection::vec(any_sent(), 0..40),
         agents in proptest::collection::vec(any::<bool>(), 4),
+        bypassed in proptest::collection::vec(any::<bool>(), 4),
         order in Just([0_usize, 1, 2, 3]).prop_shuffle(),
     ) {
         let pipeline = pipeline(&cluster());
@@ -72,7 +73,9 @@ proptest! {
         }
         for node in order {
             if agents[node] {
-                apply(&pipeline, &Report::of(&format!("n{}", node + 1), 1));
+                let first = Report::of(&format!("n{}", node + 1), 1);
+                let first = if bypassed[node] { first.bypassed() } else { first };
+                apply(&pipeline, &first);
             }
         }
         for node in order {

@@ -188,6 +188,27 @@ fn a_young_server_leaves_the_count_to_a_sender_that_it_has_not_heard_of_yet() {
 }
 
 #[test]
+fn a_sender_whose_hooks_are_bypassed_waits_for_the_receivers_first_report() {
+    let pipeline = pipeline_expecting_reports(&cluster(), later(60));
+    let sent = Report::of("n2", 9)
+        .bypassed()
+        .record("10.67.2.1", "10.67.1.1", OUT, 700)
+        .record("10.67.2.1", "10.67.3.1", OUT, 50);
+    let received = Report::of("n1", 7).record("10.67.2.1", "10.67.1.1", IN, 700);
+
+    apply(&pipeline, &sent);
+    assert_eq!(pending(&pipeline), 750);
+    apply_at(&pipeline, &received, 1);
+    settle_at(&pipeline, 1);
+    assert_eq!(booked(&pipeline, Disposition::CountedByReceiver), 700);
+    assert_eq!(booked(&pipeline, Disposition::CrossZone), 700);
+    settle_at(&pipeline, 60);
+
+    assert_eq!(pending(&pipeline), 0);
+    assert_eq!(booked(&pipeline, Disposition::CrossRegion), 50);
+}
+
+#[test]
 fn a_sender_that_never_reports_is_counted_by_the_receiver_once_all_agents_should_have() {
     let pipeline = pipeline_expecting_reports(&cluster(), later(60));
     let received = Report::of("n1", 1).record("10.67.2.1", "10.67.1.1", IN, 700);

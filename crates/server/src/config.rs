@@ -18,6 +18,9 @@ const MAX_BODY_BYTES: &str = "16777216";
 /// are resolved at once: one of the most records takes about 100 MB more meanwhile.
 const MAX_BODIES: &str = "16";
 
+/// The longest that anything is kept: more than this is a mistake in the unit.
+const MAX_DURATION: Duration = Duration::from_hours(30 * 24);
+
 const ABOUT: &str = "Says whose bytes the agents counted, and shows them as metrics and flow logs";
 
 const LONG_ABOUT: &str = "\
@@ -70,6 +73,7 @@ pub struct Config {
         long,
         env = "KUBEZONNET_LISTEN",
         default_value = "0.0.0.0:8080",
+        value_parser = listen,
         value_name = "ADDRESS:PORT"
     )]
     pub listen: SocketAddr,
@@ -128,11 +132,12 @@ pub struct Config {
     )]
     pub flow_log_format: flow_log::Format,
 
-    /// How long the series of a deleted pod stays after its last change, so that it is scraped.
+    /// How long the series of a deleted pod stays after its last change, so that it is scraped; at most
+    /// 30 days.
     #[arg(long, env = "KUBEZONNET_SERIES_RETENTION", default_value = "15m", value_parser = duration, value_name = "DURATION")]
     pub series_retention: Duration,
 
-    /// How long after its window a record waits for an address that nobody holds yet.
+    /// How long after its window a record waits for an address that nobody holds yet; at most 30 days.
     ///
     /// Packets of a new pod can be here before Kubernetes tells of it. When the time is over they
     /// are counted as unknown. With --topology-file nothing waits: the file is there before the
@@ -140,30 +145,33 @@ pub struct Config {
     #[arg(long, env = "KUBEZONNET_PENDING_TIMEOUT", default_value = "60s", value_parser = duration, value_name = "DURATION")]
     pub pending_timeout: Duration,
 
-    /// Most bytes of a batch; a larger one is refused (413) before it is read.
+    /// Most bytes of a batch, from 1 to 4294967295; a larger one is refused (413) before it is read.
     #[arg(long, env = "KUBEZONNET_MAX_BODY_BYTES", default_value = MAX_BODY_BYTES, value_parser = positive, value_name = "BYTES")]
     pub max_body_bytes: usize,
 
-    /// Most records of a batch; one with more is refused (413).
+    /// Most records of a batch, from 1 to 4294967295; one with more is refused (413).
     ///
     /// The default is what agents hold to: a lower one loses the windows of nodes with many flows.
     #[arg(long, env = "KUBEZONNET_MAX_RECORDS", default_value_t = Limits::default().max_records, value_parser = positive, value_name = "COUNT")]
     pub max_records: usize,
 
-    /// Most batches held in memory at once; further ones are told to come again (503).
+    /// Most batches held in memory at once, from 1 to 4294967295; further ones are told to come again
+    /// (503).
     ///
     /// Times --max-body-bytes this bounds the memory that bodies take.
     #[arg(long, env = "KUBEZONNET_MAX_BODIES", default_value = MAX_BODIES, value_parser = positive, value_name = "COUNT")]
     pub max_bodies: usize,
 
-    /// How much the server logs on standard error: error, warn, info, debug or trace.
+    /// How much the server logs on standard error.
     #[arg(
         long,
         env = "KUBEZONNET_LOG_LEVEL",
+        value_enum,
         default_value = "info",
-        value_name = "LEVEL"
+        value_name = "LEVEL",
+        ignore_case = true
     )]
-    pub log_level: tracing::level_filters::LevelFilter,
+    pub log_level: LogLevel,
 
     /// How the server's own log looks.
     #[arg(
@@ -241,17 +249,41 @@ pub enum LogFormat {
     Json,
 }
 
+/// The least severe that is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogLevel {
+    /// What the server cannot do.
+    Error,
+    /// What somebody should look at.
+    Warn,
+    /// What happens once in a while.
+    Info,
+    /// Every refused batch.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// Names are not looked up: which of their addresses was meant would be anybody's guess.
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "expected an address and a port, like 0.0.0.0:8080 or [::]:8080".to_owned())
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write it like 90s, 15m or 1h30m"))
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it like 90s, 15m or 1h30m"))?;
+    if duration > MAX_DURATION {
+        return Err("must be at most 30 days".to_owned());
+    }
+    Ok(duration)
 }
 
 fn positive(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("must be at least 1".to_owned()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(error.to_string()),
-    }
+    let number: Option<u32> = text.parse().ok().filter(|number| *number > 0);
+    number
+        .and_then(|number| usize::try_from(number).ok())
+        .ok_or_else(|| format!("expected a whole number from 1 to {}, in digits", u32::MAX))
 }
 
 #[cfg(test)]
@@ -291,6 +323,7 @@ mod tests {
             ("--max-body-bytes", "-1"),
             ("--flow-log", "some"),
             ("--log-level", "loud"),
+            ("--log-level", "5"),
         ] {
             let arguments = ["kubezonnet-server".to_owned(), format!("{flag}={value}")];
 
@@ -301,5 +334,45 @@ mod tests {
             assert!(line.contains(flag) && line.contains(value), "{line}");
             assert_eq!(line.lines().count(), 1, "{line}");
         }
+    }
+
+    #[test]
+    fn a_wrong_value_is_answered_with_what_is_taken() {
+        let cases = [
+            ("--listen=localhost:8080", "like 0.0.0.0:8080 or [::]:8080"),
+            ("--max-body-bytes=-1", "from 1 to 4294967295"),
+            ("--max-records=1e3", "from 1 to 4294967295"),
+            ("--max-bodies=4294967296", "from 1 to 4294967295"),
+            ("--series-retention=31d", "at most 30 days"),
+            ("--pending-timeout=2592001s", "at most 30 days"),
+            ("--pending-timeout=5", "like 90s"),
+            ("--log-level=off", "error, warn, info, debug, trace]"),
+        ];
+        for (argument, expected) in cases {
+            let arguments = ["kubezonnet-server", argument].map(OsString::from);
+
+            let Err(Stop::Wrong(line)) = Config::read(arguments) else {
+                panic!("{argument} was taken");
+            };
+
+            assert!(line.contains(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_bounds_themselves_are_taken() {
+        let arguments = [
+            "kubezonnet-server",
+            "--series-retention=30d",
+            "--max-bodies=1",
+            "--max-records=4294967295",
+            "--log-level=WARN",
+        ];
+
+        let config = Config::read(arguments.map(OsString::from)).unwrap();
+
+        assert_eq!(config.series_retention, MAX_DURATION);
+        assert_eq!(config.max_records, 4_294_967_295);
+        assert_eq!(config.log_level, LogLevel::Warn);
     }
 }

@@ -98,16 +98,16 @@ impl<S: Source, R: ReadSent> Tick<S, R> {
 
     fn close(&mut self) {
         let ended = now();
-        let drained = match self.source.close_window() {
-            Ok(drained) => drained,
-            Err(error) => {
-                self.meter.forget();
-                return self.kernel_refused("close a window", &error);
-            }
-        };
         let view = Arc::clone(&self.links.borrow());
+        let closed = self
+            .meter
+            .end(&view.uplinks, &self.metrics, || self.source.close_window());
+        let (drained, uplinks) = match closed {
+            Ok(closed) => closed,
+            Err(error) => return self.kernel_refused("close a window", &error),
+        };
         let mut coverage = self.source.coverage();
-        coverage.uplinks = self.meter.close(&view.uplinks, &drained, &self.metrics);
+        coverage.uplinks = uplinks;
         self.metrics.closed(&drained);
         let contents = Contents {
             drained,

@@ -2,13 +2,17 @@
 //!
 //! ```text
 //! Drained ─▶ seen() ──┐
-//!                     ├─▶ Uplinks ─▶ the window's coverage, metrics, a warning
+//!                     ├─▶ share() ─▶ Uplinks ─▶ the window's coverage, metrics, a warning
 //! readings ─▶ sent() ─┘
 //! ```
 //!
-//! Where the interfaces sent more than the hooks saw, packets bypass the hooks. The readings are
-//! taken right after the kernel switched generations: what is sent between the two is in the
-//! readings of one window and in the hooks' counts of the next.
+//! Where the interfaces sent more than the hooks saw, packets bypass the hooks.
+//!
+//! No reading is taken at the very moment when the kernel switches generations, so there are two: one
+//! before it, and one after it. What was sent between them is in the hooks' counts of one window or
+//! of the next. It goes to the first as far as the hooks saw that much, and the rest to the next: so
+//! no window has more sent than seen only because traffic began while the one before was read, and
+//! over all windows nothing is missing.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +24,7 @@ use crate::links::netlink::{self, NetlinkError};
 use crate::metrics::Metrics;
 
 /// How much of what was sent the hooks have to see, in percent. The rest is for what they cannot
-/// see (ARP, LLDP) and for packets under way while a window is closed.
+/// see (ARP, LLDP) and for what interfaces count besides IP bytes.
 const ENOUGH_PERCENT: u64 = 95;
 
 /// Windows in which less was sent are not judged: a few packets more or less would decide.
@@ -59,8 +63,10 @@ impl ReadSent for Kernel {
 #[derive(Debug)]
 pub struct Meter<R> {
     reader: R,
-    /// The readings at the end of the last window; `None` where there are none to go on from.
-    before: Option<Readings>,
+    /// The readings after the last window; `None` where there are none to go on from.
+    last: Option<Readings>,
+    /// What was sent at the end of the last window and is not in it.
+    carried: FlowCounters,
     /// The last reading failed, and that was said.
     is_failing: bool,
     /// The last window that was judged had too much bypass the hooks, and that was said.
@@ -72,7 +78,8 @@ impl<R: ReadSent> Meter<R> {
     pub fn new(reader: R) -> Self {
         Self {
             reader,
-            before: None,
+            last: None,
+            carried: FlowCounters::ZERO,
             is_failing: false,
             is_bypassed: false,
         }
@@ -80,35 +87,45 @@ impl<R: ReadSent> Meter<R> {
 
     /// Begins to count here. `uplinks` are those of [`crate::links::View`].
     pub fn begin(&mut self, uplinks: &BTreeMap<u32, u64>, metrics: &Metrics) {
-        self.before = self.read(uplinks, metrics);
+        self.carried = FlowCounters::ZERO;
+        self.last = self.read(uplinks, metrics);
     }
 
-    /// The end of a window with this content: what left through the uplinks in it. Nothing is told
-    /// where a reading is missing.
-    pub fn close(
+    /// Ends a window by `close`, and returns with its content what left through the uplinks in it.
+    /// Nothing is told of that where a reading is missing.
+    ///
+    /// # Errors
+    ///
+    /// That of `close`.
+    pub fn end<E>(
         &mut self,
         uplinks: &BTreeMap<u32, u64>,
-        drained: &Drained,
         metrics: &Metrics,
-    ) -> Uplinks {
-        let now = self.read(uplinks, metrics);
-        let counted = match (&self.before, &now) {
-            (Some(before), Some(now)) => Uplinks {
-                seen: seen(drained),
-                sent: sent(before, now, uplinks),
-            },
-            _ => Uplinks::default(),
+        close: impl FnOnce() -> Result<Drained, E>,
+    ) -> Result<(Drained, Uplinks), E> {
+        let before = self.read(uplinks, metrics);
+        let drained = match close() {
+            Ok(drained) => drained,
+            Err(error) => {
+                // The generations may be switched all the same: the next readings come too late.
+                self.last = None;
+                return Err(error);
+            }
         };
-        self.before = now;
+        let after = self.read(uplinks, metrics);
+        let mut counted = Uplinks::default();
+        let mut carried = FlowCounters::ZERO;
+        if let (Some(last), Some(before), Some(after)) = (&self.last, &before, &after) {
+            let mut surely = sent(last, before, uplinks);
+            surely += self.carried;
+            counted.seen = seen(&drained);
+            (counted.sent, carried) = share(surely, sent(before, after, uplinks), counted.seen);
+        }
+        self.last = after;
+        self.carried = carried;
         metrics.uplinks(&counted);
         self.judge(&counted, metrics);
-        counted
-    }
-
-    /// The kernel may have closed a window, and not now: the next readings have nothing to be
-    /// compared with.
-    pub fn forget(&mut self) {
-        self.before = None;
+        Ok((drained, counted))
     }
 
     fn read(&mut self, uplinks: &BTreeMap<u32, u64>, metrics: &Metrics) -> Option<Readings> {
@@ -213,6 +230,26 @@ fn sent(before: &Readings, now: &Readings, uplinks: &BTreeMap<u32, u64>) -> Flow
         })
     };
     now.iter().filter_map(of_interface).sum()
+}
+
+/// What was sent in a window, and what goes to the next one: of what was sent in one of the two, the
+/// window takes as much as the hooks saw beyond what is surely in it.
+fn share(
+    surely: FlowCounters,
+    perhaps: FlowCounters,
+    seen: FlowCounters,
+) -> (FlowCounters, FlowCounters) {
+    let split = |surely: u64, perhaps: u64, seen: u64| {
+        let taken = perhaps.min(seen.saturating_sub(surely));
+        (surely.saturating_add(taken), perhaps - taken)
+    };
+    let (bytes, later_bytes) = split(surely.bytes, perhaps.bytes, seen.bytes);
+    let (packets, later_packets) = split(surely.packets, perhaps.packets, seen.packets);
+    let later = FlowCounters {
+        bytes: later_bytes,
+        packets: later_packets,
+    };
+    (FlowCounters { bytes, packets }, later)
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ impl Source for FakeSource {
     }
 }
 
-/// One uplink, which sends 900 bytes between two readings.
+/// Every uplink sends 900 bytes between two readings, of which there are two a window.
 #[derive(Debug, Default)]
 struct FakeReader {
     sent: FlowCounters,
@@ -355,7 +355,7 @@ async fn a_window_tells_what_its_uplinks_sent_since_the_last_one() {
     // A new uplink has nothing to be compared with at first.
     assert_eq!(uplinks(&bench.arrival().await), Uplinks::default());
     let sent = FlowCounters {
-        bytes: 900,
+        bytes: 2 * 900,
         packets: 0,
     };
     let seen = FlowCounters::ZERO;

@@ -177,10 +177,43 @@ fn a_window_is_judged_by_its_bytes_if_enough_was_sent() {
     assert_eq!(judged(0, u64::MAX), Some(true));
 }
 
+#[test]
+fn what_was_sent_around_the_end_of_a_window_goes_where_it_was_seen() {
+    let bytes = |bytes| counters(bytes, 0);
+    let shared = |surely, perhaps, seen| {
+        let (now, later) = share(bytes(surely), bytes(perhaps), bytes(seen));
+        (now.bytes, later.bytes)
+    };
+
+    assert_eq!(shared(100, 50, 100), (100, 50), "seen in the next window");
+    assert_eq!(shared(100, 50, 150), (150, 0), "seen in this one");
+    assert_eq!(shared(100, 50, 130), (130, 20), "seen in both");
+    assert_eq!(shared(100, 50, 900), (150, 0), "interfaces tell less");
+    assert_eq!(shared(100, 50, 10), (100, 50), "seen in none");
+}
+
+proptest! {
+    #[test]
+    fn a_share_loses_nothing(
+        surely in (any::<u32>(), any::<u32>()),
+        perhaps in (any::<u32>(), any::<u32>()),
+        seen in (any::<u32>(), any::<u32>()),
+    ) {
+        let [surely, perhaps, seen] =
+            [surely, perhaps, seen].map(|(bytes, packets)| counters(bytes.into(), packets.into()));
+
+        let (now, later) = share(surely, perhaps, seen);
+
+        let sum = |a: FlowCounters, b: FlowCounters| [a, b].into_iter().sum::<FlowCounters>();
+        prop_assert_eq!(sum(now, later), sum(surely, perhaps));
+        prop_assert!(now.bytes <= surely.bytes.max(seen.bytes));
+    }
+}
+
 /// Gives the readings it was given, `None` as a failure, of link 2.
 struct FakeReader(VecDeque<Option<FlowCounters>>);
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not now")]
 struct NotNow;
 
@@ -195,7 +228,7 @@ impl ReadSent for FakeReader {
     }
 }
 
-/// A meter that has begun with the first of these readings.
+/// A meter that has begun.
 struct Bench {
     meter: Meter<FakeReader>,
     uplinks: BTreeMap<u32, u64>,
@@ -203,23 +236,39 @@ struct Bench {
 }
 
 impl Bench {
-    /// The bytes that link 2 has sent at each reading, with nothing around them.
-    fn begin(readings: &[Option<u64>]) -> Self {
-        let readings = readings.iter();
-        let readings = readings.map(|bytes| bytes.map(|bytes| counters(bytes, 0)));
+    /// Link 2 has sent so many bytes at first; there is nothing around them.
+    fn begin(bytes: u64) -> Self {
         let mut bench = Self {
-            meter: Meter::new(FakeReader(readings.collect())),
+            meter: Meter::new(FakeReader(VecDeque::new())),
             uplinks: BTreeMap::from([(2, 14)]),
             metrics: Metrics::new(),
         };
+        bench.plan(&[Some(bytes)]);
         bench.meter.begin(&bench.uplinks, &bench.metrics);
         bench
     }
 
-    /// Ends a window in which the hooks saw so many bytes; returns bytes seen and sent.
-    fn close(&mut self, seen: u64) -> (u64, u64) {
-        let counted = self.meter.close(&self.uplinks, &saw(seen), &self.metrics);
+    fn plan(&mut self, readings: &[Option<u64>]) {
+        let readings = readings.iter();
+        let readings = readings.map(|bytes| bytes.map(|bytes| counters(bytes, 0)));
+        self.meter.reader.0.extend(readings);
+    }
+
+    /// Ends a window in which the hooks saw so many bytes, with these readings around its end;
+    /// returns bytes seen and sent.
+    fn end(&mut self, seen: u64, readings: [Option<u64>; 2]) -> (u64, u64) {
+        self.plan(&readings);
+        let closed = self
+            .meter
+            .end(&self.uplinks, &self.metrics, || Ok::<_, NotNow>(saw(seen)));
+        let (drained, counted) = closed.unwrap();
+        assert_eq!(drained, saw(seen));
         (counted.seen.bytes, counted.sent.bytes)
+    }
+
+    /// As [`Self::end`], with nothing sent while the window is closed.
+    fn end_quietly(&mut self, seen: u64, reading: u64) -> (u64, u64) {
+        self.end(seen, [Some(reading); 2])
     }
 
     fn assert_shows(&self, line: &str) {
@@ -230,10 +279,10 @@ impl Bench {
 
 #[test]
 fn each_window_tells_what_was_seen_and_sent_in_it_and_the_metrics_add_up() {
-    let mut bench = Bench::begin(&[Some(100), Some(160), Some(1160)]);
+    let mut bench = Bench::begin(100);
 
-    assert_eq!(bench.close(60), (60, 60));
-    assert_eq!(bench.close(700), (700, 1000));
+    assert_eq!(bench.end_quietly(60, 160), (60, 60));
+    assert_eq!(bench.end_quietly(700, 1160), (700, 1000));
 
     bench.assert_shows(r#"kubezonnet_agent_uplink_bytes_total{what="seen"} 760"#);
     bench.assert_shows(r#"kubezonnet_agent_uplink_bytes_total{what="sent"} 1060"#);
@@ -241,38 +290,65 @@ fn each_window_tells_what_was_seen_and_sent_in_it_and_the_metrics_add_up() {
 }
 
 #[test]
-fn without_a_reading_at_both_ends_nothing_is_told_and_the_next_window_begins_anew() {
-    let mut bench = Bench::begin(&[Some(100), None, None, Some(9000), Some(9060)]);
+fn traffic_that_begins_while_a_window_is_closed_does_not_seem_to_bypass_the_hooks() {
+    let mut bench = Bench::begin(0);
 
-    assert_eq!(bench.close(60), (0, 0));
-    assert_eq!(bench.close(60), (0, 0));
-    assert_eq!(bench.close(60), (0, 0));
-    assert_eq!(bench.close(60), (60, 60));
+    assert_eq!(bench.end(0, [Some(0), Some(5_000_000)]), (0, 0));
+    assert_eq!(
+        bench.end_quietly(8_000_000, 8_000_000),
+        (8_000_000, 8_000_000)
+    );
+
+    bench.assert_shows("kubezonnet_agent_bypassed 0");
+}
+
+#[test]
+fn what_bypasses_the_hooks_while_a_window_is_closed_is_told_with_the_next() {
+    let mut bench = Bench::begin(0);
+
+    assert_eq!(bench.end(0, [Some(0), Some(5_000_000)]), (0, 0));
+    assert_eq!(bench.end_quietly(60, 5_000_060), (60, 5_000_060));
+
+    bench.assert_shows("kubezonnet_agent_bypassed 1");
+}
+
+#[test]
+fn without_all_readings_nothing_is_told_and_what_follows_begins_anew() {
+    let mut bench = Bench::begin(100);
+
+    assert_eq!(bench.end(60, [None, Some(160)]), (0, 0));
+    assert_eq!(bench.end_quietly(60, 220), (60, 60));
+    assert_eq!(bench.end(60, [Some(280), None]), (0, 0));
+    assert_eq!(bench.end_quietly(60, 9000), (0, 0));
+    assert_eq!(bench.end_quietly(60, 9060), (60, 60));
 
     bench.assert_shows("kubezonnet_agent_uplink_read_failures_total 2");
 }
 
 #[test]
 fn a_window_that_may_have_been_closed_earlier_is_not_compared() {
-    let mut bench = Bench::begin(&[Some(0), Some(5_000_000), Some(5_000_060)]);
+    let mut bench = Bench::begin(0);
+    bench.plan(&[Some(60)]);
 
-    bench.meter.forget();
+    let refused = bench
+        .meter
+        .end(&bench.uplinks, &bench.metrics, || Err(NotNow));
 
-    assert_eq!(bench.close(60), (0, 0));
-    assert_eq!(bench.close(60), (60, 60));
+    assert_eq!(refused, Err(NotNow));
+    assert_eq!(bench.end_quietly(60, 5_000_000), (0, 0));
+    assert_eq!(bench.end_quietly(60, 5_000_060), (60, 60));
 }
 
 #[test]
 fn the_gauge_follows_the_last_window_that_was_judged() {
-    let sent = [0, 2_000_000, 2_000_100, 4_000_000];
-    let mut bench = Bench::begin(&sent.map(Some));
+    let mut bench = Bench::begin(0);
     bench.assert_shows("kubezonnet_agent_bypassed 0");
 
-    bench.close(1_000_000);
+    bench.end_quietly(1_000_000, 2_000_000);
     bench.assert_shows("kubezonnet_agent_bypassed 1");
     // Too little to judge by.
-    bench.close(100);
+    bench.end_quietly(100, 2_000_100);
     bench.assert_shows("kubezonnet_agent_bypassed 1");
-    bench.close(1_999_900);
+    bench.end_quietly(1_999_900, 4_000_000);
     bench.assert_shows("kubezonnet_agent_bypassed 0");
 }

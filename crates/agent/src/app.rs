@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use crate::backoff::Backoff;
 use crate::config::{Config, Target};
 use crate::links::{self, Given, View};
+use crate::lock::{self, Lock};
 use crate::metrics::Metrics;
 use crate::send::Sender;
 use crate::status::{self, Bounded, Health};
@@ -98,7 +99,16 @@ async fn start(config: &Config) -> Result<(), Failure> {
     if let Some(address) = config.metrics_listen {
         serve_status(address, &metrics, &health).await?;
     }
-    let signals = count_signals()?;
+    let mut signals = count_signals()?;
+    // A dry run beside an agent is harmless: it reports to nobody.
+    let _lock = if sender.is_some() {
+        tokio::select! {
+            lock = Lock::take(lock::PATIENCE) => Some(lock.map_err(anyhow::Error::from)?),
+            _ = signals.changed() => return Ok(()),
+        }
+    } else {
+        None
+    };
     let given = Given {
         uplinks: config.uplinks.clone(),
         tunnel_ports: config.tunnel_ports.clone(),

@@ -20,6 +20,7 @@ pub mod backoff;
 pub mod config;
 pub mod exposition;
 pub mod links;
+mod lock;
 pub mod metrics;
 pub mod send;
 pub mod source;

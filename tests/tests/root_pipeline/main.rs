@@ -10,3 +10,4 @@ mod exact;
 mod outage;
 mod paths;
 mod rights;
+mod succession;

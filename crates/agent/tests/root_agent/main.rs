@@ -12,8 +12,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use kubezonnet_model::{Family, FlowCounters};
 use kubezonnet_testkit::{
-    Cluster, ClusterNode, NodeSpec, Place as _, PodSpec, Process, Relay, Scrape, require_root,
-    scrape, traffic,
+    Cluster, ClusterBuilder, ClusterNode, NodeSpec, Place as _, PodSpec, Process, Relay, Scrape,
+    require_root, scrape, traffic,
 };
 
 use ledger::Ledger;
@@ -22,14 +22,16 @@ use ledger::Ledger;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 fn cluster() -> Cluster {
+    builder().build().unwrap()
+}
+
+fn builder() -> ClusterBuilder {
     require_root();
     Cluster::builder()
         .node(NodeSpec::new("node-a").zone("r1", "a"))
         .node(NodeSpec::new("node-b").zone("r1", "b"))
         .pod("node-a", PodSpec::new("shop", "web-0"))
         .pod("node-b", PodSpec::new("shop", "db-0"))
-        .build()
-        .unwrap()
 }
 
 fn command(node: &ClusterNode) -> Command {

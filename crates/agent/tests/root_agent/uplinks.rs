@@ -2,11 +2,13 @@
 
 use std::net::UdpSocket;
 
-use kubezonnet_model::{Family, FlowCounters, Uplinks};
-use kubezonnet_testkit::{Cluster, ClusterPod, Place as _, Process, Relay, traffic, wait_for};
+use kubezonnet_model::{Family, FlowCounters, InterfaceClass, Uplinks};
+use kubezonnet_testkit::{
+    Cluster, ClusterPod, Overlay, Place as _, Process, Relay, traffic, wait_for,
+};
 
 use super::ledger::Ledger;
-use super::{DEADLINE, cluster, metrics, start};
+use super::{DEADLINE, builder, cluster, metrics, start};
 
 /// A cluster with an agent on node-a that has reported its first window.
 struct Bench {
@@ -17,8 +19,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn start() -> Self {
-        let cluster = cluster();
+    fn start(cluster: Cluster) -> Self {
         let ledger = Ledger::default();
         let relay = Relay::start(cluster.node("node-a").netns(), 0, ledger.serve()).unwrap();
         let agent = start(&cluster, relay.address());
@@ -82,9 +83,8 @@ fn counters(uplink: &kubezonnet_testkit::LinkCounters) -> FlowCounters {
     }
 }
 
-#[test]
-fn on_an_ordinary_node_the_hooks_see_exactly_what_the_uplink_sends() {
-    let mut bench = Bench::start();
+/// Sends TCP from pod to pod, ends the agent, and asserts that all was seen.
+fn assert_all_is_seen(bench: &mut Bench) {
     let cluster = &bench.cluster;
     let before = bench.ledger.uplinks();
     let (web, db) = (cluster.pod("shop/web-0"), cluster.pod("shop/db-0"));
@@ -96,7 +96,6 @@ fn on_an_ordinary_node_the_hooks_see_exactly_what_the_uplink_sends() {
 
     let uplink = cluster.settled_uplink("node-a").unwrap();
     let sent = counters(&uplink.since(&uplink_before));
-    bench.uplinks_once_sent(before.sent, sent);
     assert!(bench.agent.terminate(DEADLINE).unwrap().success());
     let mut expected = before;
     expected.seen += sent;
@@ -108,8 +107,34 @@ fn on_an_ordinary_node_the_hooks_see_exactly_what_the_uplink_sends() {
 }
 
 #[test]
+fn on_an_ordinary_node_the_hooks_see_exactly_what_the_uplink_sends() {
+    assert_all_is_seen(&mut Bench::start(cluster()));
+}
+
+#[test]
+fn an_overlay_on_a_port_of_its_own_is_found_and_all_of_it_is_seen() {
+    let overlay = Overlay::vxlan().port(14_789);
+    let mut bench = Bench::start(builder().overlay(overlay).build().unwrap());
+
+    assert_all_is_seen(&mut bench);
+
+    for family in Family::ALL {
+        let [web, db] =
+            ["shop/web-0", "shop/db-0"].map(|pod| bench.cluster.pod(pod).address(family));
+        let windows = bench.ledger.windows();
+        let records = windows.iter().flat_map(|window| &window.records);
+        let of_the_pods: FlowCounters = records
+            .filter(|record| (record.key.source, record.key.destination) == (web, db))
+            .filter(|record| record.key.point.output == InterfaceClass::Uplink)
+            .map(|record| record.counters)
+            .sum();
+        assert!(of_the_pods.bytes > 3_000_000, "{family:?}: {of_the_pods:?}");
+    }
+}
+
+#[test]
 fn packets_that_bypass_the_hooks_are_told_of_by_windows_log_and_metrics() {
-    let mut bench = Bench::start();
+    let mut bench = Bench::start(cluster());
     let cluster = &bench.cluster;
     let before = bench.ledger.uplinks();
     let (web, db) = (cluster.pod("shop/web-0"), cluster.pod("shop/db-0"));

@@ -5,7 +5,7 @@ use kubezonnet_model::{
     Family, FlowCounters, Hook, InterfaceClass, ObservationPoint, SkipReason, TotalKind,
 };
 use kubezonnet_testkit::traffic;
-use kubezonnet_testkit::{Cluster, NodeSpec, Place, PodSpec, Segmentation};
+use kubezonnet_testkit::{Cluster, ClusterNode, NodeSpec, Place, PodSpec, Segmentation};
 
 use crate::nodes::{CapturingNode, received_by, seen_at, sent_by};
 
@@ -99,28 +99,48 @@ fn what_a_node_sends_itself_is_loopback_once_and_looped_once() {
 
 #[test]
 fn hosts_that_talk_are_counted_leaving_one_and_arriving_at_the_other() {
-    let cluster = cluster(Segmentation::Offloaded);
-    let mut a = CapturingNode::attach(&cluster, "node-a", &Config::default());
-    let mut b = CapturingNode::attach(&cluster, "node-b", &Config::default());
-    for family in Family::ALL {
-        let before = cluster.settled_uplink("node-a").unwrap();
-        traffic::tcp_bulk(
-            cluster.node("node-a"),
-            cluster.node("node-b"),
-            family,
-            3_000_000,
-        )
-        .unwrap();
-        let link = cluster.settled_uplink("node-a").unwrap().since(&before);
+    type Traffic = fn(&ClusterNode, &ClusterNode, Family);
+    let kinds: [(&str, Traffic); 4] = [
+        ("tcp", |from, to, family| {
+            drop(traffic::tcp_bulk(from, to, family, 3_000_000).unwrap())
+        }),
+        ("udp", |from, to, family| {
+            drop(traffic::udp(from, to, family, 300, 300).unwrap())
+        }),
+        ("large udp", |from, to, family| {
+            drop(traffic::udp(from, to, family, 20, 20_000).unwrap())
+        }),
+        ("udp gso", |from, to, family| {
+            drop(traffic::udp_segmented(from, to, family, 400, 1_100).unwrap());
+        }),
+    ];
+    for conntrack in [false, true] {
+        let node = |name| {
+            let node = NodeSpec::new(name);
+            if conntrack { node.conntrack() } else { node }
+        };
+        kubezonnet_testkit::require_root();
+        let builder = Cluster::builder().node(node("node-a")).node(node("node-b"));
+        let cluster = builder.build().expect("the cluster is built");
+        let mut a = CapturingNode::attach(&cluster, "node-a", &Config::default());
+        let mut b = CapturingNode::attach(&cluster, "node-b", &Config::default());
+        for family in Family::ALL {
+            for (name, send) in kinds {
+                let case = format!("{name}, {}, conntrack {conntrack}", family.as_str());
+                let before = cluster.settled_uplink("node-a").unwrap();
+                send(cluster.node("node-a"), cluster.node("node-b"), family);
+                let link = cluster.settled_uplink("node-a").unwrap().since(&before);
 
-        let (at_a, at_b) = (a.take(), b.take());
+                let (at_a, at_b) = (a.take(), b.take());
 
-        let sent = |point: ObservationPoint| point.hook == Hook::Postrouting;
-        let received = |point: ObservationPoint| point.hook == Hook::LocalIn;
-        assert_eq!(seen_at(&at_a, sent), sent_by(&link));
-        assert_eq!(seen_at(&at_b, received), sent_by(&link));
-        assert_eq!(seen_at(&at_b, sent), received_by(&link));
-        assert_eq!(seen_at(&at_a, received), received_by(&link));
+                let sent = |point: ObservationPoint| point.hook == Hook::Postrouting;
+                let received = |point: ObservationPoint| point.hook == Hook::LocalIn;
+                assert_eq!(seen_at(&at_a, sent), sent_by(&link), "{case}");
+                assert_eq!(seen_at(&at_b, received), sent_by(&link), "{case}");
+                assert_eq!(seen_at(&at_b, sent), received_by(&link), "{case}");
+                assert_eq!(seen_at(&at_a, received), received_by(&link), "{case}");
+            }
+        }
     }
 }
 

@@ -23,6 +23,9 @@ use flags::{Detail, Flags, Listen};
 /// so any other address would open a port of the node to the network without having been asked.
 const METRICS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9780);
 
+/// How much of a wrong value is shown, in characters.
+const MAX_SHOWN: usize = 100;
+
 /// What the agent is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -156,9 +159,12 @@ fn tunnel_ports(vxlan: &[u16], geneve: &[u16]) -> Result<BTreeMap<u16, Tunnel>, 
 
 fn node_name_variable() -> Result<Option<NodeName>, Stop> {
     match std::env::var("NODE_NAME") {
-        Ok(text) => NodeName::new(&text)
-            .map(Some)
-            .map_err(|error| wrong(format!("NODE_NAME: {error}"))),
+        Ok(text) => NodeName::new(&text).map(Some).map_err(|_| {
+            let value = shown(&text);
+            wrong(format!(
+                "NODE_NAME is '{value}': expected 1 to 253 bytes without control characters"
+            ))
+        }),
         Err(_) => Ok(None),
     }
 }
@@ -167,9 +173,14 @@ fn node_name_variable() -> Result<Option<NodeName>, Stop> {
 fn stop(error: &clap::Error, arguments: &[OsString]) -> Stop {
     use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
 
-    let text = error.render().to_string();
+    let mut text = error.render().to_string();
     if matches!(error.kind(), DisplayHelp | DisplayVersion) {
         return Stop::Asked(text);
+    }
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg] {
+        if let Some(ContextValue::String(value)) = error.get(kind) {
+            text = text.replace(value, &shown(value));
+        }
     }
     let first_paragraph = text.split("\n\n").next().unwrap_or_default();
     let mut line = first_paragraph
@@ -181,6 +192,23 @@ fn stop(error: &clap::Error, arguments: &[OsString]) -> Stop {
         line = format!("{line} (from the environment variable {variable})");
     }
     Stop::Wrong(line)
+}
+
+/// A value as it may be shown: cut if it is long, and without what a URL holds of user and password,
+/// for the line goes to logs.
+fn shown(value: &str) -> String {
+    let mut text = value.to_owned();
+    if let (Some(scheme), Some(at)) = (text.find("://"), text.rfind('@'))
+        && scheme + 3 <= at
+    {
+        text.replace_range(scheme + 3..at, "…");
+    }
+    if text.chars().count() <= MAX_SHOWN {
+        return text;
+    }
+    let mut cut: String = text.chars().take(MAX_SHOWN).collect();
+    cut.push('…');
+    cut
 }
 
 /// The environment variable a wrong value came from: that of its flag, if that is not among the

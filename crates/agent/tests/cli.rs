@@ -99,6 +99,18 @@ fn an_authority_that_cannot_be_read_is_a_mistake_in_its_flag() {
 }
 
 #[test]
+fn what_the_environment_says_of_the_server_is_not_on_the_page_of_help() {
+    let url = ("KUBEZONNET_SERVER", "http://somebody:sec-ret@server");
+
+    let output = agent(&["--help"], &[url]);
+    let mistake = mistake(&["--node", "n1"], &[url]);
+
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(!help.contains("sec-ret"), "{help}");
+    assert!(!mistake.contains("sec-ret"), "{mistake}");
+}
+
+#[test]
 fn help_reads_like_a_manual_on_standard_output() {
     let output = agent(&["--help"], &[]);
 

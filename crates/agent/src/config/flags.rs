@@ -1,5 +1,6 @@
 //! The flags: their names, help texts, and how each value is read.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -17,7 +18,10 @@ use super::duration::{parse_duration, show_duration};
 /// The most flows a window can hold. A window that is too large would be lost, so it has to fit into
 /// what a server takes by default, 262,144 records: with the pairs that come on top (an eighth) and
 /// 64 hot flows of each CPU this does, up to 600 CPUs.
-pub(super) const MAX_FLOWS: i64 = 196_608;
+pub(super) const MAX_FLOWS: u32 = 196_608;
+
+/// The fewest flows a window can hold: less is no detail at all.
+const MIN_FLOWS: u32 = 64;
 
 const ABOUT: &str = "Counts a node's traffic with eBPF and reports it to the kubezonnet server";
 
@@ -74,6 +78,7 @@ pub(super) struct Flags {
         long,
         env = "KUBEZONNET_NODE",
         value_name = "NAME",
+        value_parser = parse_node,
         help_heading = "Reporting"
     )]
     pub(super) node: Option<NodeName>,
@@ -84,6 +89,8 @@ pub(super) struct Flags {
     #[arg(
         long,
         env = "KUBEZONNET_SERVER",
+        // A password in it is refused, and must not be on the page of help either.
+        hide_env_values = true,
         value_name = "URL",
         value_parser = parse_server,
         help_heading = "Reporting"
@@ -152,7 +159,7 @@ pub(super) struct Flags {
         env = "KUBEZONNET_MAX_FLOWS",
         value_name = "COUNT",
         default_value_t = 65_536,
-        value_parser = clap::value_parser!(u32).range(64..=MAX_FLOWS),
+        value_parser = parse_max_flows,
         help_heading = "Counting"
     )]
     pub(super) max_flows: u32,
@@ -194,7 +201,7 @@ pub(super) struct Flags {
         env = "KUBEZONNET_VXLAN_PORT",
         value_name = "PORT",
         value_delimiter = ',',
-        value_parser = clap::value_parser!(u16).range(1..),
+        value_parser = parse_port,
         help_heading = "Counting"
     )]
     pub(super) vxlan_ports: Vec<u16>,
@@ -207,7 +214,7 @@ pub(super) struct Flags {
         env = "KUBEZONNET_GENEVE_PORT",
         value_name = "PORT",
         value_delimiter = ',',
-        value_parser = clap::value_parser!(u16).range(1..),
+        value_parser = parse_port,
         help_heading = "Counting"
     )]
     pub(super) geneve_ports: Vec<u16>,
@@ -250,6 +257,30 @@ pub(super) enum Detail {
 pub(super) enum Listen {
     Off,
     At(SocketAddr),
+}
+
+fn parse_node(text: &str) -> Result<NodeName, String> {
+    // The value is shown by who calls this, cut.
+    NodeName::new(text).map_err(|_| "expected 1 to 253 bytes without control characters".to_owned())
+}
+
+fn parse_max_flows(text: &str) -> Result<u32, String> {
+    whole(text, MIN_FLOWS, MAX_FLOWS)
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    whole(text, 1, u16::MAX)
+}
+
+fn whole<T: FromStr + PartialOrd + Display + Copy>(
+    text: &str,
+    least: T,
+    most: T,
+) -> Result<T, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (&least..=&most).contains(&number))
+        .ok_or_else(|| format!("expected a whole number from {least} to {most}, in digits"))
 }
 
 fn parse_server(text: &str) -> Result<Url, String> {

@@ -99,7 +99,9 @@ fn what_is_wrong_is_named_in_one_line_with_its_flag() {
         ("--node n1 --dry-run --interval 301s", "from 1s to 5m"),
         ("--node n1 --dry-run --interval fast", "--interval"),
         ("--node n1 --dry-run --grace 11m", "from 0s to 10m"),
-        ("--node n1 --dry-run --max-flows 63", "--max-flows"),
+        ("--node n1 --dry-run --max-flows 63", "from 64 to 196608"),
+        ("--node n1 --dry-run --max-flows 1e3", "from 64 to 196608"),
+        ("--node n1 --dry-run --vxlan-port 0", "from 1 to 65535"),
         ("--node n1 --dry-run --max-flows 196609", "--max-flows"),
         (
             "--node n1 --dry-run --cidr 10.0.0.1/8",
@@ -125,6 +127,37 @@ fn what_is_wrong_is_named_in_one_line_with_its_flag() {
         let text = refused(line);
         assert!(text.contains(named), "{line}: {text}");
         assert!(!text.contains('\n'), "{line}: {text}");
+    }
+}
+
+#[test]
+fn a_long_value_is_shown_cut() {
+    let line = refused(&format!("--dry-run --node {}", "x".repeat(300)));
+
+    let expected = format!(
+        "invalid value '{}…' for '--node <NAME>': expected 1 to 253 bytes without control characters",
+        "x".repeat(MAX_SHOWN)
+    );
+    assert_eq!(line, expected);
+}
+
+#[test]
+fn a_password_is_never_said() {
+    for line in [
+        "--node n1 --server http://somebody:sec-ret@server",
+        "--node n1 --server=http://somebody:sec-ret@server/?a",
+        "--node n1 --server https://somebody:sec/ret@server",
+        "--node n1 --server ftp://somebody:sec-ret@server",
+        "--node n1 --server http://somebody:sec-ret@",
+        "--node n1 --serve http://somebody:sec-ret@server",
+        "--node n1 --dry-run http://somebody:sec-ret@server",
+    ] {
+        let told = refused(line);
+
+        assert!(
+            !told.contains("ret@") && !told.contains("somebody"),
+            "{told}"
+        );
     }
 }
 

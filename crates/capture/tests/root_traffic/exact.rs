@@ -4,7 +4,7 @@ use kubezonnet_capture::Config;
 use kubezonnet_model::{
     Family, FlowCounters, Hook, InterfaceClass, ObservationPoint, SkipReason, TotalKind,
 };
-use kubezonnet_testkit::traffic;
+use kubezonnet_testkit::traffic::{self, Sent};
 use kubezonnet_testkit::{Cluster, ClusterNode, NodeSpec, Place, PodSpec, Segmentation};
 
 use crate::nodes::{CapturingNode, received_by, seen_at, sent_by};
@@ -99,19 +99,19 @@ fn what_a_node_sends_itself_is_loopback_once_and_looped_once() {
 
 #[test]
 fn hosts_that_talk_are_counted_leaving_one_and_arriving_at_the_other() {
-    type Traffic = fn(&ClusterNode, &ClusterNode, Family);
+    type Traffic = fn(&ClusterNode, &ClusterNode, Family) -> Sent;
     let kinds: [(&str, Traffic); 4] = [
         ("tcp", |from, to, family| {
-            drop(traffic::tcp_bulk(from, to, family, 3_000_000).unwrap())
+            traffic::tcp_bulk(from, to, family, 3_000_000).unwrap()
         }),
         ("udp", |from, to, family| {
-            drop(traffic::udp(from, to, family, 300, 300).unwrap())
+            traffic::udp(from, to, family, 300, 300).unwrap()
         }),
         ("large udp", |from, to, family| {
-            drop(traffic::udp(from, to, family, 20, 20_000).unwrap())
+            traffic::udp(from, to, family, 20, 20_000).unwrap()
         }),
         ("udp gso", |from, to, family| {
-            drop(traffic::udp_segmented(from, to, family, 400, 1_100).unwrap());
+            traffic::udp_segmented(from, to, family, 400, 1_100).unwrap()
         }),
     ];
     for conntrack in [false, true] {

@@ -140,10 +140,10 @@ impl Report {
                 "namespace": row.namespace,
                 "pod": row.pod,
                 "cross_zone_bytes_per_second": row.bytes_per_second,
-                "cross_zone_bytes": row.bytes,
+                "cross_zone_bytes": whole(row.bytes),
             })
         };
-        let zone = |((source, destination), bytes): (&(String, String), &f64)| json!({ "source": source, "destination": destination, "bytes": bytes });
+        let zone = |((source, destination), bytes): (&(String, String), &f64)| json!({ "source": source, "destination": destination, "bytes": whole(*bytes) });
         json!({
             "seconds": self.elapsed.as_secs_f64(),
             "pods": self.rows.iter().map(pod).collect::<Vec<_>>(),
@@ -151,7 +151,7 @@ impl Report {
             "comparison": self.comparison.as_ref().map(|comparison| json!({
                 "node": comparison.node,
                 "uplink_bytes": comparison.uplink_bytes,
-                "counted_bytes": comparison.counted_bytes,
+                "counted_bytes": whole(comparison.counted_bytes),
             })),
         })
     }
@@ -204,6 +204,16 @@ fn table(rows: &[Row], zones: &BTreeMap<(String, String), f64>, elapsed: Duratio
 
 fn or_none(zone: &str) -> &str {
     if zone.is_empty() { "(none)" } else { zone }
+}
+
+/// Bytes as the whole number they are; metrics have them as floating point.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counted from zero by a demo of minutes, far below 2^53"
+)]
+fn whole(bytes: f64) -> u64 {
+    bytes as u64
 }
 
 fn rate(bytes_per_second: f64) -> String {
@@ -269,6 +279,24 @@ mod tests {
             "{} scrapes are kept",
             board.history.len()
         );
+    }
+
+    #[test]
+    fn programs_are_told_bytes_as_whole_numbers() {
+        let (mut board, begun) = (Board::default(), Instant::now());
+        board.add_at(&page(16_000_000, 0), begun);
+        let mut report = Report::new(&board, Duration::from_secs(2));
+        report.comparison = Some(Comparison {
+            node: "node-b",
+            uplink_bytes: 7,
+            counted_bytes: 7.0,
+        });
+
+        let json = report.json();
+
+        assert_eq!(json["pods"][0]["cross_zone_bytes"], json!(16_000_000));
+        assert_eq!(json["zones"][0]["bytes"], json!(77));
+        assert_eq!(json["comparison"]["counted_bytes"], json!(7));
     }
 
     #[test]

@@ -63,7 +63,8 @@ impl Screen {
         self.note(&format!(
             "\n\
              metrics   {metrics}\n\
-             queries   {TOP_PODS_QUERY}\n\
+             queries   for a Prometheus that scrapes this URL:\n\
+             \x20         {TOP_PODS_QUERY}\n\
              \x20         {TOTAL_QUERY}\n\
              flow log  {}\n\
              \x20         {example}\n\

@@ -9,16 +9,14 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
-# Tools that are fetched for this checkout alone; `cargo clean` removes them too.
+# Tools that are fetched for this checkout alone, wherever cargo builds; `cargo clean` removes them
+# too unless that is elsewhere.
 TOOLS := $(CURDIR)/target/tools
 export PATH := $(TOOLS)/bin:$(PATH)
 
 # The real Prometheus of the tests. Set both to use your own.
 export PROMETHEUS ?= $(TOOLS)/prometheus/usr/bin/prometheus
 export PROMTOOL ?= $(TOOLS)/prometheus/usr/bin/promtool
-
-# What `make demo` starts; ARGS goes to it, as in `make demo ARGS='--for 30s'`.
-DEMO = target/debug/kubezonnet-demo $(ARGS)
 
 FUZZ_SECONDS ?= 60
 
@@ -32,12 +30,13 @@ SHELL_SOURCES := .ci/run $(wildcard scripts/*.sh)
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
+# ARGS goes to the demo, as in `make demo ARGS='--for 30s'`.
 .PHONY: demo
 demo: deps-demo ## Run a cluster of three zones on this machine and show its cross-zone traffic; needs root
-	cargo build --workspace --bins
-	@if [ "$$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then \
-		echo "The demo makes network namespaces: asking for root."; exec sudo $(DEMO); \
-	fi; exec $(DEMO)
+	@demo=$$(scripts/built.sh kubezonnet-demo --workspace --bins); \
+	if [ "$$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then \
+		echo "The demo makes network namespaces: asking for root."; exec sudo "$$demo" $(ARGS); \
+	fi; exec "$$demo" $(ARGS)
 
 .PHONY: build
 build: deps-build ## Build all binaries (dev profile)

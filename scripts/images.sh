@@ -19,9 +19,11 @@ libraries=/usr/lib/$(cc -print-multiarch)
 
 # A static glibc resolves names by files and DNS itself, without a library to load. The target is
 # named, although it is the host's own, so that build scripts and macros stay dynamic.
-RUSTFLAGS='-C target-feature=+crt-static' LIBBPF_SYS_LIBRARY_PATH=$libraries \
-    cargo build --release --target "$host" \
-    -p kubezonnet-agent -p kubezonnet-server -p kubezonnet-capture --features kubezonnet-capture/static
+built() {
+    RUSTFLAGS='-C target-feature=+crt-static' LIBBPF_SYS_LIBRARY_PATH=$libraries \
+        scripts/built.sh "$1" --release --target "$host" \
+        -p kubezonnet-agent -p kubezonnet-server -p kubezonnet-capture --features kubezonnet-capture/static
+}
 
 buildah() {
     command buildah --root "$out/storage" --runroot "$out/run" --storage-driver vfs "$@"
@@ -33,7 +35,7 @@ for name in agent server; do
     context=$out/$name
     rm -rf "$context"
     mkdir -p "$context"
-    cp "target/$host/release/$binary" /etc/ssl/certs/ca-certificates.crt "$context"
+    cp "$(built "$binary")" /etc/ssl/certs/ca-certificates.crt "$context"
     if readelf --program-headers "$context/$binary" | grep -q INTERP; then
         echo "$binary is not static: it would not start in an empty image" >&2
         exit 1

@@ -23,13 +23,6 @@ use tracing::{info, warn};
 use crate::links::netlink::{self, NetlinkError};
 use crate::metrics::Metrics;
 
-/// How much of what was sent the hooks have to see, in percent. The rest is for what they cannot
-/// see (ARP, LLDP) and for what interfaces count besides IP bytes.
-const ENOUGH_PERCENT: u64 = 95;
-
-/// Windows in which less was sent are not judged: a few packets more or less would decide.
-const LEAST_SENT_BYTES: u64 = 1_000_000;
-
 /// What interfaces sent since they were made, by index: packets, and their bytes with the link
 /// layer.
 pub type Readings = BTreeMap<u32, FlowCounters>;
@@ -152,7 +145,7 @@ impl<R: ReadSent> Meter<R> {
 
     /// Says when too much begins or ends to bypass the hooks.
     fn judge(&mut self, counted: &Uplinks, metrics: &Metrics) {
-        let Some(is_bypassed) = is_bypassed(counted) else {
+        let Some(is_bypassed) = counted.bypassed() else {
             return;
         };
         let changed = is_bypassed != self.is_bypassed;
@@ -177,14 +170,6 @@ impl<R: ReadSent> Meter<R> {
             );
         }
     }
-}
-
-/// Whether too much bypassed the hooks; `None` where too little was sent to say so.
-fn is_bypassed(counted: &Uplinks) -> Option<bool> {
-    let Uplinks { seen, sent } = counted;
-    let [seen, enough] = [(seen.bytes, 100), (sent.bytes, ENOUGH_PERCENT)]
-        .map(|(bytes, factor)| u128::from(bytes) * u128::from(factor));
-    (sent.bytes >= LEAST_SENT_BYTES).then_some(seen < enough)
 }
 
 /// What the hooks saw leave through uplinks.

@@ -75,6 +75,31 @@ pub struct Uplinks {
     pub sent: FlowCounters,
 }
 
+impl Uplinks {
+    /// Of what the uplinks sent the hooks must have seen so many percent. What is missing up to
+    /// there can be frames that are not IP, and counters that are not read at one instant.
+    pub const LEAST_SEEN_PERCENT: u64 = 95;
+
+    /// A window in which less was sent says nothing: a few packets more or less would decide.
+    pub const LEAST_SENT_BYTES: u64 = 1_000_000;
+
+    /// What some drivers count of each packet besides IP bytes and the usual header: padding,
+    /// checksum, a tag.
+    const SLACK_BYTES_A_PACKET: u64 = 18;
+
+    /// Whether packets bypassed the hooks; `None` if too little was sent to tell.
+    pub fn bypassed(&self) -> Option<bool> {
+        let Self { seen, sent } = self;
+        if sent.bytes < Self::LEAST_SENT_BYTES {
+            return None;
+        }
+        let slack = sent.packets.saturating_mul(Self::SLACK_BYTES_A_PACKET);
+        let sent_at_least = u128::from(sent.bytes.saturating_sub(slack));
+        let enough = sent_at_least * u128::from(Self::LEAST_SEEN_PERCENT);
+        Some(u128::from(seen.bytes) * 100 < enough)
+    }
+}
+
 impl Coverage {
     /// Every hook, both families, and no end in sight.
     pub fn full() -> Self {
@@ -225,6 +250,42 @@ impl SkipReason {
             Self::OutsideCidr => "outside_cidr",
             Self::Malformed => "malformed",
             Self::Encapsulated => "encapsulated",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_bypass_the_hooks_if_less_than_95_percent_of_a_megabyte_was_seen() {
+        let cases = [
+            // Seen; sent, in so many packets.
+            (0, 0, 0, None),
+            (0, 999_999, 700, None),
+            (0, 1_000_000, 0, Some(true)),
+            (949_999, 1_000_000, 0, Some(true)),
+            (950_000, 1_000_000, 0, Some(false)),
+            (2_000_000, 1_000_000, 0, Some(false)),
+            // Bare acknowledgements of 52 bytes, counted with padding and checksum.
+            (5_200_000, 7_000_000, 100_000, Some(false)),
+            (0, 7_000_000, 100_000, Some(true)),
+            (u64::MAX / 2, u64::MAX, 0, Some(true)),
+            (u64::MAX, u64::MAX, u64::MAX, Some(false)),
+        ];
+        for (seen, sent, packets, expected) in cases {
+            let uplinks = Uplinks {
+                seen: FlowCounters {
+                    bytes: seen,
+                    packets: 0,
+                },
+                sent: FlowCounters {
+                    bytes: sent,
+                    packets,
+                },
+            };
+            assert_eq!(uplinks.bypassed(), expected, "{uplinks:?}");
         }
     }
 }

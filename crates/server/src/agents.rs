@@ -15,7 +15,7 @@ use std::time::Duration;
 use foldhash::{HashMap, HashMapExt};
 use kubezonnet_model::{BatchHeader, Epoch, Family, NodeName, Timestamp, Uplinks, Window};
 
-pub use self::bypass::{LEAST_SEEN_PERCENT, LEAST_SENT_BYTES, NodeUplinks};
+pub use self::bypass::NodeUplinks;
 use self::coverage::{Coverage, Noted};
 pub use self::coverage::{Extent, TOLERANCE};
 use crate::address;
@@ -153,7 +153,7 @@ impl Agents {
         } else {
             window.start
         };
-        if let Some(bypassed) = bypass::verdict(header.coverage.uplinks) {
+        if let Some(bypassed) = header.coverage.uplinks.bypassed() {
             agent.bypassed = bypassed;
         }
         let noted = Noted {

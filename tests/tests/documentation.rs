@@ -7,11 +7,29 @@ use std::process::Command;
 /// The programs whose flags docs/configuration.md lists, each under a heading of its name.
 const BINARIES: [&str; 2] = ["kubezonnet-agent", "kubezonnet-server"];
 
-/// What a flag is called in the environment, and its default; empty where there is none.
+/// What a flag is called in the environment, its default, and its bounds in words; empty where there
+/// is none.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Flag {
     variable: String,
     default: String,
+    bounds: String,
+}
+
+/// What a text says of a flag's bounds: `from 1 to 9`, `up to 10m` or `at most 30 days`.
+fn bounds(text: &str) -> String {
+    let words: Vec<_> = text
+        .split_whitespace()
+        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()))
+        .collect();
+    let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+    let found = words.windows(4).find_map(|four| match *four {
+        ["from", least, "to", most] if is_number(least) && is_number(most) => Some(four.join(" ")),
+        ["up", "to", most, _] if is_number(most) => Some(format!("up to {most}")),
+        ["at", "most", most, "days"] => Some(format!("at most {most} days")),
+        _ => None,
+    });
+    found.unwrap_or_default()
 }
 
 fn root() -> PathBuf {
@@ -40,7 +58,8 @@ fn help(binary: &str) -> String {
 /// The flags in a program's `--help`: a line that begins with the flag, indented as clap does it,
 /// and below it in brackets the variable and the default.
 fn flags_of_help(help: &str) -> BTreeMap<String, Flag> {
-    let mut flags = BTreeMap::new();
+    let mut flags: BTreeMap<String, Flag> = BTreeMap::new();
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
     let mut current: Option<String> = None;
     for line in help.lines() {
         // Either `      --flag` or `  -f, --flag`; text and examples stand further right.
@@ -53,7 +72,11 @@ fn flags_of_help(help: &str) -> BTreeMap<String, Flag> {
             let name = flag.split(' ').next().unwrap_or_default().to_owned();
             flags.insert(name.clone(), Flag::default());
             current = Some(name);
-        } else if let Some(flag) = current.as_ref().and_then(|name| flags.get_mut(name)) {
+        } else if let Some(name) = &current {
+            texts.entry(name.clone()).or_default().extend([line, " "]);
+            let flag = flags
+                .get_mut(name)
+                .expect("the current flag is one of them");
             if let Some(variable) = within("[env: ") {
                 variable
                     .trim_end_matches('=')
@@ -63,6 +86,10 @@ fn flags_of_help(help: &str) -> BTreeMap<String, Flag> {
                 default.clone_into(&mut flag.default);
             }
         }
+    }
+    for (name, text) in texts {
+        let flag = flags.get_mut(&name).expect("each text is a flag's");
+        flag.bounds = bounds(&text);
     }
     flags.retain(|name, _| !["--help", "--version"].contains(&name.as_str()));
     flags
@@ -86,6 +113,7 @@ fn flags_of_page(page: &str, binary: &str) -> BTreeMap<String, Flag> {
                 Flag {
                     variable: cells.next()?,
                     default: cells.next()?,
+                    bounds: bounds(&cells.next()?),
                 },
             ))
         })
@@ -102,6 +130,10 @@ fn the_page_of_flags_says_what_each_program_says() {
         assert!(
             told.len() > 5,
             "{binary} --help was not understood: {told:?}"
+        );
+        assert!(
+            told.values().filter(|flag| !flag.bounds.is_empty()).count() > 2,
+            "the bounds in {binary} --help were not understood: {told:?}"
         );
         for (flag, expected) in &told {
             assert_eq!(
@@ -122,7 +154,7 @@ fn the_page_of_flags_says_what_each_program_says() {
 #[test]
 fn flags_are_read_from_help_as_clap_writes_it() {
     let help = "Usage: x [OPTIONS]\n\nOptions:\n      --listen <ADDRESS:PORT>\n          Where to \
-                listen.\n\n          See --other too.\n\n          [env: X_LISTEN=]\n          \
+                listen, from 1\n          to 9.\n\n          See --other too.\n\n          [env: X_LISTEN=]\n          \
                 [default: [::]:80]\n\n  -n, --dry-run\n          Only say it\n\n  -h, --help\n";
 
     let flags = flags_of_help(help);
@@ -130,6 +162,7 @@ fn flags_are_read_from_help_as_clap_writes_it() {
     let listen = Flag {
         variable: "X_LISTEN".to_owned(),
         default: "[::]:80".to_owned(),
+        bounds: "from 1 to 9".to_owned(),
     };
     let expected = [
         ("--dry-run".to_owned(), Flag::default()),
@@ -141,17 +174,19 @@ fn flags_are_read_from_help_as_clap_writes_it() {
 #[test]
 fn flags_are_read_from_the_page_below_their_program_only() {
     let page = "## a\n\n| flag | variable | default | |\n|---|---|---|---|\n| `--one N` | `A_ONE` | `1` | \
-                text |\n| `--two` | `A_TWO` | | text |\n\n## b\n\n| `--three` | `B_THREE` | | text |\n";
+                text, up to 10m at once |\n| `--two` | `A_TWO` | | text |\n\n## b\n\n| `--three` | `B_THREE` | | text |\n";
 
     let flags = flags_of_page(page, "a");
 
     let one = Flag {
         variable: "A_ONE".to_owned(),
         default: "1".to_owned(),
+        bounds: "up to 10m".to_owned(),
     };
     let two = Flag {
         variable: "A_TWO".to_owned(),
         default: String::new(),
+        bounds: String::new(),
     };
     assert_eq!(
         flags,

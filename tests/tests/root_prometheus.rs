@@ -58,8 +58,8 @@ fn start_prometheus(run: &Run, target: &str) -> (Process, SocketAddr) {
     )
 }
 
-/// The series of an instant query's answer, largest value first: namespace, pod and value.
-fn ask(prometheus: SocketAddr, query: &str) -> Option<Vec<(String, String, f64)>> {
+/// The samples of an instant query's answer.
+fn answer(prometheus: SocketAddr, query: &str) -> Option<Vec<Value>> {
     let escape = |byte: u8| {
         if byte.is_ascii_alphanumeric() {
             char::from(byte).into()
@@ -71,18 +71,34 @@ fn ask(prometheus: SocketAddr, query: &str) -> Option<Vec<(String, String, f64)>
     let (status, body) = get(prometheus, &format!("/api/v1/query?query={query}")).ok()?;
     let answer: Value = serde_json::from_str(&body).ok()?;
     assert!(status == 200 || status == 503, "{status}: {body}");
-    let series = answer["data"]["result"].as_array()?.iter().map(|series| {
-        let label = |name: &str| series["metric"][name].as_str().unwrap().to_owned();
-        let value: f64 = series["value"][1].as_str().unwrap().parse().unwrap();
-        (label("namespace"), label("pod"), value)
+    answer["data"]["result"].as_array().cloned()
+}
+
+fn value_of(sample: &Value) -> f64 {
+    sample["value"][1].as_str().unwrap().parse().unwrap()
+}
+
+/// The series of an answer, largest value first: namespace, pod and value.
+fn ask(prometheus: SocketAddr, query: &str) -> Option<Vec<(String, String, f64)>> {
+    let samples = answer(prometheus, query)?;
+    let series = samples.iter().map(|sample| {
+        let label = |name: &str| sample["metric"][name].as_str().unwrap().to_owned();
+        (label("namespace"), label("pod"), value_of(sample))
     });
     let mut series: Vec<_> = series.filter(|(.., value)| *value > 0.0).collect();
     series.sort_by(|a, b| b.2.total_cmp(&a.2));
     (!series.is_empty()).then_some(series)
 }
 
+/// The equation of the books, as docs/metrics.md has it: the first block of code below its heading.
+fn books_query() -> &'static str {
+    let page = include_str!("../../docs/metrics.md");
+    let (_, section) = page.split_once("### The books\n").unwrap();
+    section.split("```").nth(1).unwrap().trim()
+}
+
 #[test]
-fn the_two_queries_of_the_readme_name_the_database() {
+fn the_two_queries_of_the_readme_name_the_database_and_the_books_balance() {
     require_root();
     let run = Run::begin().unwrap();
     let (mut demo, endpoints) = start_demo(&run);
@@ -109,25 +125,21 @@ fn the_two_queries_of_the_readme_name_the_database() {
         );
     }
 
-    let healthy = |query: &str| ask_scalar(address, query);
-    assert_eq!(
-        healthy("up"),
-        Some(1.0),
-        "the page is one that Prometheus takes"
+    let values = |query: &str| -> Vec<f64> {
+        let samples = answer(address, query).unwrap();
+        samples.iter().map(value_of).collect()
+    };
+    // An equation that does not hold has no sample.
+    let balanced = values(books_query());
+    assert!(
+        matches!(balanced[..], [bytes] if bytes > 0.0),
+        "{balanced:?}"
     );
+    assert_eq!(values("up"), [1.0], "the page is one that Prometheus takes");
     prometheus.terminate(PATIENCE).unwrap();
     assert!(
         demo.terminate(PATIENCE).unwrap().success(),
         "{}",
         demo.output()
     );
-}
-
-fn ask_scalar(prometheus: SocketAddr, query: &str) -> Option<f64> {
-    let (_, body) = get(prometheus, &format!("/api/v1/query?query={query}")).ok()?;
-    let answer: Value = serde_json::from_str(&body).ok()?;
-    answer["data"]["result"][0]["value"][1]
-        .as_str()?
-        .parse()
-        .ok()
 }

@@ -184,6 +184,42 @@ fn the_documentation_lists_every_family_and_no_other() {
 }
 
 #[test]
+fn the_documentation_lists_every_value_of_a_label() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let agent = text.split_once("\n## Agent\n").unwrap().1;
+    let row = |name: &str| {
+        let begin = format!("| `kubezonnet_agent_{name}` |");
+        agent.lines().find(|line| line.starts_with(&begin)).unwrap()
+    };
+    let losses = LossReason::ALL.map(LossReason::as_str);
+    let delivered = [Outcome::Acknowledged, Outcome::Duplicate].map(Outcome::as_str);
+    let cases = [
+        ("lost_bytes_total", losses.to_vec()),
+        ("windows_total", [losses, delivered].concat()),
+        ("sends_total", Outcome::ALL.map(Outcome::as_str).to_vec()),
+        (
+            "skipped_bytes_total",
+            SkipReason::ALL.map(SkipReason::as_str).to_vec(),
+        ),
+        ("map_entries", vec!["flows", "pairs"]),
+    ];
+
+    for (name, values) in cases {
+        for value in values {
+            assert!(row(name).contains(&format!("`{value}`")), "{name}: {value}");
+        }
+    }
+    for class in InterfaceClass::ALL {
+        let intro = agent.split("| name |").next().unwrap();
+        assert!(
+            intro.contains(&format!("`{}`", class.as_str())),
+            "{class:?}"
+        );
+    }
+}
+
+#[test]
 fn promtool_finds_nothing_to_complain_about() {
     let promtool = std::env::var("PROMTOOL").unwrap_or_else(|_| {
         let tools = "/../../target/tools/prometheus/usr/bin/promtool";

@@ -62,7 +62,7 @@ impl FileWatch {
     ///
     /// # Errors
     ///
-    /// As [`load`]: a server does not start with a file that it cannot use.
+    /// As [`load`](super::load): a server does not start with a file that it cannot use.
     pub fn open(path: PathBuf, topology: Topology, clock: Clock) -> Result<Self, FileError> {
         // The stamp comes first, so that a change between the two is seen at the next look.
         let stamp = Stamp::of(&path);

@@ -18,7 +18,6 @@ pub mod answer;
 pub mod app;
 pub mod backoff;
 pub mod config;
-pub mod exposition;
 pub mod links;
 mod lock;
 pub mod metrics;

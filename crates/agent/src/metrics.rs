@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kubezonnet_capture::{Attached, Drained};
+use kubezonnet_exposition::{Format, ProcessCollector};
 use kubezonnet_model::{FlowCounters, InterfaceClass, ObservationPoint, TotalKind, Uplinks};
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
@@ -19,10 +20,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::answer::Outcome;
-use crate::exposition::Format;
 use crate::window::{Loss, LossReason};
-
-mod process;
 
 /// Upper bounds of the send latency's buckets, in seconds: from a server next door to the time
 /// limit of a request.
@@ -67,7 +65,7 @@ impl Metrics {
     /// All at zero.
     pub fn new() -> Self {
         let mut process = Registry::default();
-        process.register_collector(Box::new(process::ProcessCollector));
+        process.register_collector(Box::new(ProcessCollector));
         let mut metrics = Self {
             own: Registry::with_prefix("kubezonnet_agent"),
             process,

@@ -10,8 +10,8 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use kubezonnet_exposition::Format;
 
-use crate::exposition::Format;
 use crate::metrics::Metrics;
 
 mod bounded;
@@ -80,8 +80,8 @@ pub fn router(metrics: Arc<Metrics>, health: Arc<Health>) -> Router {
 }
 
 async fn show_metrics(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> Response {
-    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
-    let format = Format::wanted(accept);
+    let accept = headers.get_all(ACCEPT).iter();
+    let format = Format::accepted(accept.filter_map(|value| value.to_str().ok()));
     (
         [(CONTENT_TYPE, format.content_type())],
         metrics.render(format),
@@ -129,6 +129,34 @@ mod tests {
         health.delivered();
 
         assert_eq!(ask(&health, "/readyz").await, 200);
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_openmetrics_in_any_header_gets_it_and_all_others_the_classic_text() {
+        let cases: [(&[&str], Format); 4] = [
+            (&[], Format::Classic),
+            (&["application/openmetrics-text;q=0"], Format::Classic),
+            (&["application/openmetrics-text"], Format::OpenMetrics),
+            (
+                &["text/html", "application/openmetrics-text"],
+                Format::OpenMetrics,
+            ),
+        ];
+        for (accept, expected) in cases {
+            let app = router(Arc::new(Metrics::new()), Arc::new(Health::new()));
+            let mut request = Request::get("/metrics");
+            for value in accept {
+                request = request.header(ACCEPT, *value);
+            }
+
+            let response = app
+                .oneshot(request.body(Body::empty()).unwrap())
+                .await
+                .unwrap();
+
+            let content_type = &response.headers()[CONTENT_TYPE];
+            assert_eq!(content_type, expected.content_type(), "{accept:?}");
+        }
     }
 
     #[tokio::test]

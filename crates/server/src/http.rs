@@ -8,11 +8,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use kubezonnet_exposition::Format;
 use kubezonnet_topology::Clock;
 use tokio::sync::Semaphore;
 
 use crate::ingest::{self, Ingest};
-use crate::metrics::{self, Format, Scrape};
+use crate::metrics::{self, Scrape};
 use crate::pipeline::Pipeline;
 
 /// How many pages of metrics are made at once: each takes a copy of the ledger, and the page of a
@@ -52,13 +53,8 @@ fn routes(shown: Shown) -> Router {
 }
 
 async fn show_metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
-    let accept = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect::<Vec<_>>()
-        .join(",");
-    let format = Format::accepted(&accept);
+    let accept = headers.get_all(header::ACCEPT).iter();
+    let format = Format::accepted(accept.filter_map(|value| value.to_str().ok()));
     let turn = tokio::time::timeout(TURN, Arc::clone(&shown.scrapes).acquire_owned());
     let Ok(turn) = turn.await else {
         let message = "enough scrapes at once, come again later\n";

@@ -2,16 +2,15 @@
 //!
 //! There is no second copy of any counter: a scrape copies the ledger at one instant and the other
 //! counts with it, and the families are rendered from the copy. A new family is a line in the list of its
-//! file (a new file: a line in [`FAMILIES`]), and one in docs/metrics.md.
+//! file (a new file: a line in [`FAMILIES`]), and one in docs/metrics.md. Those of the process come last;
+//! the agent has them too.
 
 mod agents;
 mod books;
 mod build;
-mod classic;
 mod export;
 mod ingest;
 mod pods;
-mod process;
 mod samples;
 mod scrape;
 mod topology;
@@ -20,15 +19,16 @@ mod zones;
 
 use std::fmt;
 
+pub use kubezonnet_exposition::Format;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 pub use self::samples::Samples;
-pub use self::scrape::{IngestScrape, ProcessScrape, Scrape, TopologyScrape};
+pub use self::scrape::{IngestScrape, Scrape, TopologyScrape};
 
-/// Every family, in the order of the page.
+/// Every family but those of the process, in the order of the page.
 pub const FAMILIES: &[&[Family]] = &[
     pods::FAMILIES,
     zones::FAMILIES,
@@ -38,7 +38,6 @@ pub const FAMILIES: &[&[Family]] = &[
     agents::FAMILIES,
     topology::FAMILIES,
     export::FAMILIES,
-    process::FAMILIES,
     build::FAMILIES,
 ];
 
@@ -78,49 +77,6 @@ impl Kind {
     }
 }
 
-/// A text format of the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// OpenMetrics 1.0.
-    OpenMetrics,
-    /// Prometheus' text format 0.0.4.
-    Classic,
-}
-
-impl Format {
-    /// The value of `Content-Type`.
-    pub const fn content_type(self) -> &'static str {
-        match self {
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
-        }
-    }
-
-    /// Chooses by the value of `Accept`: OpenMetrics if it is asked for by name, and at least as
-    /// much as plain text is.
-    pub fn accepted(accept: &str) -> Self {
-        let quality = |wanted: &str| {
-            accept
-                .split(',')
-                .filter_map(|range| {
-                    let mut parts = range.split(';').map(str::trim);
-                    let media_type = parts.next()?;
-                    let quality = parts.find_map(|part| part.strip_prefix("q="));
-                    media_type
-                        .eq_ignore_ascii_case(wanted)
-                        .then(|| quality.map_or(Some(1.0), |text| text.parse::<f64>().ok()))?
-                })
-                .fold(0.0, f64::max)
-        };
-        let open_metrics = quality("application/openmetrics-text");
-        if open_metrics > 0.0 && open_metrics >= quality("text/plain") {
-            Self::OpenMetrics
-        } else {
-            Self::Classic
-        }
-    }
-}
-
 /// Renders the page of a scrape.
 ///
 /// # Panics
@@ -132,10 +88,7 @@ pub fn render(scrape: Scrape, format: Format) -> String {
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry)
         .expect("the families write to memory only");
-    match format {
-        Format::OpenMetrics => text,
-        Format::Classic => classic::of(&text),
-    }
+    format.from_open_metrics(text)
 }
 
 #[derive(Debug)]
@@ -156,7 +109,10 @@ impl Collector for Page {
             let metric = encoder.encode_descriptor(name, family.help, None, kind)?;
             (family.write)(&self.0, &mut Samples::new(metric, family.labels))?;
         }
-        Ok(())
+        match &self.0.process {
+            Some(process) => process.encode(&mut encoder),
+            None => Ok(()),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use kubezonnet_capture::Drained;
+use kubezonnet_exposition::Format;
 use kubezonnet_model::{
     Coverage, Epoch, Hook, NodeName, ObservationPoint, Total, TotalKind, Uplinks,
 };
@@ -12,7 +13,6 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::backoff::Backoff;
-use crate::exposition::Format;
 use crate::uplinks::Readings;
 
 /// What the loop did to the source, in order.

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
+use kubezonnet_exposition::Format;
 use kubezonnet_model::{FlowKey, FlowRecord, Skipped, Total, TotalKind};
 use proptest::prelude::*;
 
 use super::*;
-use crate::exposition::Format;
 
 fn counters(bytes: u64, packets: u64) -> FlowCounters {
     FlowCounters { bytes, packets }

@@ -28,17 +28,6 @@ impl<'a> Samples<'a> {
         })
     }
 
-    /// A counter's sample with fractions.
-    ///
-    /// # Errors
-    ///
-    /// Those of the writer behind.
-    pub fn seconds_counter(&mut self, labels: &[&str], value: f64) -> fmt::Result {
-        self.sample(labels, |encoder| {
-            encoder.encode_counter::<NoLabelSet, _, f64>(&value, None)
-        })
-    }
-
     /// A gauge's sample.
     ///
     /// # Errors

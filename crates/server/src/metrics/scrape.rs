@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kubezonnet_exposition::Process;
 use kubezonnet_model::{NodeName, Timestamp};
 use kubezonnet_topology::{Sizes, Source, SourceCounts, Topology};
 
@@ -35,7 +36,7 @@ pub struct Scrape {
     /// The version of the server.
     pub version: &'static str,
     /// The process; `None` where /proc does not tell.
-    pub process: Option<ProcessScrape>,
+    pub process: Option<Process>,
 }
 
 /// What came in.
@@ -72,19 +73,6 @@ pub struct TopologyScrape {
     pub sources: Vec<(Source, SourceCounts)>,
 }
 
-/// What /proc says of the process.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ProcessScrape {
-    /// Processor time used, user and system, in seconds.
-    pub cpu_seconds: f64,
-    /// Memory resident, in bytes.
-    pub resident_bytes: u64,
-    /// Files open.
-    pub open_fds: usize,
-    /// When it began, in seconds since 1970.
-    pub start_seconds: f64,
-}
-
 impl Scrape {
     /// Copies all of it.
     pub fn of(pipeline: &Pipeline, ingest: &IngestCounts, now: Timestamp) -> Self {
@@ -98,7 +86,7 @@ impl Scrape {
             topology: TopologyScrape::of(pipeline.topology(), now),
             exports: pipeline.exporters().counts(),
             version: env!("CARGO_PKG_VERSION"),
-            process: super::process::of_self(),
+            process: Process::of_self(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use kubezonnet_exposition::Process;
 use kubezonnet_model::{SkipReason, TotalKind};
 
 use super::*;
@@ -64,10 +65,12 @@ fn scrape() -> Scrape {
     };
     scrape.exports = vec![("flow_log", counts)];
     scrape.version = "1.2.3";
-    scrape.process = Some(ProcessScrape {
+    scrape.process = Some(Process {
         cpu_seconds: 1.25,
         resident_bytes: 40_000_000,
+        virtual_bytes: 90_000_000,
         open_fds: 17,
+        max_fds: 1024,
         start_seconds: 1_800_000_000.5,
     });
     scrape
@@ -134,15 +137,14 @@ fn promtool_finds_nothing_to_complain_about() {
 fn every_family_of_the_page_has_samples_in_this_test() {
     let page = render(scrape(), Format::Classic);
 
-    for family in FAMILIES.iter().copied().flatten() {
+    for name in families().keys() {
         let sample = |line: &&str| {
-            line.strip_prefix(family.name)
+            line.strip_prefix(name)
                 .is_some_and(|rest| rest.starts_with([' ', '{', '_']))
         };
         assert!(
             page.lines().any(|line| sample(&line)),
-            "{} has no sample",
-            family.name
+            "{name} has no sample"
         );
     }
 }
@@ -158,16 +160,33 @@ fn names_and_help_keep_to_the_conventions() {
     }
 }
 
+/// Every family of the page: name to kind and labels.
+fn families() -> BTreeMap<String, [String; 2]> {
+    let own = FAMILIES.iter().copied().flatten().map(|family| {
+        let kind = family.kind.as_str().to_owned();
+        (family.name.to_owned(), [kind, family.labels.join(", ")])
+    });
+    let process = kubezonnet_exposition::FAMILIES.iter().map(|family| {
+        let kind = family.kind().as_str().to_owned();
+        (family.name.to_owned(), [kind, String::new()])
+    });
+    own.chain(process).collect()
+}
+
 /// What docs/metrics.md lists: name to kind, labels, meaning.
 fn documented() -> BTreeMap<String, [String; 3]> {
     let path = workspace().join("docs/metrics.md");
     let text = std::fs::read_to_string(&path).unwrap();
-    let server = text
-        .split("\n## ")
-        .find(|section| section.starts_with("Server"))
-        .and_then(|section| section.split("\n### ").next())
-        .expect("docs/metrics.md has a section on the server");
-    let rows = server.lines().filter(|line| line.starts_with("| `"));
+    // The first table of a section lists the families.
+    let table = |heading: &str| {
+        text.split("\n## ")
+            .find(|section| section.starts_with(heading))
+            .and_then(|section| section.split("\n### ").next())
+            .unwrap_or_else(|| panic!("docs/metrics.md has no section {heading}"))
+    };
+    let tables = [table("Server\n"), table("Process\n")];
+    let lines = tables.iter().flat_map(|table| table.lines());
+    let rows = lines.filter(|line| line.starts_with("| `"));
     rows.map(|row| {
         let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
         let [name, kind, labels, meaning] = cells[..] else {
@@ -186,13 +205,7 @@ fn documented() -> BTreeMap<String, [String; 3]> {
 fn the_documentation_lists_every_family_and_no_other() {
     let documented = documented();
 
-    let families = FAMILIES.iter().copied().flatten();
-    let expected: BTreeMap<_, _> = families
-        .map(|family| {
-            let kind = family.kind.as_str().to_owned();
-            (family.name.to_owned(), [kind, family.labels.join(", ")])
-        })
-        .collect();
+    let expected = families();
     let found: BTreeMap<_, _> = documented
         .iter()
         .map(|(name, [kind, labels, _])| (name.clone(), [kind.clone(), labels.clone()]))

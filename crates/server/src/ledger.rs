@@ -188,7 +188,7 @@ impl Ledger {
         }
     }
 
-    /// Whether no more fits, see [`FULL`].
+    /// Whether no more fits.
     pub fn is_full(&self) -> bool {
         let seen: FlowCounters = self.totals.seen.values().copied().sum();
         seen.bytes >= FULL || seen.packets >= FULL

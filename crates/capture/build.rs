@@ -1,4 +1,4 @@
-//! Compiles the BPF programs and generates their skeleton.
+//! Compiles the BPF programs and generates their skeletons.
 
 use std::env;
 use std::error::Error;
@@ -18,8 +18,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=CLANG");
     println!("cargo::rerun-if-env-changed=BPF_CFLAGS");
 
-    let source = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("src/bpf/capture.bpf.c");
-    let skeleton = PathBuf::from(env::var("OUT_DIR")?).join("capture.skel.rs");
     // v3 has atomics that return a value, and 32-bit jumps; every kernel since 5.12 takes it.
     let mut arguments: Vec<String> = vec!["-mcpu=v3".into(), "-Wall".into(), "-Wextra".into()];
     // Warnings are errors where this project is checked, not where somebody has another clang.
@@ -33,11 +31,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     if Path::new(&multiarch).is_dir() {
         arguments.push(format!("-I{multiarch}"));
     }
-    SkeletonBuilder::new()
-        .source(source)
-        .clang(clang()?)
-        .clang_args(arguments)
-        .build_and_generate(skeleton)?;
+    let mut objects = vec!["capture"];
+    if env::var_os("CARGO_FEATURE_YARDSTICK").is_some() {
+        objects.push("yardstick");
+    }
+    for object in objects {
+        let source = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("src/bpf");
+        let skeleton = PathBuf::from(env::var("OUT_DIR")?);
+        SkeletonBuilder::new()
+            .source(source.join(format!("{object}.bpf.c")))
+            .clang(clang()?)
+            .clang_args(&arguments)
+            .build_and_generate(skeleton.join(format!("{object}.skel.rs")))?;
+    }
     Ok(())
 }
 

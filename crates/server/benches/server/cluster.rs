@@ -1,0 +1,184 @@
+//! A cluster of any size, and what its agents report.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use kubezonnet_model::{
+    BatchHeader, Coverage, Epoch, FlowBatch, FlowCounters, FlowKey, FlowRecord, Hook,
+    InterfaceClass, Name, Namespace, NodeName, ObservationPoint, PortSide, Protocol, Region,
+    ServicePort, Timestamp, Transport, Workload, Zone,
+};
+use kubezonnet_server::export::Exporters;
+use kubezonnet_server::pipeline::{Pipeline, Settings};
+use kubezonnet_topology::{NodeState, PodState, Topology};
+use kubezonnet_wire::{Limits, decode, encode};
+
+use crate::Outcome;
+
+/// When the windows end; long after the cluster was made.
+pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+pub(crate) const WINDOW: Duration = Duration::from_secs(10);
+
+pub(crate) const PODS_OF_A_NODE: u32 = 50;
+
+/// Pods of other nodes that those of one node talk to, and ports they do so by.
+const PEERS: u64 = 500;
+const SERVICES: u64 = 15;
+
+/// A topology of so many pods, all told.
+pub(crate) fn topology(pods: u32) -> Outcome<Topology> {
+    let topology = Topology::new();
+    {
+        let mut index = topology.write();
+        for node in 0..pods.div_ceil(PODS_OF_A_NODE) {
+            let state = NodeState {
+                name: node_name(node)?,
+                uid: format!("00000000-0000-4000-9000-{node:012}"),
+                zone: Some(Zone::new(format!("eu-central-1{}", zone(node)))?),
+                region: Some(Region::new("eu-central-1")?),
+                addresses: vec![Ipv4Addr::from(0xC0A8_0000 + node).into()],
+            };
+            index.apply_node(state, Timestamp(1));
+        }
+        for pod in 0..pods {
+            let workload = pod / 10;
+            let state = PodState {
+                namespace: Namespace::new(format!("team-{}", pod % 200))?,
+                name: Name::new(format!("service-{workload}-5d9c7b6f48-{pod:05x}"))?,
+                uid: format!("00000000-0000-4000-8000-{pod:012}"),
+                node: Some(node_name(pod / PODS_OF_A_NODE)?),
+                workload: Some(Workload {
+                    kind: Name::new("Deployment")?,
+                    name: Name::new(format!("service-{workload}"))?,
+                }),
+                addresses: vec![pod_address(pod), pod_address_ipv6(pod)],
+                host_network: false,
+                completed: false,
+                leaving: false,
+                created: Some(Timestamp(1)),
+            };
+            index.apply_pod(state, Timestamp(1));
+        }
+    }
+    topology.set_synced();
+    Ok(topology)
+}
+
+/// A server that waits for nobody.
+pub(crate) fn pipeline(topology: Topology, exporters: Exporters) -> Pipeline {
+    let settings = Settings {
+        pending_timeout: Duration::ZERO,
+        reports_due: Timestamp(0),
+        series_retention: Duration::from_mins(15),
+    };
+    Pipeline::new(topology, exporters, settings)
+}
+
+/// Lets every node report once, so that all are covered.
+pub(crate) fn let_all_report(pipeline: &Pipeline, pods: u32) -> Outcome {
+    for node in 0..pods.div_ceil(PODS_OF_A_NODE) {
+        let body = encode(&empty_batch(node, 1)?);
+        let batch = decode(&body, &Limits::default())?;
+        pipeline.apply(&batch, Duration::ZERO, NOW)?;
+    }
+    Ok(())
+}
+
+/// A window of a node with so many flows: of its pods with pods of other nodes, each way, as client
+/// and as service.
+pub(crate) fn batch(pods: u32, node: u32, flows: usize) -> Outcome<FlowBatch> {
+    let mut random = Random(u64::from(node) + 1);
+    let peers: Vec<u32> = (0..PEERS)
+        .map(|_| random.below(u64::from(pods)))
+        .map(u32::try_from)
+        .collect::<Result<_, _>>()?;
+    let mut records = BTreeMap::new();
+    while records.len() < flows {
+        let local = u32::try_from(random.below(PODS_OF_A_NODE.into()))?;
+        let local = pod_address(node * PODS_OF_A_NODE + local);
+        let peer = pod_address(peers[usize::try_from(random.below(PEERS))?]);
+        let leaves = random.below(2) == 0;
+        let (source, destination, input, output) = if leaves {
+            (local, peer, InterfaceClass::Pod, InterfaceClass::Uplink)
+        } else {
+            (peer, local, InterfaceClass::Uplink, InterfaceClass::Pod)
+        };
+        let side = if random.below(2) == 0 {
+            PortSide::Source
+        } else {
+            PortSide::Destination
+        };
+        let number = u16::try_from(3000 + random.below(SERVICES) * 137)?;
+        let key = FlowKey {
+            source,
+            destination,
+            transport: Some(Transport {
+                protocol: Protocol::TCP,
+                service: Some(ServicePort { number, side }),
+                client_port: None,
+            }),
+            point: ObservationPoint {
+                hook: Hook::Postrouting,
+                input,
+                output,
+            },
+        };
+        let magnitude = 6 + random.below(14);
+        let bytes = 40 + random.below(1 << magnitude);
+        let packets = 1 + bytes / 900;
+        records.insert(key, FlowCounters { bytes, packets });
+    }
+    let record = |(key, counters)| FlowRecord { key, counters };
+    Ok(FlowBatch {
+        records: records.into_iter().map(record).collect(),
+        ..empty_batch(node, 2)?
+    })
+}
+
+fn empty_batch(node: u32, sequence: u64) -> Outcome<FlowBatch> {
+    Ok(FlowBatch {
+        header: BatchHeader {
+            node: node_name(node)?,
+            epoch: Epoch([7; 16]),
+            sequence,
+            window: WINDOW,
+            coverage: Coverage::full(),
+        },
+        records: Vec::new(),
+        totals: Vec::new(),
+        skipped: Vec::new(),
+        node_addresses: Vec::new(),
+    })
+}
+
+fn zone(node: u32) -> char {
+    ['a', 'b', 'c'][node as usize % 3]
+}
+
+pub(crate) fn node_name(node: u32) -> Outcome<NodeName> {
+    let name = format!("ip-10-0-{}-{}.internal", node / 250, node % 250);
+    Ok(NodeName::new(name)?)
+}
+
+pub(crate) fn pod_address(pod: u32) -> IpAddr {
+    Ipv4Addr::from(0x0A00_0000 + pod).into()
+}
+
+pub(crate) fn pod_address_ipv6(pod: u32) -> IpAddr {
+    Ipv6Addr::from((0xFD00 << 112) + u128::from(pod)).into()
+}
+
+/// splitmix64, so that a bench measures the same on any day.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+}

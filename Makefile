@@ -69,8 +69,12 @@ fmt: deps-lint ## Format Rust and BPF C
 	clang-format-19 -i $(BPF_SOURCES)
 
 .PHONY: bench
-bench: deps-build ## Measure how fast batches are encoded and decoded
-	cargo bench -p kubezonnet-wire
+bench: deps-bench ## Measure everything and write docs/benchmarks.md (20 minutes); needs root
+	scripts/bench.sh
+
+.PHONY: bench-quick
+bench-quick: deps-bench ## Measure the essential in a minute, once it is compiled, and print it; needs root
+	scripts/bench.sh --quick
 
 .PHONY: fuzz
 fuzz: deps-fuzz ## Fuzz the decoder of batches for FUZZ_SECONDS (60)

@@ -2,7 +2,7 @@
 # Installs what a make target lacks: Debian packages through apt, the rest by scripts/tools.sh.
 # One line for each says what and why. Quiet and quick when nothing is missing.
 #
-# Usage: scripts/install-deps.sh build|demo|test|lint|fuzz|images
+# Usage: scripts/install-deps.sh build|demo|test|bench|lint|fuzz|images
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -47,6 +47,11 @@ need_test() {
     need_demo
 }
 
+need_bench() {
+    need_demo
+    need python3 "writes the tables and plots" command -v python3
+}
+
 need_lint() {
     need_build
     need clang-format-19 "checks the format of the BPF programs" command -v clang-format-19
@@ -89,9 +94,9 @@ if ! command -v cargo >/dev/null; then
 fi
 
 case "${1:-}" in
-build | demo | test | lint | fuzz | images) "need_$1" ;;
+build | demo | test | bench | lint | fuzz | images) "need_$1" ;;
 *)
-    echo "usage: $0 build|demo|test|lint|fuzz|images" >&2
+    echo "usage: $0 build|demo|test|bench|lint|fuzz|images" >&2
     exit 64
     ;;
 esac

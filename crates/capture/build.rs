@@ -19,7 +19,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=BPF_CFLAGS");
 
     // v3 has atomics that return a value, and 32-bit jumps; every kernel since 5.12 takes it.
-    let mut arguments: Vec<String> = vec!["-mcpu=v3".into(), "-Wall".into(), "-Wextra".into()];
+    let mut arguments: Vec<String> = vec![
+        "-mcpu=v3".into(),
+        "-fno-strict-aliasing".into(),
+        "-Wall".into(),
+        "-Wextra".into(),
+    ];
     // Warnings are errors where this project is checked, not where somebody has another clang.
     let more = env::var("BPF_CFLAGS").unwrap_or_default();
     arguments.extend(more.split_whitespace().map(str::to_owned));

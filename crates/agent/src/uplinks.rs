@@ -17,7 +17,9 @@
 use std::collections::BTreeMap;
 
 use kubezonnet_capture::Drained;
-use kubezonnet_model::{FlowCounters, Hook, InterfaceClass, ObservationPoint, SkipReason, Uplinks};
+use kubezonnet_model::{
+    BypassJudge, FlowCounters, Hook, InterfaceClass, ObservationPoint, SkipReason, Uplinks,
+};
 use tracing::{info, warn};
 
 use crate::links::netlink::{self, NetlinkError};
@@ -62,8 +64,10 @@ pub struct Meter<R> {
     carried: FlowCounters,
     /// The last reading failed, and that was said.
     is_failing: bool,
-    /// The last window that was judged had too much bypass the hooks, and that was said.
+    /// By the last verdict too much bypassed the hooks, and that was said.
     is_bypassed: bool,
+    /// What was sent since the last verdict.
+    judge: BypassJudge,
 }
 
 impl<R: ReadSent> Meter<R> {
@@ -75,6 +79,7 @@ impl<R: ReadSent> Meter<R> {
             carried: FlowCounters::ZERO,
             is_failing: false,
             is_bypassed: false,
+            judge: BypassJudge::default(),
         }
     }
 
@@ -145,7 +150,7 @@ impl<R: ReadSent> Meter<R> {
 
     /// Says when too much begins or ends to bypass the hooks.
     fn judge(&mut self, counted: &Uplinks, metrics: &Metrics) {
-        let Some(is_bypassed) = counted.bypassed() else {
+        let Some(is_bypassed) = self.judge.judge(*counted) else {
             return;
         };
         let changed = is_bypassed != self.is_bypassed;

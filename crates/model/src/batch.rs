@@ -100,6 +100,26 @@ impl Uplinks {
     }
 }
 
+/// Judges whether packets bypass a node's hooks, over as many windows as it takes: a node that
+/// sends little is judged later, not never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BypassJudge {
+    undecided: Uplinks,
+}
+
+impl BypassJudge {
+    /// Takes one more window; `None` while too little was sent to tell.
+    pub fn judge(&mut self, window: Uplinks) -> Option<bool> {
+        self.undecided.seen += window.seen;
+        self.undecided.sent += window.sent;
+        let verdict = self.undecided.bypassed();
+        if verdict.is_some() {
+            self.undecided = Uplinks::default();
+        }
+        verdict
+    }
+}
+
 impl Coverage {
     /// Every hook, both families, and no end in sight.
     pub fn full() -> Self {
@@ -287,5 +307,26 @@ mod tests {
             };
             assert_eq!(uplinks.bypassed(), expected, "{uplinks:?}");
         }
+    }
+
+    #[test]
+    fn a_node_that_sends_little_is_judged_over_several_windows() {
+        let mut judge = BypassJudge::default();
+        let window = |seen| Uplinks {
+            seen: FlowCounters {
+                bytes: seen,
+                packets: 0,
+            },
+            sent: FlowCounters {
+                bytes: 400_000,
+                packets: 0,
+            },
+        };
+
+        let verdicts =
+            [0, 0, 0, 400_000, 400_000, 400_000, 0].map(|seen| judge.judge(window(seen)));
+
+        let (bypassed, not) = (Some(true), Some(false));
+        assert_eq!(verdicts, [None, None, bypassed, None, None, not, None]);
     }
 }

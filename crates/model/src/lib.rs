@@ -18,7 +18,8 @@ mod name;
 mod time;
 
 pub use batch::{
-    BatchHeader, Coverage, Epoch, FlowBatch, SkipReason, Skipped, Total, TotalKind, Uplinks,
+    BatchHeader, BypassJudge, Coverage, Epoch, FlowBatch, SkipReason, Skipped, Total, TotalKind,
+    Uplinks,
 };
 pub use endpoint::{Endpoint, Node, Pod, UnknownReason, Workload};
 pub use flow::{

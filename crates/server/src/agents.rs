@@ -13,7 +13,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use foldhash::{HashMap, HashMapExt};
-use kubezonnet_model::{BatchHeader, Epoch, Family, NodeName, Timestamp, Uplinks, Window};
+use kubezonnet_model::{
+    BatchHeader, BypassJudge, Epoch, Family, NodeName, Timestamp, Uplinks, Window,
+};
 
 pub use self::bypass::NodeUplinks;
 use self::coverage::{Coverage, Noted};
@@ -61,6 +63,8 @@ struct Agent {
     uplinks: Uplinks,
     /// Packets bypass the hooks: so the last window said in which enough was sent to tell.
     bypassed: bool,
+    /// What was sent since the last verdict.
+    judge: BypassJudge,
     heard: Timestamp,
 }
 
@@ -153,7 +157,7 @@ impl Agents {
         } else {
             window.start
         };
-        if let Some(bypassed) = header.coverage.uplinks.bypassed() {
+        if let Some(bypassed) = agent.judge.judge(header.coverage.uplinks) {
             agent.bypassed = bypassed;
         }
         let noted = Noted {
@@ -305,6 +309,7 @@ impl Agent {
             declared: Vec::new(),
             uplinks: Uplinks::default(),
             bypassed: false,
+            judge: BypassJudge::default(),
             heard: Timestamp::default(),
         }
     }

@@ -7,7 +7,7 @@ use kubezonnet_model::InterfaceClass;
 use super::{Link, Links};
 
 /// Kinds that wrap packets and send them on.
-const TUNNELS: [&str; 24] = [
+const TUNNELS: [&str; 23] = [
     "amt",
     "bareudp",
     "erspan",
@@ -24,7 +24,6 @@ const TUNNELS: [&str; 24] = [
     "lisp",
     "ovpn",
     "pfcp",
-    "ppp",
     "sit",
     "vti",
     "vti6",

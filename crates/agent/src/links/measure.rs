@@ -26,16 +26,26 @@ pub fn measured(links: &Links, classes: &BTreeMap<u32, InterfaceClass>) -> BTree
         .map(|(&index, link)| (index, link))
         .collect();
     let stands_for_its_ports = |index: u32| !sends_by_an_upper(&uplinks, index);
+    let is_switch = |index: u32| links.links.get(&index).is_some_and(is_of_open_vswitch);
+    let has_switch_port = uplinks
+        .values()
+        .any(|link| link.controller.is_some_and(is_switch));
     uplinks
         .iter()
         .filter(|&(&index, link)| {
             let controller = link.controller.filter(|index| uplinks.contains_key(index));
-            below(&uplinks, link).is_none()
+            // What an internal device of Open vSwitch sends leaves by a port of the switch.
+            !(has_switch_port && is_of_open_vswitch(link))
+                && below(&uplinks, link).is_none()
                 && stands_for_its_ports(index)
                 && !controller.is_some_and(stands_for_its_ports)
         })
         .map(|(&index, link)| (index, header_bytes(link)))
         .collect()
+}
+
+fn is_of_open_vswitch(link: &Link) -> bool {
+    link.kind.as_deref() == Some("openvswitch")
 }
 
 /// The uplink that a VLAN or the like sends by.
@@ -151,6 +161,15 @@ mod tests {
         // Where the controller is none, the port is.
         let node = vec![port_of(2, link("")), link("vrf")];
         assert_eq!(read(node, &[2]), [1]);
+    }
+
+    #[test]
+    fn of_open_vswitch_the_port_is_read_and_not_the_bridge() {
+        let port = || port_of(2, link(""));
+        let (datapath, bridge) = (|| link("openvswitch"), || link("openvswitch"));
+
+        assert_eq!(read(vec![port(), datapath(), bridge()], &[2]), [1]);
+        assert_eq!(read(vec![link(""), datapath(), bridge()], &[2]), [1, 3]);
     }
 
     #[test]

@@ -101,7 +101,7 @@ static __always_inline int account(struct bpf_nf_ctx *ctx, const __u32 hook, con
 	}
 	outer = may_be_outer(hook, input, &packet, key.protocol) && read_inner(&packet, &key);
 	size_on_wire(&packet, key.protocol, ipv6, hook == HOOK_LOCAL_IN, &size);
-	if (!outer && is_inner_pass(skb, hook, input, output)) {
+	if ((!outer && is_inner_pass(input, output)) || is_to_be_encrypted(skb, hook)) {
 		add_skipped(active_generation(), SKIP_ENCAPSULATED, hook, &size);
 		return NF_ACCEPT;
 	}

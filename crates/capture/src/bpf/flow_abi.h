@@ -63,7 +63,7 @@ enum flow_detail {
 
 /* 40 bytes, no padding. IPv4 addresses are IPv4-mapped (::ffff:a.b.c.d). */
 struct flow_key {
-	__u8 src[16];
+	__u8 src[16]; /* read and written by words, too */
 	__u8 dst[16];
 	__u16 service_port; /* 0 with SIDE_NONE */
 	__u16 client_port;  /* 0 unless CLIENT_PORT_KEPT */
@@ -71,7 +71,7 @@ struct flow_key {
 	__u8 ports;	 /* enum port_side, CLIENT_PORT_KEPT */
 	__u8 hook;	 /* enum flow_hook */
 	__u8 interfaces; /* input class << 4 | output class */
-};
+} __attribute__((aligned(8)));
 
 /* 40 bytes; the reserved ones are always 0. */
 struct pair_key {

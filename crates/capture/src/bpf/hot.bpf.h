@@ -16,6 +16,21 @@
 
 #include "maps.bpf.h"
 
+/*
+ * Gives a place back. On x86 stores are seen in their order. Elsewhere the place is given back by
+ * an atomic exchange, which orders: kernels before 6.17 let a program in process context move to
+ * another CPU, and then somebody on the first one must not see the place free and its counts old.
+ */
+static __always_inline void give_back(struct hot_flow *hot)
+{
+#if defined(__TARGET_ARCH_x86)
+	barrier();
+	hot->taken = 0;
+#else
+	__sync_lock_test_and_set(&hot->taken, 0);
+#endif
+}
+
 static __always_inline __u32 hot_place(const struct flow_key *key)
 {
 	const __u64 *words = (const __u64 *)key;
@@ -44,8 +59,7 @@ static __noinline int replace_hot(struct hot_flow *hot, const struct flow_key *k
 
 	hot->key = *key;
 	hot->counters = *what;
-	barrier();
-	hot->taken = 0;
+	give_back(hot);
 	if (old.packets)
 		add_to_map(&old_key, &old, generation);
 	return 0;
@@ -64,8 +78,7 @@ static __always_inline void add_flow(const struct flow_key *key, const struct fl
 	if (same_key(&hot->key, key)) {
 		hot->counters.bytes += what->bytes;
 		hot->counters.packets += what->packets;
-		barrier();
-		hot->taken = 0;
+		give_back(hot);
 		return;
 	}
 	replace_hot(hot, key, what);

@@ -166,7 +166,10 @@ static __always_inline bool may_be_outer(__u32 hook, __u32 input, struct packet 
 {
 	struct udphdr udp;
 
-	if (hook == HOOK_LOCAL_IN ? input == CLASS_TUNNEL : input != CLASS_HOST)
+	/* What comes by a pod's link, or by lo, is no other node's. */
+	if (hook == HOOK_LOCAL_IN
+		    ? input == CLASS_POD || input == CLASS_TUNNEL || input == CLASS_LOOPBACK
+		    : input != CLASS_HOST)
 		return false;
 	if (protocol == IPPROTO_TCP || !packet->has_transport)
 		return false;
@@ -177,12 +180,15 @@ static __always_inline bool may_be_outer(__u32 hook, __u32 input, struct packet 
 }
 
 /* Whether the packet is on its way into a tunnel, or out of one; the outer one counts. */
-static __always_inline bool is_inner_pass(const struct sk_buff *skb, __u32 hook, __u32 input,
-					  __u32 output)
+static __always_inline bool is_inner_pass(__u32 input, __u32 output)
 {
-	if (input == CLASS_TUNNEL || output == CLASS_TUNNEL)
-		return true;
-	/* IPsec without a device: this route's packets are transformed, and come again as ESP. */
+	return input == CLASS_TUNNEL || output == CLASS_TUNNEL;
+}
+
+/* Whether IPsec without a device takes the packet next: it comes here again as ESP, which counts.
+ * What goes into a tunnel that is encrypted so comes by here as the tunnel's outer packet first. */
+static __always_inline bool is_to_be_encrypted(const struct sk_buff *skb, __u32 hook)
+{
 	return hook == HOOK_POSTROUTING && bpf_core_field_exists(struct dst_entry, xfrm) &&
 	       route_of(skb)->dst.xfrm;
 }

@@ -21,7 +21,14 @@
 #define IP_MAX_MTU 0xffff	 /* include/net/ip.h */
 #define IPV6_MIN_MTU 1280	 /* include/uapi/linux/ipv6.h */
 
-/* The last fragments of a list that are looked at: a packet of 64 KiB has 45 at an MTU of 1500. */
+/* The smallest packet that is looked at for whether it will be fragmented: a path of a smaller MTU
+ * than this is none that IPv4 runs on (RFC 1122, 3.3.3, asks for 576). */
+#define SMALLEST_FRAGMENTED 512
+
+/* Of IPv6: RFC 8200, 4.5. */
+#define FRAGMENT_HEADER 8
+
+/* How many fragments of a list are looked at: a packet of 64 KiB has 45 at an MTU of 1500. */
 #define MAX_LISTED_FRAGMENTS 64
 
 /* As jiffies are compared in include/linux/jiffies.h. */
@@ -121,6 +128,68 @@ static __always_inline __u32 listed_fragments(const struct packet *packet, __u32
 	return fragment || misfits || first > room || first & 7 ? 0 : number;
 }
 
+/* The size above which a packet of IPv4 is fragmented, or 0 if one of that length is not. */
+static __always_inline __u32 fragment_mtu_ipv4(const struct packet *packet, __u32 length,
+					       bool received)
+{
+	struct sk_buff *skb = packet->skb;
+	const struct inet_skb_parm *parm =
+		bpf_rdonly_cast(skb->cb, bpf_core_type_id_kernel(struct inet_skb_parm));
+	__u32 largest = parm->frag_max_size;
+	__u32 mtu;
+
+	if (!largest && packet->dont_fragment && !BPF_CORE_READ_BITFIELD(skb, ignore_df))
+		return 0;
+	mtu = received ? largest : mtu_ipv4(skb, parm->flags & IPSKB_FORWARDED);
+	if (largest && largest < mtu)
+		mtu = largest;
+	return length > mtu ? mtu : 0;
+}
+
+/* The same of IPv6. */
+static __always_inline __u32 fragment_mtu_ipv6(const struct packet *packet, __u32 length,
+					       bool received)
+{
+	struct sk_buff *skb = packet->skb;
+	const struct inet6_skb_parm *parm =
+		bpf_rdonly_cast(skb->cb, bpf_core_type_id_kernel(struct inet6_skb_parm));
+	__u32 largest = parm->frag_max_size;
+	__u32 mtu;
+
+	if (!largest && length <= IPV6_MIN_MTU)
+		return 0;
+	mtu = received ? largest : mtu_ipv6(skb);
+	/* What is not larger than the largest fragment that came goes out as it is. */
+	if (length <= (largest ? largest : mtu))
+		return 0;
+	if (largest && largest < mtu)
+		mtu = largest < IPV6_MIN_MTU ? IPV6_MIN_MTU : largest;
+	return mtu;
+}
+
+/* How many bytes of payload a fragment has room for, if a packet of that length is fragmented; else
+ * 0. Each fragment has the network header, and over IPv6 8 bytes more. */
+static __noinline __u32 fragment_room(const struct packet *packet, __u32 length, bool ipv6,
+				      bool received)
+{
+	__u32 headers = packet->network + (ipv6 ? FRAGMENT_HEADER : 0);
+	__u32 mtu = ipv6 ? fragment_mtu_ipv6(packet, length, received)
+			 : fragment_mtu_ipv4(packet, length, received);
+
+	if (mtu > IP_MAX_MTU)
+		mtu = IP_MAX_MTU;
+	return mtu > headers && length > mtu ? mtu - headers : 0;
+}
+
+/* The bytes that so many fragments have more than the one packet they are of. */
+static __always_inline __u64 fragments_overhead(const struct packet *packet, __u32 number,
+						bool ipv6)
+{
+	if (number < 2)
+		return 0;
+	return (__u64)(number - 1) * packet->network + (ipv6 ? (__u64)number * FRAGMENT_HEADER : 0);
+}
+
 /*
  * Charges the headers of the fragments the packet becomes after this hook, or came as.
  *
@@ -128,51 +197,39 @@ static __always_inline __u32 listed_fragments(const struct packet *packet, __u32
  * again behind it: by the path's MTU, and into pieces no larger than the largest that came
  * (frag_max_size). What is received by the node itself comes to LOCAL_IN put together.
  */
-static __noinline int add_fragments(const struct packet *packet, struct flow_counters *size,
-				    bool ipv6, bool received)
+static __always_inline void add_fragments(const struct packet *packet, struct flow_counters *size,
+					  bool ipv6, bool received)
 {
-	struct sk_buff *skb = packet->skb;
-	__u32 header = packet->network;
-	__u32 mtu, largest, number, room, fragment_header = ipv6 ? 8 : 0;
-	bool forwarded = false;
+	__u32 room = fragment_room(packet, packet->length, ipv6, received);
+	__u32 number;
 
-	if (ipv6) {
-		const struct inet6_skb_parm *parm =
-			bpf_rdonly_cast(skb->cb, bpf_core_type_id_kernel(struct inet6_skb_parm));
-
-		largest = parm->frag_max_size;
-		if (!largest && packet->length <= IPV6_MIN_MTU)
-			return 0;
-		mtu = received ? largest : mtu_ipv6(skb);
-		/* A packet that is not larger than the largest fragment goes out as it is. */
-		if (!largest && packet->length <= mtu)
-			return 0;
-		if (largest && packet->length <= largest)
-			return 0;
-		if (largest && largest < mtu)
-			mtu = largest < IPV6_MIN_MTU ? IPV6_MIN_MTU : largest;
-	} else {
-		const struct inet_skb_parm *parm =
-			bpf_rdonly_cast(skb->cb, bpf_core_type_id_kernel(struct inet_skb_parm));
-
-		largest = parm->frag_max_size;
-		if (!largest && packet->dont_fragment && !BPF_CORE_READ_BITFIELD(skb, ignore_df))
-			return 0;
-		forwarded = parm->flags & IPSKB_FORWARDED;
-		mtu = received ? largest : mtu_ipv4(skb, forwarded);
-		if (largest && largest < mtu)
-			mtu = largest;
-	}
-	if (mtu > IP_MAX_MTU)
-		mtu = IP_MAX_MTU;
-	if (packet->length <= mtu || mtu <= header + fragment_header)
-		return 0;
-	room = mtu - header - fragment_header;
+	if (!room)
+		return;
 	number = listed_fragments(packet, room);
 	if (!number)
-		number = fragments_of(packet->length - header, room);
-	size->bytes += (__u64)(number - 1) * header + (__u64)number * fragment_header;
+		number = fragments_of(packet->length - packet->network, room);
+	size->bytes += fragments_overhead(packet, number, ipv6);
 	size->packets = number;
+}
+
+/* The same where each segment of a GSO packet is larger than the path takes, as in an overlay whose
+ * MTU is set too high: the stack cuts first, then fragments (ip_finish_output_gso()). */
+static __noinline int add_fragments_of_segments(const struct packet *packet, __u32 header,
+						__u32 segment, struct flow_counters *size,
+						bool ipv6)
+{
+	__u32 segments = size->packets;
+	__u32 room = fragment_room(packet, header + segment, ipv6, false);
+	__u32 full, last;
+
+	if (!room)
+		return 0;
+	last = packet->length - packet->not_on_wire - header - (segments - 1) * segment;
+	full = fragments_of(header + segment - packet->network, room);
+	last = fragments_of(header + last - packet->network, room);
+	size->bytes += (segments - 1) * fragments_overhead(packet, full, ipv6) +
+		       fragments_overhead(packet, last, ipv6);
+	size->packets = (__u64)(segments - 1) * full + last;
 	return 0;
 }
 
@@ -198,7 +255,7 @@ static __always_inline __u32 segment_header_length(struct packet *packet, __u8 p
 /* Charges the headers of the segments a GSO packet becomes, as qdisc_pkt_len_init() reckons. */
 static __always_inline void add_segments(struct packet *packet, __u8 protocol,
 					 const struct skb_shared_info *shared,
-					 struct flow_counters *size)
+					 struct flow_counters *size, bool ipv6, bool received)
 {
 	__u32 segment = shared->gso_size;
 	__u32 segments = shared->gso_segs;
@@ -213,11 +270,9 @@ static __always_inline void add_segments(struct packet *packet, __u8 protocol,
 		return;
 	size->bytes += (__u64)(segments - 1) * header;
 	size->packets = segments;
+	if (!received && segment != GSO_BY_FRAGS && header + segment > SMALLEST_FRAGMENTED)
+		add_fragments_of_segments(packet, header, segment, size, ipv6);
 }
-
-/* The smallest packet that is looked at for whether it will be fragmented: a path of a smaller MTU
- * than this is none that IPv4 runs on (RFC 1122, 3.3.3, asks for 576). */
-#define SMALLEST_FRAGMENTED 512
 
 /* What the packet is on the wire. */
 static __always_inline void size_on_wire(struct packet *packet, __u8 protocol, bool ipv6,
@@ -230,7 +285,7 @@ static __always_inline void size_on_wire(struct packet *packet, __u8 protocol, b
 	size->bytes = packet->length;
 	size->packets = 1;
 	if (shared->gso_size)
-		add_segments(packet, protocol, shared, size);
+		add_segments(packet, protocol, shared, size, ipv6, received);
 	else if (packet->length > SMALLEST_FRAGMENTED)
 		add_fragments(packet, size, ipv6, received);
 }

@@ -53,6 +53,14 @@ const UDP_LARGE: Kind = (
 const UDP_GSO: Kind = ("udp gso", Protocol::UDP, |cluster, family| {
     traffic::udp_segmented(client(cluster), server(cluster), family, 777, 1_200).unwrap()
 });
+/// Segments that just fit the MTU of the pod's link.
+const UDP_GSO_FULL: Kind = (
+    "udp gso, full segments",
+    Protocol::UDP,
+    |cluster, family| {
+        traffic::udp_segmented(client(cluster), server(cluster), family, 770, 1_390).unwrap()
+    },
+);
 const ICMP: Kind = ("icmp", Protocol::ICMP, |cluster, family| {
     traffic::ping(client(cluster), server(cluster), family, 20, 800).unwrap()
 });
@@ -365,5 +373,39 @@ fn packets_that_the_receiving_uplink_has_put_together() {
         rows += &bench.table;
         bench.table.clone_from(&rows);
         bench.leave("receive-offload");
+    }
+}
+
+#[test]
+fn segments_that_are_larger_than_the_path_takes() {
+    type Case = (&'static str, Option<u32>, Option<Overlay>, &'static [Kind]);
+    let node = |node: NodeSpec| node.path_mtu(1_350);
+    let cases: [Case; 2] = [
+        (
+            "path mtu 1350, segments above it",
+            Some(1_450),
+            None,
+            &[UDP_GSO_FULL],
+        ),
+        (
+            "path mtu 1350 below a tunnel's",
+            None,
+            Some(Overlay::vxlan()),
+            &[TCP_BULK, UDP_GSO_FULL, UDP_LARGE],
+        ),
+    ];
+    let mut rows = String::new();
+    for (name, pod_path, overlay, kinds) in cases {
+        let pod = |pod: PodSpec| match pod_path {
+            Some(mtu) => pod.path_mtu(mtu),
+            None => pod,
+        };
+        let mut bench = Bench::new(name.to_owned(), node, pod, overlay);
+        for kind in kinds {
+            bench.measure(*kind, Family::Ipv4);
+        }
+        rows += &bench.table;
+        bench.table.clone_from(&rows);
+        bench.leave("segments-above-path-mtu");
     }
 }

@@ -1,7 +1,14 @@
 //! Runs the programs on crafted packets, without a hook and without traffic.
 
+#![expect(
+    unsafe_code,
+    reason = "libbpf-rs does not ask one program for what the verifier did"
+)]
+
 use std::collections::BTreeMap;
+use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use kubezonnet_model::{Family, Hook, InterfaceClass};
@@ -82,15 +89,33 @@ impl<'object> Trial<'object> {
         Ok(drained)
     }
 
-    /// The instructions of each program, as the verifier counted them out.
-    pub fn instructions(&self) -> Vec<(&'static str, Family, usize)> {
+    /// How many instructions the verifier looked at before it took each program
+    /// (`bpf_prog_info.verified_insns`). Kernels give up at a million.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says to the question.
+    pub fn verified_instructions(&self) -> io::Result<Vec<(Hook, Family, u32)>> {
         let of = |point: &HookPoint| {
-            let program = point.program(&self.skeleton);
-            (point.hook.as_str(), point.family, program.insn_cnt())
+            let program = point.program(&self.skeleton).as_fd().as_raw_fd();
+            let mut info = libbpf_sys::bpf_prog_info::default();
+            let mut size = INFO_BYTES;
+            // SAFETY: `info` has room for `size` bytes, and both outlive the call.
+            let result = unsafe {
+                libbpf_sys::bpf_prog_get_info_by_fd(program, &raw mut info, &raw mut size)
+            };
+            if result < 0 {
+                return Err(io::Error::from_raw_os_error(-result));
+            }
+            Ok((point.hook, point.family, info.verified_insns))
         };
         HOOKS.iter().map(of).collect()
     }
 }
+
+/// `sizeof(struct bpf_prog_info)`, as libbpf knows it.
+#[expect(clippy::cast_possible_truncation, reason = "the struct is small")]
+const INFO_BYTES: u32 = size_of::<libbpf_sys::bpf_prog_info>() as u32;
 
 /// The kernel takes an Ethernet frame, and tells the family by its type.
 fn with_link_layer(family: Family, packet: &[u8]) -> Vec<u8> {

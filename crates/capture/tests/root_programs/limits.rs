@@ -104,3 +104,22 @@ fn flows_that_take_each_others_place_in_the_cache_keep_every_byte() {
         );
     }
 }
+
+#[test]
+fn the_verifier_has_room_left() {
+    // Kernels give up at a million instructions, and older ones look at more of the same program.
+    const MOST: u32 = 250_000;
+    kubezonnet_testkit::require_root();
+    let mut storage = MaybeUninit::uninit();
+    let trial = Trial::load(&Config::default(), InterfaceClass::Uplink, &mut storage).unwrap();
+
+    let verified = trial.verified_instructions().unwrap();
+
+    assert_eq!(verified.len(), 4);
+    for (hook, family, instructions) in verified {
+        assert!(
+            (1..MOST).contains(&instructions),
+            "{hook:?}, {family:?}: {instructions}"
+        );
+    }
+}

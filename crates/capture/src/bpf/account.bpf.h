@@ -19,9 +19,8 @@
 /* Set before load. */
 const volatile __u8 limited_to_networks = 0;
 
-static __always_inline __u32 class_of(const struct net_device *device)
+static __always_inline __u32 class_of(__u32 ifindex)
 {
-	__u32 ifindex = device->ifindex; /* 0 where there is no device: such a read faults to 0 */
 	__u32 slot = ifindex % INTERFACE_SLOTS;
 	const struct interface_slot *interface;
 
@@ -37,13 +36,17 @@ static __always_inline __u32 class_of(const struct net_device *device)
 
 /*
  * Where the packet came in. What the node itself has made never came in, though the stack gives
- * some of it (neighbour discovery, what leaves a tunnel's device) the device it goes out by.
+ * some of it (neighbour discovery, what leaves a tunnel's device) the device it goes out by; and
+ * what a bridge passes on did, though the hook is told of no device.
  */
 static __always_inline __u32 input_class(struct bpf_nf_ctx *ctx, __u32 hook)
 {
-	if (hook == HOOK_POSTROUTING && !ctx->skb->skb_iif)
-		return CLASS_HOST;
-	return class_of(ctx->state->in);
+	/* A device that is not there has the index 0: such a read faults to 0. */
+	__u32 ifindex = ctx->state->in->ifindex;
+
+	if (hook == HOOK_POSTROUTING && (!ifindex || !ctx->skb->skb_iif))
+		ifindex = ctx->skb->skb_iif;
+	return class_of(ifindex);
 }
 
 static __always_inline bool in_networks(const __u8 *address)
@@ -81,7 +84,7 @@ static __always_inline bool is_own_copy(struct bpf_nf_ctx *ctx, __u32 hook)
 static __always_inline int account(struct bpf_nf_ctx *ctx, const __u32 hook, const bool ipv6)
 {
 	__u32 input = input_class(ctx, hook);
-	__u32 output = class_of(ctx->state->out);
+	__u32 output = class_of(ctx->state->out->ifindex);
 	struct sk_buff *skb = ctx->skb;
 	struct packet packet = {
 		.skb = skb,

@@ -58,6 +58,8 @@ struct sk_buff {
 	int skb_iif;
 	__u8 pkt_type : 3;
 	__u8 ignore_df : 1;
+	__u8 encapsulation : 1;
+	__u16 inner_transport_header;
 	char cb[48];
 	__u16 network_header;
 	unsigned int end;

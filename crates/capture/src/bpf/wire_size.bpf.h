@@ -12,8 +12,11 @@
 
 /* include/linux/skbuff.h */
 #define SKB_DST_NOREF_BIT 1UL
-#define SKB_GSO_DODGY (1 << 1) /* gso_segs comes from outside */
-#define GSO_BY_FRAGS 0xffff    /* the size differs by segment (SCTP) */
+#define SKB_GSO_DODGY (1 << 1)	      /* gso_segs comes from outside */
+#define SKB_GSO_TCP (1 << 0 | 1 << 4) /* TCP over IPv4, over IPv6 */
+#define SKB_GSO_UDP (1 << 16)	      /* the pieces are fragments, from a tap or tun */
+#define SKB_GSO_UDP_L4 (1 << 17)
+#define GSO_BY_FRAGS 0xffff /* the size differs by segment (SCTP) */
 
 #define IPSKB_FORWARDED 1	 /* include/net/ip.h */
 #define DST_METRICS_PTR_MASK 3UL /* include/net/dst.h */
@@ -143,7 +146,8 @@ static __always_inline __u32 fragment_mtu_ipv4(const struct packet *packet, __u3
 	mtu = received ? largest : mtu_ipv4(skb, parm->flags & IPSKB_FORWARDED);
 	if (largest && largest < mtu)
 		mtu = largest;
-	return length > mtu ? mtu : 0;
+	/* What was put together is taken apart, whatever its size. */
+	return length > mtu || largest ? mtu : 0;
 }
 
 /* The same of IPv6. */
@@ -178,7 +182,7 @@ static __noinline __u32 fragment_room(const struct packet *packet, __u32 length,
 
 	if (mtu > IP_MAX_MTU)
 		mtu = IP_MAX_MTU;
-	return mtu > headers && length > mtu ? mtu - headers : 0;
+	return mtu > headers ? mtu - headers : 0;
 }
 
 /* The bytes that so many fragments have more than the one packet they are of. */
@@ -209,6 +213,9 @@ static __always_inline void add_fragments(const struct packet *packet, struct fl
 	if (!number)
 		number = fragments_of(packet->length - packet->network, room);
 	size->bytes += fragments_overhead(packet, number, ipv6);
+	/* What was put together and goes out as one piece still has the fragment header. */
+	if (ipv6 && number == 1)
+		size->bytes += FRAGMENT_HEADER;
 	size->packets = number;
 }
 
@@ -233,14 +240,15 @@ static __noinline int add_fragments_of_segments(const struct packet *packet, __u
 	return 0;
 }
 
-/* The length of the transport header that every segment of a GSO packet carries. */
-static __always_inline __u32 segment_header_length(struct packet *packet, __u8 protocol)
+/* The length of the transport header at `offset`, which every segment of a GSO packet carries. */
+static __always_inline __u32 segment_header_length(struct packet *packet, __u32 offset,
+						   __u8 protocol)
 {
 	struct tcphdr tcp;
 
 	switch (protocol) {
 	case IPPROTO_TCP:
-		if (!read_header(packet, packet->transport, tcphdr, &tcp))
+		if (!read_header(packet, offset, tcphdr, &tcp))
 			return sizeof(tcp);
 		return (tcp.doff_reserved >> 4) * 4;
 	case IPPROTO_UDP:
@@ -252,6 +260,29 @@ static __always_inline __u32 segment_header_length(struct packet *packet, __u8 p
 	}
 }
 
+/*
+ * The length of all headers that every segment carries. What a pod sends in a tunnel of its own is
+ * not looked into, but it is cut by its inner headers.
+ */
+static __always_inline __u32 segment_headers(struct packet *packet, __u8 protocol, __u32 gso_type)
+{
+	struct sk_buff *skb = packet->skb;
+	__u32 offset = packet->transport;
+
+	if (BPF_CORE_READ_BITFIELD(skb, encapsulation) &&
+	    skb->inner_transport_header > skb->network_header) {
+		offset = skb->inner_transport_header - skb->network_header;
+		if (gso_type & SKB_GSO_TCP)
+			protocol = IPPROTO_TCP;
+		else if (gso_type & SKB_GSO_UDP_L4)
+			protocol = IPPROTO_UDP;
+	}
+	offset -= packet->not_on_wire;
+	if (gso_type & SKB_GSO_UDP)
+		return offset;
+	return offset + segment_header_length(packet, offset + packet->not_on_wire, protocol);
+}
+
 /* Charges the headers of the segments a GSO packet becomes, as qdisc_pkt_len_init() reckons. */
 static __always_inline void add_segments(struct packet *packet, __u8 protocol,
 					 const struct skb_shared_info *shared,
@@ -259,8 +290,7 @@ static __always_inline void add_segments(struct packet *packet, __u8 protocol,
 {
 	__u32 segment = shared->gso_size;
 	__u32 segments = shared->gso_segs;
-	__u32 header =
-		packet->transport - packet->not_on_wire + segment_header_length(packet, protocol);
+	__u32 header = segment_headers(packet, protocol, shared->gso_type);
 
 	size->bytes -= packet->not_on_wire;
 	if ((!segments || shared->gso_type & SKB_GSO_DODGY) && segment != GSO_BY_FRAGS &&

@@ -1,9 +1,14 @@
 //! Paths with a node in between, and bridges: each hop counts once, and as what is on its wire.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use kubezonnet_capture::{Config, Drained};
-use kubezonnet_model::{Family, FlowCounters, Hook, InterfaceClass, ObservationPoint, SkipReason};
+use kubezonnet_model::{
+    Family, FlowCounters, FlowRecord, Hook, InterfaceClass, ObservationPoint, SkipReason,
+};
 use kubezonnet_testkit::{
-    BridgeNetfilter, Cluster, NodeSpec, Overlay, Place, PodSpec, require_root, traffic,
+    BridgeNetfilter, Cluster, ClusterPod, Netns, NodeSpec, Overlay, Place, PodSpec, require_root,
+    traffic,
 };
 
 use crate::nodes::{CapturingNode, received_by, seen_at, sent_by};
@@ -165,4 +170,72 @@ fn assert_is_one_flow(
     };
     assert_eq!(inner.reason, SkipReason::Encapsulated);
     assert_eq!(inner.counters.packets, counters.packets);
+}
+
+/// An address inside of a tunnel that a pod has made itself.
+struct Inside<'a> {
+    pod: &'a ClusterPod,
+    address: Ipv4Addr,
+}
+
+impl Place for Inside<'_> {
+    fn netns(&self) -> &Netns {
+        self.pod.netns()
+    }
+
+    fn address(&self, _: Family) -> IpAddr {
+        self.address.into()
+    }
+}
+
+#[test]
+fn tunnels_that_pods_make_themselves_stay_the_pods_own_and_count_every_header() {
+    require_root();
+    let cluster = Cluster::builder()
+        .node(NodeSpec::new("node-a"))
+        .node(NodeSpec::new("node-b"))
+        .pod("node-a", PodSpec::new("test", "client"))
+        .pod("node-b", PodSpec::new("test", "server"))
+        .build()
+        .expect("the cluster is built");
+    let pods = ["test/client", "test/server"].map(|pod| cluster.pod(pod));
+    let outer = pods.map(|pod| pod.address(Family::Ipv4));
+    let inner = [Ipv4Addr::new(172, 30, 0, 1), Ipv4Addr::new(172, 30, 0, 2)];
+    for (me, peer) in [(0, 1), (1, 0)] {
+        let (local, remote, address) = (outer[me], outer[peer], inner[me]);
+        let device = "link add vx0 address 02:aa:00:00:00:0";
+        let lines = [
+            format!(
+                "{device}{me} mtu 1450 type vxlan id 7 dstport 4789 local {local} remote {remote} dev eth0 nolearning"
+            ),
+            "link set vx0 arp off up".to_owned(),
+            format!("address add {address}/24 dev vx0"),
+            format!(
+                "neighbour replace {} lladdr 02:aa:00:00:00:0{peer} dev vx0",
+                inner[peer]
+            ),
+        ];
+        pods[me].netns().ip(&lines).unwrap();
+    }
+    let [client, server] = [0, 1].map(|end| Inside {
+        pod: pods[end],
+        address: inner[end],
+    });
+    let mut a = CapturingNode::attach(&cluster, "node-a", &Config::default());
+    let before = cluster.settled_uplink("node-a").unwrap();
+
+    traffic::tcp_bulk(&client, &server, Family::Ipv4, 3_000_000).unwrap();
+
+    let link = cluster.settled_uplink("node-a").unwrap().since(&before);
+    let drained = a.take();
+    assert!(link.tx_ip_bytes() > 3_000_000);
+    let of_pods = |record: &&FlowRecord| outer.contains(&record.key.source);
+    let theirs: FlowCounters = drained
+        .records
+        .iter()
+        .filter(of_pods)
+        .filter(|record| leaving(record.key.point))
+        .map(|record| record.counters)
+        .sum();
+    assert_eq!(theirs, sent_by(&link));
 }

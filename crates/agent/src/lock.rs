@@ -15,9 +15,9 @@ use tracing::info;
 /// The name of the socket.
 const NAME: &str = "kubezonnet-agent";
 
-/// How long to wait for another agent to end: an update may start the new one a little before the
-/// old one has delivered its last window.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait for another agent to end: an update may start the new one before the old one has
+/// delivered its last window, for which the manifest gives it 30 seconds.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
 
 /// How often to look whether it has.
 const LOOK: Duration = Duration::from_millis(100);

@@ -192,36 +192,40 @@ static __always_inline bool add_pair(void *pairs, const struct flow_key *key,
 	return insert(pairs, &pair, what);
 }
 
-/* A flow's first packet of a window, or one that finds no room. Out of line: seldom taken. */
-static __noinline int add_new_flow(const struct flow_key *key, const struct flow_counters *what,
-				   __u32 generation)
+/* Adds to the maps of one generation. */
+static __always_inline int add_to_maps(void *flows, void *pairs, __u32 generation,
+				       const struct flow_key *key, const struct flow_counters *what)
 {
-	bool done;
+	struct flow_counters *value = bpf_map_lookup_elem(flows, key);
 
-	if (generation)
-		done = insert(&flows_1, key, what) || add_pair(&pairs_1, key, what);
-	else
-		done = insert(&flows_0, key, what) || add_pair(&pairs_0, key, what);
-	if (!done)
+	if (value) {
+		add(value, what);
+		return 0;
+	}
+	if (!insert(flows, key, what) && !add_pair(pairs, key, what))
 		add_total(generation, TOTAL_COARSENED, key, what);
 	return 0;
 }
 
-/* Adds to the flow map itself. Out of line: hot flows do not come here. */
-static __noinline int add_to_map(const struct flow_key *key, const struct flow_counters *what,
-				 __u32 generation)
+/* A function for each generation, so that each lookup is of one map and the kernel puts it inline.
+ * Out of line: hot flows do not come here. */
+static __noinline int add_to_maps_0(const struct flow_key *key, const struct flow_counters *what)
 {
-	struct flow_counters *value;
+	return add_to_maps(&flows_0, &pairs_0, 0, key, what);
+}
 
+static __noinline int add_to_maps_1(const struct flow_key *key, const struct flow_counters *what)
+{
+	return add_to_maps(&flows_1, &pairs_1, 1, key, what);
+}
+
+static __always_inline void add_to_map(const struct flow_key *key, const struct flow_counters *what,
+				       __u32 generation)
+{
 	if (generation)
-		value = bpf_map_lookup_elem(&flows_1, key);
+		add_to_maps_1(key, what);
 	else
-		value = bpf_map_lookup_elem(&flows_0, key);
-	if (value)
-		add(value, what);
-	else
-		add_new_flow(key, what, generation);
-	return 0;
+		add_to_maps_0(key, what);
 }
 
 #endif

@@ -12,7 +12,7 @@
 //!   children, [`Relay`], the way from one to the other that no uplink sees, and [`Scrape`], what
 //!   their metrics say.
 //! - [`Run`]: owns namespaces, programs and files, and cleans up after runs that were killed.
-//! - [`bench`]: figures of benches, and where they go.
+//! - [`mod@bench`]: figures of benches, and where they go.
 //! - [`demo`]: what `make demo` shows, as the binary `kubezonnet-demo`.
 //!
 //! Nothing here is part of what runs in a Kubernetes cluster.

@@ -69,7 +69,7 @@ fmt: deps-lint ## Format Rust and BPF C
 	clang-format-19 -i $(BPF_SOURCES)
 
 .PHONY: bench
-bench: deps-bench ## Measure everything and write docs/benchmarks.md (20 minutes); needs root
+bench: deps-bench ## Measure everything and write docs/benchmarks.md (15 minutes); needs root
 	scripts/bench.sh
 
 .PHONY: bench-quick

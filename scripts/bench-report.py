@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Writes the figures of a bench run into docs/benchmarks.md, with plots in docs/images.
 
-Usage: scripts/bench-report.py RESULTS LOAD, where RESULTS is what the benches wrote (a JSON object a
-line) and LOAD the machine's load average before them. Only what is between the two markers of the
+Usage: scripts/bench-report.py RESULTS LOAD [COMMIT [NOTE]], where RESULTS is what the benches wrote (a
+JSON object a line) and LOAD the machine's load average before them. COMMIT is what was measured, if
+that is not the checkout as it is now; NOTE says how, if it was not one run of make bench. Only what is between the two markers of the
 document is replaced. Needs nothing but Python 3.8.
 """
 
@@ -95,11 +96,11 @@ def table(rows):
     return "\n".join(lines)
 
 
-def machine():
+def machine(commit):
     cpu = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True,
-                            capture_output=True).stdout.strip()
+    commit = commit or subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT,
+                                      text=True, capture_output=True).stdout.strip()
     return (f"{cpu.group(1) if cpu else platform.machine()}, {os.cpu_count()} processors, "
             f"{int(memory.group(1)) / 1e6:.0f} GB; Linux {platform.release()}; "
             f"commit {commit}, release profile")
@@ -136,9 +137,10 @@ def plot(title, rows, figures, legend):
 
 
 def main():
-    results, load = sys.argv[1:]
+    results, load, commit, note = (sys.argv[1:] + [""] * 2)[:4]
     rows = [json.loads(line) for line in pathlib.Path(results).read_text().splitlines()]
-    text = [f"Measured {datetime.date.today().isoformat()} by `make bench` on {machine()}. "
+    text = [f"Measured {datetime.date.today().isoformat()} on {machine(commit)}. "
+            f"{note or 'One run of `make bench`.'} "
             f"Load average before it began: {load}. "
             "Medians of alternating rounds; a bold figure falls short of what it is to reach.", ""]
     for file, parts, title, figures, legend in PLOTS:

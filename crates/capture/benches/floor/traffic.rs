@@ -15,10 +15,10 @@ use crate::kernel::{Runs, Statistics, attached_programs};
 use crate::nodes::{self, Flood};
 use crate::plain::{Plain, Program};
 
-/// A second of sending or less.
-const DATAGRAMS: u32 = 200_000;
+/// Half a second of sending.
+const DATAGRAMS: u32 = 60_000;
 /// How often each of the ports is sent to.
-const TIMES: u32 = 40;
+const TIMES: u32 = 15;
 const PORTS: u16 = 4096;
 
 const HOT_NANOS: f64 = 25.0;

@@ -39,6 +39,7 @@ static __always_inline __u32 hot_place(const struct flow_key *key)
 
 	hash ^= (words[2] ^ words[3]) * 0xc2b2ae3d27d4eb4f;
 	hash += words[4] * 0x165667b19e3779f9;
+	_Static_assert(HOT_FLOWS == 1 << 6, "a place is the six highest bits of the hash");
 	return hash >> 58;
 }
 

@@ -1,16 +1,15 @@
 //! kubezonnet on a cluster: one server, and in every node an agent with a way to it.
 
-use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+mod launch;
+
+use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
+use self::launch::{AGENT_METRICS, Launch};
 use crate::scrape::get;
-use crate::{Cluster, ClusterNode, Error, Netns, Place, Process, Relay, Scrape, binary};
-
-/// Where an agent serves its metrics, inside its node's namespace.
-const AGENT_METRICS: &str = "127.0.0.1:9780";
+use crate::{Cluster, ClusterNode, Error, Netns, Place, Process, Relay, Scrape};
 
 /// Where an agent finds the server, inside its node's namespace.
 const RELAY_PORT: u16 = 9779;
@@ -40,7 +39,7 @@ pub struct Deployment {
     agents: Vec<Process>,
     relays: Vec<Relay>,
     server: Process,
-    address: SocketAddr,
+    launch: Launch,
     cluster: Cluster,
 }
 
@@ -57,47 +56,19 @@ impl Deployment {
         options: &DeploymentOptions,
         give_up: impl Fn() -> bool,
     ) -> Result<Self, Error> {
-        let programs = [binary("kubezonnet-agent")?, binary("kubezonnet-server")?];
-        let [agent, server] = &programs;
-        let topology = cluster.run().dir().join("topology.yaml");
-        cluster.write_topology(&topology)?;
-        let address = free_address(options.port)?;
-        let log = flow_log(&cluster);
-        let log = File::create(&log).map_err(Error::io(format!("make {}", log.display())))?;
-        let mut command = Command::new(server);
-        command
-            .arg(format!("--listen={address}"))
-            .arg(format!("--topology-file={}", topology.display()))
-            .args(&options.server_arguments);
-        let command = plain(&mut command);
-        let server = Process::start_with_output(cluster.run(), "kubezonnet-server", command, log)?;
+        let launch = Launch::new(&cluster, options)?;
+        let server = launch.server(&cluster)?;
         let mut all = Self {
             agents: vec![],
             relays: vec![],
             server,
-            address,
+            launch,
             cluster,
         };
-        patiently(&mut all.server, "readiness of the server", &give_up, || {
-            ready(address)
-        })?;
+        all.wait_for_ready_server(&give_up)?;
         for node in all.cluster.nodes() {
-            let relay = Relay::start(node.netns(), RELAY_PORT, address)?;
-            let words = options
-                .agent_wrapper
-                .iter()
-                .map(PathBuf::from)
-                .chain([agent.clone()]);
-            let words: Vec<_> = words.collect();
-            let mut command = node.netns().command(&words[0]);
-            command
-                .args(&words[1..])
-                .arg(format!("--node={}", node.name()))
-                .arg(format!("--server=http://{}", relay.address()))
-                .arg(format!("--metrics-listen={AGENT_METRICS}"))
-                .args(&options.agent_arguments);
-            let name = format!("kubezonnet-agent of {}", node.name());
-            let agent = Process::start(all.cluster.run(), name, plain(&mut command))?;
+            let relay = Relay::start(node.netns(), RELAY_PORT, all.launch.address())?;
+            let agent = all.launch.agent(&all.cluster, node, relay.address())?;
             all.relays.push(relay);
             all.agents.push(agent);
         }
@@ -109,6 +80,62 @@ impl Deployment {
         Ok(all)
     }
 
+    /// Starts the server again after its end, on the same address, and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`]; if it still runs, it is ended first.
+    pub fn start_server(&mut self) -> Result<(), Error> {
+        self.server.terminate(GRACE)?;
+        self.server = self.launch.server(&self.cluster)?;
+        self.wait_for_ready_server(&|| false)
+    }
+
+    /// Starts a node's agent again after its end. It does not wait: an agent is ready once a window
+    /// has arrived.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`]; if it still runs, it is ended first.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such node.
+    pub fn start_agent(&mut self, node: &str) -> Result<(), Error> {
+        let position = self.position(node);
+        self.agents[position].terminate(GRACE)?;
+        let node = &self.cluster.nodes()[position];
+        let server = self.relays[position].address();
+        self.agents[position] = self.launch.agent(&self.cluster, node, server)?;
+        Ok(())
+    }
+
+    /// Waits until a node's agent says that a window of its has arrived since it was started.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] with what it said, or that it has ended.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such node.
+    pub fn wait_for_agent(&mut self, node: &str) -> Result<(), Error> {
+        let position = self.position(node);
+        let netns = self.cluster.nodes()[position].netns();
+        patiently(
+            &mut self.agents[position],
+            "readiness of the agent",
+            || false,
+            || agent_ready(netns),
+        )
+    }
+
+    fn wait_for_ready_server(&mut self, give_up: &impl Fn() -> bool) -> Result<(), Error> {
+        let address = self.launch.address();
+        let what = "readiness of the server";
+        patiently(&mut self.server, what, give_up, || ready(address))
+    }
+
     /// The cluster it runs on.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
@@ -116,12 +143,12 @@ impl Deployment {
 
     /// Where the server listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.launch.address()
     }
 
     /// Where the flow log is.
     pub fn flow_log(&self) -> PathBuf {
-        flow_log(&self.cluster)
+        launch::flow_log(&self.cluster)
     }
 
     /// The lines of the flow log so far.
@@ -175,7 +202,7 @@ impl Deployment {
     ///
     /// If it does not answer with metrics.
     pub fn scrape(&self) -> Result<Scrape, Error> {
-        Scrape::fetch(self.address)
+        Scrape::fetch(self.address())
     }
 
     /// Asks a node's agent for its metrics.
@@ -267,29 +294,6 @@ fn patiently<T>(
             look().map(Ok)
         }
     })?
-}
-
-fn flow_log(cluster: &Cluster) -> PathBuf {
-    cluster.run().dir().join("flows.jsonl")
-}
-
-/// This port of the loopback, or a free one if it is taken.
-fn free_address(port: u16) -> Result<SocketAddr, Error> {
-    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    bind(port)
-        .or_else(|_| bind(0))
-        .and_then(|listener| listener.local_addr())
-        .map_err(Error::io("find a free port on 127.0.0.1"))
-}
-
-/// The command without the settings for other agents and servers that the environment may have.
-fn plain(command: &mut Command) -> &mut Command {
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("KUBEZONNET_") {
-            command.env_remove(name);
-        }
-    }
-    command
 }
 
 fn ready(address: SocketAddr) -> Option<()> {

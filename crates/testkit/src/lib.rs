@@ -43,7 +43,7 @@ pub use error::Error;
 pub use netns::{ETHERNET_HEADER_BYTES, FragmentCounters, LinkCounters, Netns};
 pub use privilege::{check_root, require_root};
 pub use process::{Process, binary};
-pub use relay::Relay;
+pub use relay::{Relay, Way};
 pub use run::Run;
 pub use scrape::Scrape;
 pub use wait::{wait_for, wait_until_steady};

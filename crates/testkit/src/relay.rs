@@ -5,10 +5,11 @@
 //! cut and restored, to see what an agent does without its server.
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -32,6 +33,17 @@ pub struct Relay {
     address: SocketAddr,
     /// What accepts, unless the relay is cut.
     acceptor: Option<Acceptor>,
+    /// Whether what goes this way is lost, by [`Way`].
+    losing: Arc<[AtomicBool; 2]>,
+}
+
+/// A direction through a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From who connected to the server.
+    ToServer,
+    /// From the server to who connected.
+    FromServer,
 }
 
 /// A thread that accepts, and the connections it has accepted.
@@ -68,6 +80,7 @@ impl Relay {
             target,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             acceptor: None,
+            losing: Arc::default(),
         };
         relay.restore()?;
         Ok(relay)
@@ -88,12 +101,24 @@ impl Relay {
         }
     }
 
-    /// Listens again on the same port after a cut; does nothing if it is not cut.
+    /// Loses from now on what goes this way, on connections that are open and on new ones, which
+    /// can be made still: who sends hears of nothing.
+    pub fn lose(&self, way: Way) {
+        self.losing[way as usize].store(true, Ordering::Relaxed);
+    }
+
+    /// Listens again on the same port after a cut, and loses nothing any more. A connection that
+    /// has lost something ends.
     ///
     /// # Errors
     ///
     /// If the port was taken meanwhile.
     pub fn restore(&mut self) -> Result<(), Error> {
+        if self.losing.iter().any(|way| way.load(Ordering::Relaxed)) {
+            self.cut();
+            // New flags: threads of connections that end now may still look at the old ones.
+            self.losing = Arc::default();
+        }
         if self.acceptor.is_some() {
             return Ok(());
         }
@@ -104,8 +129,12 @@ impl Relay {
             listener.set_nonblocking(true)?;
             let (stop, stopped) = UnixStream::pair()?;
             let connections = Arc::new(Connections::default());
-            let (target, accepted) = (self.target, Arc::clone(&connections));
-            let thread = thread::spawn(move || accept(&listener, &stopped, target, &accepted));
+            let on = On {
+                target: self.target,
+                connections: Arc::clone(&connections),
+                losing: Arc::clone(&self.losing),
+            };
+            let thread = thread::spawn(move || accept(&listener, &stopped, &on));
             Ok(Acceptor {
                 connections,
                 stop,
@@ -123,13 +152,16 @@ impl Drop for Relay {
     }
 }
 
-/// Accepts until the other end of `stopped` is closed.
-fn accept(
-    listener: &TcpListener,
-    stopped: &UnixStream,
+/// Where connections go on to, and what becomes of them.
+#[derive(Debug)]
+struct On {
     target: SocketAddr,
-    connections: &Arc<Connections>,
-) {
+    connections: Arc<Connections>,
+    losing: Arc<[AtomicBool; 2]>,
+}
+
+/// Accepts until the other end of `stopped` is closed.
+fn accept(listener: &TcpListener, stopped: &UnixStream, on: &On) {
     loop {
         let mut ready = [
             PollFd::new(listener.as_fd(), PollFlags::POLLIN),
@@ -148,8 +180,8 @@ fn accept(
         match listener.accept() {
             Ok((client, _)) => {
                 // The server may be away: then the client sees its connection end.
-                if let Err(error) = relay(client, target, connections) {
-                    tracing::debug!(%target, %error, "relay failed to connect on");
+                if let Err(error) = relay(client, on) {
+                    tracing::debug!(target = %on.target, %error, "relay failed to connect on");
                 }
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -159,22 +191,29 @@ fn accept(
 }
 
 /// Connects on, and copies both ways on two threads until either end closes.
-fn relay(client: TcpStream, target: SocketAddr, connections: &Arc<Connections>) -> io::Result<()> {
-    let server = TcpStream::connect_timeout(&target, CONNECT_TIMEOUT)?;
+fn relay(client: TcpStream, on: &On) -> io::Result<()> {
+    let server = TcpStream::connect_timeout(&on.target, CONNECT_TIMEOUT)?;
     for stream in [&client, &server] {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
     }
-    let Some(number) = connections.add([client.try_clone()?, server.try_clone()?]) else {
+    let Some(number) = on
+        .connections
+        .add([client.try_clone()?, server.try_clone()?])
+    else {
         return Err(io::Error::other(format!(
             "more than {MAX_CONNECTIONS} connections"
         )));
     };
     let (client_again, server_again) = (client.try_clone()?, server.try_clone()?);
-    let connections = Arc::clone(connections);
+    let connections = Arc::clone(&on.connections);
+    let (there, back) = (Arc::clone(&on.losing), Arc::clone(&on.losing));
     thread::spawn(move || {
-        let back = thread::spawn(move || copy(&server_again, &client_again));
-        copy(&client, &server);
+        let back = thread::spawn(move || {
+            let lossy = &back[Way::FromServer as usize];
+            copy(&server_again, &client_again, lossy);
+        });
+        copy(&client, &server, &there[Way::ToServer as usize]);
         // A thread that panicked has said so already.
         let _ = back.join();
         connections.remove(number);
@@ -183,11 +222,30 @@ fn relay(client: TcpStream, target: SocketAddr, connections: &Arc<Connections>) 
 }
 
 /// Copies to the end of `from`, and passes the end on. An error of either is an end too.
-fn copy(mut from: &TcpStream, mut to: &TcpStream) {
-    if io::copy(&mut from, &mut to).is_err() {
+fn copy(mut from: &TcpStream, to: &TcpStream, losing: &AtomicBool) {
+    if io::copy(&mut from, &mut Lossy { to, losing }).is_err() {
         let _ = from.shutdown(Shutdown::Both);
     }
     let _ = to.shutdown(Shutdown::Write);
+}
+
+/// Writes on, or takes everything and writes nothing.
+struct Lossy<'a> {
+    to: &'a TcpStream,
+    losing: &'a AtomicBool,
+}
+
+impl Write for Lossy<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.losing.load(Ordering::Relaxed) {
+            return Ok(bytes.len());
+        }
+        self.to.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 impl Connections {

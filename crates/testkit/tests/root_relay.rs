@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use kubezonnet_testkit::{Cluster, NodeSpec, Place, Relay, require_root};
+use kubezonnet_testkit::{Cluster, Netns, NodeSpec, Place, Relay, Way, require_root};
 
 /// Asks an echo server, and returns the connection with the answer.
 fn ask(cluster: &Cluster, relay: &Relay, question: &str) -> io::Result<(TcpStream, String)> {
@@ -21,6 +21,13 @@ fn ask(cluster: &Cluster, relay: &Relay, question: &str) -> io::Result<(TcpStrea
         stream,
         String::from_utf8(answer).expect("what was asked comes back"),
     ))
+}
+
+/// Both ends of a connection through a relay.
+fn connect(netns: &Netns, relay: &Relay, listener: &TcpListener) -> (TcpStream, TcpStream) {
+    let near = netns.run(|| TcpStream::connect(relay.address()));
+    let near = near.expect("a namespace").expect("the relay listens");
+    (near, listener.accept().expect("the relay connects on").0)
 }
 
 /// A server that sends back what it gets, on a port of its own, for so many connections.
@@ -84,4 +91,33 @@ fn a_connection_ends_at_once_while_the_server_is_away() {
         ErrorKind::WouldBlock,
         "it waited for its timeout"
     );
+}
+
+#[test]
+fn a_relay_that_loses_one_way_is_silent_until_it_is_restored() {
+    require_root();
+    let cluster = Cluster::builder()
+        .node(NodeSpec::new("node-a"))
+        .build()
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let netns = cluster.node("node-a").netns();
+    let mut relay = Relay::start(netns, 0, listener.local_addr().unwrap()).unwrap();
+
+    let (mut near, mut far) = connect(netns, &relay, &listener);
+    relay.lose(Way::FromServer);
+    near.write_all(b"question").unwrap();
+    let mut question = [0; 8];
+    far.read_exact(&mut question).unwrap();
+    far.write_all(b"answer").unwrap();
+    drop(far);
+
+    assert_eq!(&question, b"question", "the other way still goes");
+    assert_eq!(near.read(&mut [0]).unwrap(), 0, "the answer is lost");
+    relay.restore().unwrap();
+    let (mut near, mut far) = connect(netns, &relay, &listener);
+    far.write_all(b"answer").unwrap();
+    let mut answer = [0; 6];
+    near.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"answer");
 }

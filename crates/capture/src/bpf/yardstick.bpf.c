@@ -155,7 +155,7 @@ static __always_inline int plainly_ipv6(struct bpf_nf_ctx *ctx, const bool scatt
 }
 
 SEC("netfilter")
-int empty(struct bpf_nf_ctx *ctx)
+int empty(struct bpf_nf_ctx *ctx __attribute__((unused)))
 {
 	return NF_ACCEPT;
 }
@@ -174,7 +174,7 @@ int yardstick_ipv6(struct bpf_nf_ctx *ctx)
 
 /* Moves on to the next port and does nothing with it. */
 SEC("netfilter")
-int scattered_empty(struct bpf_nf_ctx *ctx)
+int scattered_empty(struct bpf_nf_ctx *ctx __attribute__((unused)))
 {
 	return next_port() == flows ? 0 : NF_ACCEPT; /* a port is always below */
 }

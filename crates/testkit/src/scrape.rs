@@ -63,6 +63,11 @@ impl Scrape {
         Ok(Self { samples })
     }
 
+    /// Every sample, in the order of the page.
+    pub fn all(&self) -> impl Iterator<Item = &Sample> {
+        self.samples.iter()
+    }
+
     /// All samples of this name that have at least these labels.
     pub fn samples<'a>(
         &'a self,

@@ -4,7 +4,7 @@ use kubezonnet_model::Family;
 use kubezonnet_testkit::{Cluster, DeploymentOptions, Place, Scrape, traffic};
 use serde_json::{Value, json};
 
-use crate::books::{
+use kubezonnet_tests::books::{
     assert_balanced, booked, carried, cluster, deploy, of_pod, received, sent, sum, total, uplinks,
 };
 

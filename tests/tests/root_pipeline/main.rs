@@ -5,7 +5,6 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
 
-mod books;
 mod exact;
 mod outage;
 mod paths;

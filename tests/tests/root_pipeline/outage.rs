@@ -5,7 +5,7 @@ use std::time::Duration;
 use kubezonnet_model::Family;
 use kubezonnet_testkit::{DeploymentOptions, traffic, wait_for};
 
-use crate::books::{
+use kubezonnet_tests::books::{
     assert_balanced, booked, carried, cluster, deploy, received, sent, sum, total, uplinks,
 };
 

@@ -5,7 +5,7 @@ use kubezonnet_testkit::{
     Cluster, DeploymentOptions, NodeSpec, Overlay, Place, PodSpec, require_root, traffic,
 };
 
-use crate::books::{
+use kubezonnet_tests::books::{
     assert_balanced, booked, carried, deploy, of_pod, received, sent, sum, total, uplinks,
 };
 

@@ -3,7 +3,7 @@
 use kubezonnet_model::Family;
 use kubezonnet_testkit::{DeploymentOptions, traffic};
 
-use crate::books::{
+use kubezonnet_tests::books::{
     assert_balanced, booked, carried, cluster, deploy, received, sent, total, uplinks,
 };
 

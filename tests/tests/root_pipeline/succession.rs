@@ -5,7 +5,7 @@ use std::time::Duration;
 use kubezonnet_model::Family;
 use kubezonnet_testkit::{DeploymentOptions, Place, Process, binary, traffic};
 
-use crate::books::{
+use kubezonnet_tests::books::{
     assert_balanced, booked, carried, cluster, deploy, received, sent, total, uplinks,
 };
 

@@ -9,7 +9,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Two nodes in one zone, one in another, one in another region, and one without labels; a pod on
 /// each, two on the first.
-pub(crate) fn cluster() -> Cluster {
+pub fn cluster() -> Cluster {
     require_root();
     Cluster::builder()
         .node(NodeSpec::new("node-a").zone("region-1", "zone-a"))
@@ -34,14 +34,14 @@ pub(crate) fn cluster() -> Cluster {
 }
 
 /// Agents with short windows, so that a test has several.
-pub(crate) fn deploy(cluster: Cluster, options: DeploymentOptions) -> Deployment {
+pub fn deploy(cluster: Cluster, options: DeploymentOptions) -> Deployment {
     let mut options = options;
     options.agent_arguments.push("--interval=1s".to_owned());
     Deployment::start(cluster, &options, || false).unwrap()
 }
 
 /// What each uplink carried since the readings in `before`, by node, once nothing is on its way.
-pub(crate) fn carried(deployment: &Deployment, before: &[LinkCounters]) -> Vec<LinkCounters> {
+pub fn carried(deployment: &Deployment, before: &[LinkCounters]) -> Vec<LinkCounters> {
     let cluster = deployment.cluster();
     let now = uplinks(cluster);
     now.iter()
@@ -51,7 +51,7 @@ pub(crate) fn carried(deployment: &Deployment, before: &[LinkCounters]) -> Vec<L
 }
 
 /// The counters of all uplinks, once nothing is on its way.
-pub(crate) fn uplinks(cluster: &Cluster) -> Vec<LinkCounters> {
+pub fn uplinks(cluster: &Cluster) -> Vec<LinkCounters> {
     cluster.settled_uplink("node-a").unwrap();
     cluster
         .nodes()
@@ -61,7 +61,7 @@ pub(crate) fn uplinks(cluster: &Cluster) -> Vec<LinkCounters> {
 }
 
 /// The sum of a counter over all series with these labels.
-pub(crate) fn sum(scrape: &Scrape, name: &str, labels: &[(&str, &str)]) -> u64 {
+pub fn sum(scrape: &Scrape, name: &str, labels: &[(&str, &str)]) -> u64 {
     let sum = scrape.sum(name, labels);
     assert!(
         (0.0..EXACT).contains(&sum) && sum.fract() == 0.0,
@@ -77,7 +77,7 @@ pub(crate) fn sum(scrape: &Scrape, name: &str, labels: &[(&str, &str)]) -> u64 {
 }
 
 /// Bytes and packets in one of the books' columns.
-pub(crate) fn booked(scrape: &Scrape, disposition: &str) -> [u64; 2] {
+pub fn booked(scrape: &Scrape, disposition: &str) -> [u64; 2] {
     ["bytes", "packets"].map(|unit| {
         let name = format!("kubezonnet_books_{unit}_total");
         let column = [("disposition", disposition)];
@@ -91,7 +91,7 @@ pub(crate) fn booked(scrape: &Scrape, disposition: &str) -> [u64; 2] {
 }
 
 /// Everything the hooks saw is somewhere in the books, and nothing waits any more.
-pub(crate) fn assert_balanced(scrape: &Scrape) {
+pub fn assert_balanced(scrape: &Scrape) {
     for unit in ["bytes", "packets"] {
         let seen = sum(scrape, &format!("kubezonnet_seen_{unit}_total"), &[]);
         let booked = sum(scrape, &format!("kubezonnet_books_{unit}_total"), &[]);
@@ -103,24 +103,24 @@ pub(crate) fn assert_balanced(scrape: &Scrape) {
 }
 
 /// Bytes and packets that a link has sent.
-pub(crate) fn sent(link: &LinkCounters) -> [u64; 2] {
+pub fn sent(link: &LinkCounters) -> [u64; 2] {
     [link.tx_ip_bytes(), link.tx_packets]
 }
 
 /// Bytes and packets that a link has received.
-pub(crate) fn received(link: &LinkCounters) -> [u64; 2] {
+pub fn received(link: &LinkCounters) -> [u64; 2] {
     [link.rx_ip_bytes(), link.rx_packets]
 }
 
 /// Adds up bytes and packets.
-pub(crate) fn total(parts: impl IntoIterator<Item = [u64; 2]>) -> [u64; 2] {
+pub fn total(parts: impl IntoIterator<Item = [u64; 2]>) -> [u64; 2] {
     parts
         .into_iter()
         .fold([0, 0], |sum, part| [sum[0] + part[0], sum[1] + part[1]])
 }
 
 /// Bytes and packets of a pod, by direction and locality.
-pub(crate) fn of_pod(scrape: &Scrape, pod: &str, direction: &str, locality: &str) -> [u64; 2] {
+pub fn of_pod(scrape: &Scrape, pod: &str, direction: &str, locality: &str) -> [u64; 2] {
     ["bytes", "packets"].map(|unit| {
         let labels = [
             ("namespace", "shop"),

@@ -15,9 +15,9 @@ use tokio::time::MissedTickBehavior;
 
 use crate::bypass::Warning;
 use crate::config::Config;
-use crate::connections::{self, Patience};
+use crate::connections;
 use crate::export::Exporters;
-use crate::ingest::{BodyLimits, Ingest};
+use crate::ingest::Ingest;
 use crate::pipeline::{Pipeline, Settings};
 use crate::source::Source;
 use crate::{http, tls};
@@ -106,12 +106,9 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             series_retention: config.series_retention,
         },
     ));
-    let limits = BodyLimits {
-        bytes: config.max_body_bytes,
-        records: config.max_records,
-        bodies: config.max_bodies,
-    };
-    let ingest = Arc::new(Ingest::new(Arc::clone(&pipeline), limits, clock.clone()));
+    let bodies = config.limits.bodies();
+    let ingest = Arc::new(Ingest::new(Arc::clone(&pipeline), bodies, clock.clone()));
+    let connected = Arc::clone(ingest.counts().connections());
     let router = http::router(Arc::clone(&pipeline), ingest, clock.clone());
 
     let (listener, address) = listen(config.listen).map_err(Failure::Running)?;
@@ -127,15 +124,22 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     tracing::info!(%address, scheme, "listening");
 
     let service = router.into_make_service();
-    let patience = Patience::default();
+    let limits = config.limits.connections();
+    if let Some(connections) = connections::make_room(limits.total) {
+        tracing::warn!(
+            wanted = limits.total,
+            connections,
+            "the system allows fewer open files than --max-connections needs"
+        );
+    }
     let tcp = NoDelayAcceptor::new();
     let served = if let Some(encryption) = encryption {
         let tls = RustlsAcceptor::new(RustlsConfig::from_config(encryption)).acceptor(tcp);
-        let server = connections::serve(listener, tls, patience);
+        let server = connections::serve(listener, tls, limits, connected);
         let server = server.context("cannot listen").map_err(Failure::Running)?;
         server.handle(handle).serve(service).await
     } else {
-        let server = connections::serve(listener, tcp, patience);
+        let server = connections::serve(listener, tcp, limits, connected);
         let server = server.context("cannot listen").map_err(Failure::Running)?;
         server.handle(handle).serve(service).await
     };

@@ -1,5 +1,7 @@
 //! The configuration: flags, each also an environment variable.
 
+mod limits;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,16 +9,9 @@ use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
-use kubezonnet_wire::Limits;
 
+pub use self::limits::LimitFlags;
 use crate::export::flow_log;
-
-/// The largest body that is taken: a window of the most records takes 2 to 3 MiB.
-const MAX_BODY_BYTES: &str = "16777216";
-
-/// How many bodies are held at once: with the largest body, 256 MiB. As many as there are processors
-/// are resolved at once: one of the most records takes about 100 MB more meanwhile.
-const MAX_BODIES: &str = "16";
 
 /// The longest that anything is kept: more than this is a mistake in the unit.
 const MAX_DURATION: Duration = Duration::from_hours(30 * 24);
@@ -145,23 +140,6 @@ pub struct Config {
     #[arg(long, env = "KUBEZONNET_PENDING_TIMEOUT", default_value = "60s", value_parser = duration, value_name = "DURATION")]
     pub pending_timeout: Duration,
 
-    /// Most bytes of a batch, from 1 to 4294967295; a larger one is refused (413) before it is read.
-    #[arg(long, env = "KUBEZONNET_MAX_BODY_BYTES", default_value = MAX_BODY_BYTES, value_parser = positive, value_name = "BYTES")]
-    pub max_body_bytes: usize,
-
-    /// Most records of a batch, from 1 to 4294967295; one with more is refused (413).
-    ///
-    /// The default is what agents hold to: a lower one loses the windows of nodes with many flows.
-    #[arg(long, env = "KUBEZONNET_MAX_RECORDS", default_value_t = Limits::default().max_records, value_parser = positive, value_name = "COUNT")]
-    pub max_records: usize,
-
-    /// Most batches held in memory at once, from 1 to 4294967295; further ones are told to come again
-    /// (503).
-    ///
-    /// Times --max-body-bytes this bounds the memory that bodies take.
-    #[arg(long, env = "KUBEZONNET_MAX_BODIES", default_value = MAX_BODIES, value_parser = positive, value_name = "COUNT")]
-    pub max_bodies: usize,
-
     /// How much the server logs on standard error.
     #[arg(
         long,
@@ -182,6 +160,10 @@ pub struct Config {
         value_name = "FORMAT"
     )]
     pub log_format: LogFormat,
+
+    /// What clients can cost.
+    #[command(flatten)]
+    pub limits: LimitFlags,
 }
 
 /// Why there is no [`Config`].
@@ -288,6 +270,8 @@ fn positive(text: &str) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
+    use kubezonnet_wire::Limits;
+
     use super::*;
 
     #[test]
@@ -311,7 +295,7 @@ mod tests {
     fn as_many_records_are_taken_as_agents_may_send() {
         let config = Config::read([OsString::from("kubezonnet-server")]).unwrap();
 
-        assert_eq!(config.max_records, Limits::default().max_records);
+        assert_eq!(config.limits.max_records, Limits::default().max_records);
     }
 
     #[test]
@@ -342,7 +326,7 @@ mod tests {
             ("--listen=localhost:8080", "like 0.0.0.0:8080 or [::]:8080"),
             ("--max-body-bytes=-1", "from 1 to 4294967295"),
             ("--max-records=1e3", "from 1 to 4294967295"),
-            ("--max-bodies=4294967296", "from 1 to 4294967295"),
+            ("--max-body-memory=4294967296", "from 1 to 4294967295"),
             ("--series-retention=31d", "at most 30 days"),
             ("--pending-timeout=2592001s", "at most 30 days"),
             ("--pending-timeout=5", "like 90s"),
@@ -364,7 +348,7 @@ mod tests {
         let arguments = [
             "kubezonnet-server",
             "--series-retention=30d",
-            "--max-bodies=1",
+            "--max-body-memory=1",
             "--max-records=4294967295",
             "--log-level=WARN",
         ];
@@ -372,7 +356,7 @@ mod tests {
         let config = Config::read(arguments.map(OsString::from)).unwrap();
 
         assert_eq!(config.series_retention, MAX_DURATION);
-        assert_eq!(config.max_records, 4_294_967_295);
+        assert_eq!(config.limits.max_records, 4_294_967_295);
         assert_eq!(config.log_level, LogLevel::Warn);
     }
 }

@@ -1,41 +1,79 @@
-//! How long a connection may keep the server waiting.
+//! What connections may cost: how many there are, how long each may keep the server waiting, and how
+//! long a head may be.
 //!
 //! Who opens a connection and sends no request, or half of one, and who asks for a page and takes
-//! none of it, is let go: each would cost memory and a file for as long as it likes.
+//! none of it, is let go: each would cost memory and a file for as long as it likes. Where there are
+//! too many, the newest gets in and one that keeps the server waiting goes, of the address that has
+//! the most of them: who opens thousands ends their own.
+//!
+//! ```text
+//! accept ─▶ table (room? who goes?) ─▶ TLS ─▶ stream (time-outs) ─▶ HTTP ─▶ service (marks requests)
+//! ```
+
+mod acceptor;
+mod counts;
+mod service;
+mod stream;
+mod table;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::Server;
 use hyper_util::rt::TokioTimer;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::SockRef;
 
-/// How much of a request is held before the server has read it; the longest head there may be.
-const BUFFER: usize = 64 * 1024;
+pub use self::acceptor::Guarded;
+pub use self::counts::{Closed, ConnectionCounts};
 
-/// How long a connection may keep the server waiting.
+/// What else the server has open: files, the log, connections to Kubernetes.
+const OTHER_FILES: u64 = 128;
+
+/// Connections that wait to be accepted: what Linux allows by default.
+const BACKLOG: i32 = 4096;
+
+/// The HTTP library holds no less.
+pub const LEAST_HEAD_BYTES: usize = 8192;
+
+/// What the connections of one listener may cost.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// For the head of a request: from the connection's begin, or from the end of the request before,
-    /// so that it bounds idle connections too.
+pub struct ConnectionLimits {
+    /// Connections at once.
+    pub total: usize,
+    /// Connections at once from one address.
+    pub per_peer: usize,
+    /// Bytes of the head of a request; as much is held of what the server has not read yet.
+    pub head_bytes: usize,
+    /// Time for the TLS handshake, and then for the first head; later for a head from its first byte.
     pub head: Duration,
-    /// For taking what is sent: without a byte of progress.
-    pub taking: Duration,
+    /// Time that a connection may be idle after an answer.
+    pub idle: Duration,
+    /// Time to take an answer.
+    pub answer: Duration,
 }
 
-impl Default for Patience {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
+            // Kubernetes knows no cluster of more than 5,000 nodes, each with one connection.
+            total: 8192,
+            per_peer: 256,
+            // A token of a service account has 1 to 2 KiB, and it is by far the longest header.
+            head_bytes: 16 * 1024,
+            head: Duration::from_secs(10),
             // Agents close an idle connection after 90 seconds: it is theirs to close, so that none
             // sends a window into a connection that the server is just closing.
-            head: Duration::from_secs(100),
-            taking: Duration::from_mins(1),
+            idle: Duration::from_secs(100),
+            // Prometheus gives up after ten.
+            answer: Duration::from_secs(30),
         }
     }
 }
 
-/// A server on a listener, for HTTP/1 only, whose patience ends.
+/// A server on a listener, for HTTP/1 only, whose connections stay within the limits.
 ///
 /// # Errors
 ///
@@ -43,139 +81,45 @@ impl Default for Patience {
 pub fn serve<A>(
     listener: TcpListener,
     acceptor: A,
-    patience: Patience,
-) -> io::Result<Server<SocketAddr, A>> {
-    // Connections have what their listener has. It ends those whose peer takes nothing, dead or not.
-    SockRef::from(&listener).set_tcp_user_timeout(Some(patience.taking))?;
+    limits: ConnectionLimits,
+    counts: Arc<ConnectionCounts>,
+) -> io::Result<Server<SocketAddr, Guarded<A>>> {
+    let socket = SockRef::from(&listener);
+    // Connections have what their listener has. It ends those whose peer is dead, long after the time
+    // for an answer is over, so that this is what is counted.
+    socket.set_tcp_user_timeout(Some(limits.answer.saturating_mul(2)))?;
+    // The standard library's 128 are full while a few hundred begin at once, and the rest wait a second.
+    socket.listen(BACKLOG)?;
     // With HTTP/1 only no time passes unmeasured while the server finds out what is spoken.
     let mut server = axum_server::from_tcp(listener)?
-        .acceptor(acceptor)
+        .acceptor(Guarded::new(acceptor, limits, counts))
         .http1_only();
     server
         .http_builder()
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(patience.head)
-        .max_buf_size(BUFFER);
+        // The stream has time-outs of its own, which are counted.
+        .header_read_timeout(None)
+        .max_buf_size(limits.head_bytes.max(LEAST_HEAD_BYTES));
     Ok(server)
 }
 
-#[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-    use std::net::SocketAddr;
-    use std::time::Instant;
-
-    use axum::Router;
-    use axum::body::{Body, Bytes};
-    use axum::routing::get;
-    use axum_server::accept::NoDelayAcceptor;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
-    use tokio::sync::oneshot;
-
-    use super::*;
-
-    /// How long anything here may take.
-    const DEADLINE: Duration = Duration::from_secs(30);
-
-    const SHORT: Duration = Duration::from_millis(200);
-
-    /// Serves the router until the test ends; returns where.
-    fn start(router: Router, patience: Patience) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = serve(listener, NoDelayAcceptor::new(), patience).unwrap();
-        tokio::spawn(server.serve(router.into_make_service()));
-        address
+/// Lets the process open as many files as its connections need, as far as the system allows.
+///
+/// Returns how many connections there is room for, if that is fewer.
+pub fn make_room(connections: usize) -> Option<u64> {
+    let wanted = u64::try_from(connections)
+        .unwrap_or(u64::MAX)
+        .saturating_add(OTHER_FILES);
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return None;
+    };
+    let raised = wanted.min(hard);
+    if soft < raised && setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_err() {
+        return Some(soft.saturating_sub(OTHER_FILES));
     }
-
-    async fn open(address: SocketAddr, sent: &[u8]) -> TcpStream {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(sent).await.unwrap();
-        stream
-    }
-
-    /// What comes until the server closes.
-    async fn rest(mut stream: TcpStream) -> Vec<u8> {
-        let mut answer = Vec::new();
-        let read = stream.read_to_end(&mut answer);
-        let read = tokio::time::timeout(DEADLINE, read).await;
-        read.expect("the server closes").ok();
-        answer
-    }
-
-    async fn is_served(address: SocketAddr) -> bool {
-        let request = b"GET / HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n";
-        let answer = rest(open(address, request).await).await;
-        answer.starts_with(b"HTTP/1.1 200 OK\r\n")
-    }
-
-    #[tokio::test]
-    async fn who_sends_half_a_head_or_none_is_let_go_and_all_others_are_served() {
-        let patience = Patience {
-            head: SHORT,
-            ..Patience::default()
-        };
-        let router = Router::new().route("/", get(|| async { "here" }));
-        let address = start(router, patience);
-        let begun = Instant::now();
-        let mut slow = Vec::new();
-        for _ in 0..50 {
-            slow.push(open(address, b"GET / HTTP/1.1\r\nHost: s\r\nX-Slow").await);
-            slow.push(open(address, b"").await);
-            slow.push(open(address, b"PRI * HTTP/2.0\r\n").await);
-        }
-
-        assert!(is_served(address).await, "while they are there");
-        for stream in slow {
-            let answer = rest(stream).await;
-            assert!(!answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
-        }
-
-        assert!(begun.elapsed() >= SHORT, "they had their time");
-        assert!(is_served(address).await, "after they are gone");
-    }
-
-    #[tokio::test]
-    async fn an_idle_connection_is_closed_after_its_last_request() {
-        let patience = Patience {
-            head: SHORT,
-            ..Patience::default()
-        };
-        let router = Router::new().route("/", get(|| async { "here" }));
-        let address = start(router, patience);
-
-        let stream = open(address, b"GET / HTTP/1.1\r\nHost: s\r\n\r\n").await;
-        let answer = rest(stream).await;
-
-        assert!(answer.ends_with(b"here"), "{answer:?}");
-    }
-
-    #[tokio::test]
-    async fn who_takes_nothing_of_an_answer_is_let_go() {
-        let patience = Patience {
-            taking: SHORT,
-            ..Patience::default()
-        };
-        let (held, dropped) = oneshot::channel::<()>();
-        let held = std::sync::Arc::new(std::sync::Mutex::new(Some(held)));
-        let endless = move || {
-            let held = held.lock().unwrap().take();
-            let chunks = futures::stream::repeat_with(move || {
-                // Dropped with the answer.
-                let _ = &held;
-                Ok::<_, Infallible>(Bytes::from_static(&[0; 1024]))
-            });
-            async { Body::from_stream(chunks) }
-        };
-        let address = start(Router::new().route("/", get(endless)), patience);
-
-        let stream = open(address, b"GET / HTTP/1.1\r\nHost: s\r\n\r\n").await;
-        let dropped = tokio::time::timeout(DEADLINE, dropped).await;
-
-        assert!(dropped.expect("the answer is given up").is_err());
-        drop(stream);
-    }
+    (soft.max(raised) < wanted).then(|| soft.max(raised).saturating_sub(OTHER_FILES))
 }
+
+#[cfg(test)]
+mod tests;

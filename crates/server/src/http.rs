@@ -4,19 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use kubezonnet_exposition::Format;
 use kubezonnet_topology::Clock;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::ingest::{self, Ingest};
 use crate::metrics::{self, Scrape};
 use crate::pipeline::Pipeline;
 
-/// How many pages of metrics are made at once: each takes a copy of the ledger, and the page of a
+/// How many pages of metrics are made or sent at once: each takes a copy of the ledger, and the page of a
 /// large cluster is tens of megabytes.
 const SCRAPES: usize = 4;
 
@@ -29,7 +30,7 @@ struct Shown {
     pipeline: Arc<Pipeline>,
     ingest: Arc<Ingest>,
     clock: Clock,
-    /// One permit for each page being made.
+    /// One permit for each page being made or sent.
     scrapes: Arc<Semaphore>,
 }
 
@@ -62,17 +63,30 @@ async fn show_metrics(State(shown): State<Shown>, headers: HeaderMap) -> Respons
     };
     // A large page takes tens of milliseconds: others are served meanwhile.
     let page = tokio::task::spawn_blocking(move || {
-        // Kept to the end of the page, whether or not somebody still waits for it.
-        let _turn = turn.expect("nobody closes it");
+        let turn = turn.expect("nobody closes it");
         let scrape = Scrape::of(&shown.pipeline, shown.ingest.counts(), shown.clock.now());
-        metrics::render(scrape, format)
+        let text = metrics::render(scrape, format);
+        Page { text, _turn: turn }
     });
     match page.await {
         Ok(page) => {
             let content_type = HeaderValue::from_static(format.content_type());
-            ([(header::CONTENT_TYPE, content_type)], page).into_response()
+            let body = Bytes::from_owner(page);
+            ([(header::CONTENT_TYPE, content_type)], body).into_response()
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// A page, which keeps its turn until it is sent or given up: who takes none of it holds memory too.
+struct Page {
+    text: String,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Page {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
     }
 }
 

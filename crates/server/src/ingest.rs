@@ -7,11 +7,13 @@
 mod age;
 mod body;
 mod counts;
+mod memory;
+mod pace;
 mod refusal;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -23,6 +25,8 @@ use kubezonnet_wire::{DecodedBatch, Limits};
 use tokio::sync::Semaphore;
 
 pub use self::counts::{IngestCounts, LATENCY_BOUNDS, Latency};
+use self::memory::BodyMemory;
+use self::pace::Pace;
 pub use self::refusal::Refusal;
 use crate::pipeline::{Acceptance, Pipeline, Rejection};
 
@@ -33,8 +37,31 @@ pub struct BodyLimits {
     pub bytes: usize,
     /// Records of one body.
     pub records: usize,
-    /// Bodies held at once.
-    pub bodies: usize,
+    /// Bytes of all bodies that are being read, or wait to be resolved.
+    pub memory: usize,
+    /// Time for a body to arrive.
+    pub timeout: Duration,
+    /// Bytes a second that a body arrives with at least, once it had a few seconds.
+    pub rate: usize,
+    /// Batches of one node in ten seconds.
+    pub batches: usize,
+}
+
+impl Default for BodyLimits {
+    fn default() -> Self {
+        Self {
+            // A window of the most records takes 2 to 3 MiB.
+            bytes: 16 << 20,
+            records: Limits::default().max_records,
+            // Fifty windows of the most records at once, or a thousand of a busy node.
+            memory: 128 << 20,
+            timeout: Duration::from_secs(30),
+            // Full windows need far more; whatever is slower is no agent's network.
+            rate: 16 * 1024,
+            // With the shortest interval there are ten, and what is repeated.
+            batches: 30,
+        }
+    }
 }
 
 /// The state behind the ingest route.
@@ -42,8 +69,9 @@ pub struct BodyLimits {
 pub struct Ingest {
     pipeline: Arc<Pipeline>,
     limits: BodyLimits,
-    /// One permit for each body held: memory is bounded by `limits.bytes` times `limits.bodies`.
-    bodies: Arc<Semaphore>,
+    /// What bodies take of it is bounded, whoever sends them.
+    memory: Arc<BodyMemory>,
+    pace: Pace,
     /// One permit for each body being resolved, as many as there are processors: more at once would
     /// not be done sooner, and each takes memory of its own.
     resolving: Arc<Semaphore>,
@@ -57,7 +85,8 @@ impl Ingest {
         Self {
             pipeline,
             limits,
-            bodies: Arc::new(Semaphore::new(limits.bodies.min(Semaphore::MAX_PERMITS))),
+            memory: BodyMemory::new(limits.memory),
+            pace: Pace::new(limits.batches),
             resolving: Arc::new(Semaphore::new(processors())),
             clock,
             counts: IngestCounts::default(),
@@ -84,10 +113,7 @@ impl Ingest {
         }
         // The age is as of when the request was sent: the body's way is no part of the window.
         let received = self.clock.now();
-        let permit = Arc::clone(&self.bodies)
-            .try_acquire_owned()
-            .map_err(|_| Refusal::Busy)?;
-        let body = body::read(body, self.limits.bytes).await?;
+        let body = body::read(body, &self.limits, self.memory.share()).await?;
         let turn = Arc::clone(&self.resolving)
             .acquire_owned()
             .await
@@ -96,13 +122,16 @@ impl Ingest {
         // Decoding and resolving are long enough to keep others from being served meanwhile. Once
         // begun they run to their end, whether or not the sender still waits for the answer.
         let work = tokio::task::spawn_blocking(move || {
-            let _permits = (permit, turn);
-            ingest.counts.body(body.len());
+            let _turn = turn;
+            ingest.counts.body(body.bytes.len());
             let limits = Limits {
                 max_records: ingest.limits.records,
             };
-            let batch = kubezonnet_wire::decode(&body, &limits)?;
+            let batch = kubezonnet_wire::decode(&body.bytes, &limits)?;
             drop(body);
+            let node = &batch.header.node;
+            let paced = ingest.pace.step(node);
+            paced.map_err(|seconds| Refusal::TooOften { seconds })?;
             let acceptance = ingest.pipeline.apply(&batch, age, received)?;
             ingest.counts.accepted(&batch, acceptance);
             Ok(Answer::new(&batch, acceptance))

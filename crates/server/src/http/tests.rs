@@ -25,8 +25,7 @@ async fn get_from(
     let clock = Clock::new(|| NOW);
     let limits = BodyLimits {
         bytes: 1,
-        records: 1,
-        bodies: 1,
+        ..BodyLimits::default()
     };
     let ingest = Arc::new(Ingest::new(Arc::clone(&pipeline), limits, clock.clone()));
     let mut request = Request::get(path);
@@ -110,8 +109,7 @@ async fn a_scrape_too_many_waits_and_is_told_to_come_again() {
     let clock = Clock::new(|| NOW);
     let limits = BodyLimits {
         bytes: 1,
-        records: 1,
-        bodies: 1,
+        ..BodyLimits::default()
     };
     let ingest = Arc::new(Ingest::new(Arc::clone(&pipeline), limits, clock.clone()));
     let scrapes = Arc::new(Semaphore::new(SCRAPES));
@@ -139,5 +137,11 @@ async fn a_scrape_too_many_waits_and_is_told_to_come_again() {
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(early.is_pending());
     assert_eq!(taken.status(), StatusCode::OK);
+    assert_eq!(
+        scrapes.available_permits(),
+        SCRAPES - 1,
+        "a page that is not sent yet keeps its turn"
+    );
+    drop(taken);
     assert_eq!(scrapes.available_permits(), SCRAPES, "turns are given on");
 }

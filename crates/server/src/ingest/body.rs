@@ -6,11 +6,16 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
 use kubezonnet_wire::CONTENT_TYPE;
+use tokio::time::Instant;
 
-use super::Refusal;
+use super::memory::Share;
+use super::{BodyLimits, Refusal};
 
-/// How long a body may take to arrive: 16 MiB at 5 Mbit/s. Who is slower holds memory for nothing.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a body has until its rate is looked at: a retransmission takes a second or two.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The first memory that a body takes. More is taken in steps as large as what it has.
+const FIRST: usize = 16 * 1024;
 
 /// Refuses by the headers alone what cannot be taken.
 pub(super) fn check_head(headers: &HeaderMap, limit: usize) -> Result<(), Refusal> {
@@ -27,27 +32,62 @@ pub(super) fn check_head(headers: &HeaderMap, limit: usize) -> Result<(), Refusa
     Ok(())
 }
 
-/// Reads up to the limit. Memory is taken as bytes come, not as they are announced.
-pub(super) async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Refusal> {
-    tokio::time::timeout(PATIENCE, collect(body, limit))
-        .await
-        .map_err(|_| Refusal::Slow)?
+/// A body that was read whole, and the memory it holds.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) bytes: Vec<u8>,
+    /// Given back with the bytes.
+    _share: Share,
 }
 
-async fn collect(mut body: Body, limit: usize) -> Result<Vec<u8>, Refusal> {
+/// Reads up to the limit. Memory is taken as bytes come, not as they are announced; who is too slow
+/// gives it up.
+pub(super) async fn read(
+    mut body: Body,
+    limits: &BodyLimits,
+    mut share: Share,
+) -> Result<Whole, Refusal> {
+    let begun = Instant::now();
     let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
+    loop {
+        let deadline = begun + time_for(bytes.len(), limits);
+        let frame = tokio::select! {
+            frame = tokio::time::timeout_at(deadline, body.frame()) => frame,
+            _ = &mut share.lost => return Err(Refusal::Busy),
+        };
+        let Some(frame) = frame.map_err(|_| Refusal::Slow)? else {
+            share.keep();
+            return Ok(Whole {
+                bytes,
+                _share: share,
+            });
+        };
         let frame = frame.map_err(|_| Refusal::Interrupted)?;
         // Trailers are nothing to us.
         let Ok(data) = frame.into_data() else {
             continue;
         };
+        let limit = limits.bytes;
         if data.len() > limit - bytes.len() {
             return Err(Refusal::TooLarge { limit });
         }
+        let needed = bytes.len() + data.len();
+        if needed > bytes.capacity() {
+            let capacity = needed.max(FIRST).max(2 * bytes.capacity()).min(limit);
+            let more = capacity - bytes.capacity();
+            share.grow(more).await.map_err(|_| Refusal::Busy)?;
+            bytes.reserve_exact(capacity - bytes.len());
+        }
         bytes.extend_from_slice(&data);
     }
-    Ok(bytes)
+}
+
+/// How long after its begin a body may have got no further than this.
+fn time_for(bytes: usize, limits: &BodyLimits) -> Duration {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    let rate = u64::try_from(limits.rate).unwrap_or(u64::MAX).max(1);
+    let at_least = Duration::from_secs(bytes / rate).saturating_add(GRACE);
+    at_least.min(limits.timeout)
 }
 
 fn is_protobuf(headers: &HeaderMap) -> bool {

@@ -1,11 +1,13 @@
 //! What came in, counted: batches, records, bytes, refusals, time.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kubezonnet_wire::DecodedBatch;
 
 use super::Refusal;
+use crate::connections::ConnectionCounts;
 use crate::pipeline::Acceptance;
 
 /// What came in so far; all of it only rises.
@@ -21,6 +23,7 @@ pub struct IngestCounts {
     refused: [AtomicU64; Refusal::REASON_COUNT],
     /// How long requests took, from the head read to the answer made.
     pub(super) latency: Latency,
+    connections: Arc<ConnectionCounts>,
 }
 
 impl IngestCounts {
@@ -66,6 +69,11 @@ impl IngestCounts {
     /// How long requests took.
     pub fn latency(&self) -> &Latency {
         &self.latency
+    }
+
+    /// The connections that it comes in by.
+    pub fn connections(&self) -> &Arc<ConnectionCounts> {
+        &self.connections
     }
 
     pub(super) fn body(&self, bytes: usize) {

@@ -12,7 +12,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// Why a batch is not taken.
 ///
-/// What will pass is answered with 503 (the same window is welcome later), what a newer server may
+/// What will pass is answered with 503 or 429 (the same window is welcome later), what a newer server may
 /// take with 415, what broke on the way with 408, what lacks a header that a proxy may have taken off
 /// with 428, what may be right on another way (path, method) with 404 or 405. With 400, 413 and 422 the body itself is judged:
 /// it is never taken.
@@ -30,7 +30,7 @@ pub enum Refusal {
     #[error("the content type must be {CONTENT_TYPE}")]
     ContentType,
     /// Compressed, or otherwise wrapped.
-    #[error("content encodings are not supported, send the body as it is")]
+    #[error("content encodings are not supported: send the body as it is, not compressed")]
     ContentEncoding,
     /// No age, two, or one that is no number.
     #[error(
@@ -56,9 +56,15 @@ pub enum Refusal {
     /// The batch cannot be applied.
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    /// Enough bodies are held already.
+    /// There is no memory for another body, or others needed the share of this one, which was slow.
     #[error("too many batches at once")]
     Busy,
+    /// The node reported enough of late.
+    #[error("the node sends more batches than an agent does: check that it has one agent only")]
+    TooOften {
+        /// When the next one is welcome.
+        seconds: u64,
+    },
     /// The server failed; nothing is known of the batch.
     #[error("the server failed on this batch")]
     Fault,
@@ -95,6 +101,7 @@ impl Refusal {
         Self::Rejected(Rejection::Implausible(_)) => "implausible",
         Self::Rejected(Rejection::Full) => "full",
         Self::Busy => "busy",
+        Self::TooOften { .. } => "too_often",
         Self::Fault => "fault",
     }
 
@@ -125,6 +132,7 @@ impl Refusal {
             // The header is not the body's: a proxy may have taken it off.
             Self::Age => StatusCode::PRECONDITION_REQUIRED,
             Self::Interrupted | Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Rejected(Rejection::Implausible(_)) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Rejected(
                 Rejection::NotSynced | Rejection::TooManyAgents(_) | Rejection::Full,
@@ -150,10 +158,15 @@ impl IntoResponse for Refusal {
             message: self.to_string(),
         };
         let mut response = json(status, &explanation);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        let retry_after = match self {
+            Self::TooOften { seconds } => Some(seconds.into()),
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER),
+            _ => None,
+        };
+        if let Some(retry_after) = retry_after {
             response
                 .headers_mut()
-                .insert(header::RETRY_AFTER, RETRY_AFTER);
+                .insert(header::RETRY_AFTER, retry_after);
         }
         response
     }

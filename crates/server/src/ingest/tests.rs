@@ -17,7 +17,10 @@ use crate::testing::{NOW, OUT, Report, cluster, pipeline};
 const LIMITS: BodyLimits = BodyLimits {
     bytes: 4096,
     records: 10,
-    bodies: 2,
+    memory: 2 * 4096,
+    timeout: Duration::from_secs(30),
+    rate: 1024,
+    batches: 10,
 };
 
 struct Edge {
@@ -373,13 +376,31 @@ async fn a_body_that_never_comes_is_given_up() {
     );
 }
 
-#[tokio::test]
-async fn who_finds_all_places_taken_is_told_to_come_again() {
-    let edge = Edge::new();
-    let places = edge.ingest.bodies.try_acquire_many(2).unwrap();
+#[tokio::test(start_paused = true)]
+async fn a_body_that_trickles_in_is_given_up_long_before_its_time_is_over() {
+    let drops = futures::stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Some((Ok::<_, Infallible>(Bytes::from_static(b"drop")), ()))
+    });
+    let begun = tokio::time::Instant::now();
 
-    let told = edge.refused(request(untouchable())).await;
-    drop(places);
+    let told = Edge::new().refused(request(Body::from_stream(drops))).await;
+
+    assert_eq!(
+        (told.status, told.reason.as_str()),
+        (StatusCode::REQUEST_TIMEOUT, "slow")
+    );
+    assert!(begun.elapsed() < Duration::from_secs(6), "{begun:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_finds_no_memory_is_told_to_come_again() {
+    let edge = Edge::new();
+    let mut held = edge.ingest.memory.share();
+    held.grow(LIMITS.memory).await.unwrap();
+
+    let told = edge.refused(request(good().body())).await;
+    drop(held);
     let again = edge.send(request(good().body())).await;
 
     assert_eq!(
@@ -390,17 +411,62 @@ async fn who_finds_all_places_taken_is_told_to_come_again() {
     assert_eq!(again.status, StatusCode::OK);
 }
 
-#[tokio::test]
-async fn a_place_is_given_back_whatever_becomes_of_the_body() {
+#[tokio::test(start_paused = true)]
+async fn slow_bodies_lose_their_place_to_an_honest_one() {
     let edge = Edge::new();
-    for _ in 0..3 * LIMITS.bodies {
-        edge.send(request(vec![0xff; 10])).await;
+    let slow = || {
+        let first = futures::stream::iter([Ok::<_, Infallible>(Bytes::from_static(&[0; 4000]))]);
+        Body::from_stream(futures::StreamExt::chain(first, futures::stream::pending()))
+    };
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        waiting.push(Box::pin(edge.send(request(slow()))));
+        let sent = futures::poll!(waiting.last_mut().unwrap());
+        assert!(sent.is_pending());
+    }
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(edge.ingest.memory.free(), 0, "they have all there is");
+
+    let honest = edge.send(request(good().body()));
+    let (honest, slow) = futures::join!(honest, futures::future::select_all(waiting));
+
+    assert_eq!(honest.status, StatusCode::OK);
+    assert_eq!(
+        (slow.0.status, slow.0.reason.as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "busy")
+    );
+}
+
+#[tokio::test]
+async fn memory_is_given_back_whatever_becomes_of_the_body() {
+    let edge = Edge::new();
+    for _ in 0..20 {
+        edge.send(request(vec![0xff; 3000])).await;
     }
 
     let told = edge.send(request(good().body())).await;
 
     assert_eq!(told.status, StatusCode::OK);
-    assert_eq!(edge.ingest.bodies.available_permits(), LIMITS.bodies);
+    assert_eq!(edge.ingest.memory.free(), LIMITS.memory);
+}
+
+#[tokio::test]
+async fn a_node_that_floods_is_told_to_wait_and_others_are_served() {
+    let edge = Edge::new();
+    for _ in 0..LIMITS.batches {
+        edge.send(request(good().body())).await;
+    }
+
+    let flood = edge.send(request(good().body())).await;
+    let other = edge.send(request(Report::of("n2", 1).body())).await;
+
+    assert_eq!(
+        (flood.status, flood.reason.as_str()),
+        (StatusCode::TOO_MANY_REQUESTS, "too_often")
+    );
+    let seconds: u64 = flood.retry_after.unwrap().parse().unwrap();
+    assert!((1..=10).contains(&seconds), "{seconds}");
+    assert_eq!(other.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -29,6 +29,25 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "kubezonnet_server_connections",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Connections to the server",
+        write: |scrape, samples| samples.gauge(&[], &scrape.ingest.connections),
+    },
+    Family {
+        name: "kubezonnet_server_closed_connections_total",
+        kind: Kind::Counter,
+        labels: &["reason"],
+        help: "Connections that the server closed, or refused, to stay within its limits",
+        write: |scrape, samples| {
+            for (reason, connections) in &scrape.ingest.closed {
+                samples.counter(&[reason], *connections)?;
+            }
+            Ok(())
+        },
+    },
+    Family {
         name: "kubezonnet_server_records_total",
         kind: Kind::Counter,
         labels: &[],

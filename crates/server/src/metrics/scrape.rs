@@ -46,6 +46,10 @@ pub struct IngestScrape {
     pub batches: Vec<(&'static str, u64)>,
     /// Batches refused, by reason.
     pub refused: Vec<(&'static str, u64)>,
+    /// Connections there are.
+    pub connections: u64,
+    /// Connections the server closed, by reason.
+    pub closed: Vec<(&'static str, u64)>,
     /// Records of the batches applied.
     pub records: u64,
     /// Bytes of bodies read whole.
@@ -99,6 +103,8 @@ impl IngestScrape {
                 ("duplicate", counts.duplicates()),
             ],
             refused: counts.refusals().collect(),
+            connections: counts.connections().open(),
+            closed: counts.connections().closed().collect(),
             records: counts.records(),
             body_bytes: counts.body_bytes(),
             missed: counts.missed_windows(),

@@ -1,0 +1,225 @@
+//! The program under attack, and what an honest agent and Prometheus ask of it.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kubezonnet_model::{
+    BatchHeader, Coverage, Epoch, FlowBatch, FlowCounters, FlowKey, FlowRecord, Hook,
+    InterfaceClass, NodeName, ObservationPoint,
+};
+use kubezonnet_wire::{AGE_HEADER, CONTENT_TYPE, INGEST_PATH, encode};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::client::{self, connect};
+
+/// How long anything here may take.
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
+
+const TOPOLOGY: &str = "\
+nodes:
+  - {name: n1, zone: a, region: r, addresses: [10.66.0.1]}
+  - {name: n2, zone: b, region: r, addresses: [10.66.0.2]}
+pods:
+  - {namespace: shop, name: web, node: n1, addresses: [10.67.1.1]}
+  - {namespace: shop, name: db, node: n2, addresses: [10.67.2.1]}
+";
+
+/// A server that runs; it is killed when the test ends.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    _directory: tempfile::TempDir,
+}
+
+impl Server {
+    pub(crate) fn start(more: &[&str]) -> Self {
+        Self::launch(tempfile::tempdir().unwrap(), more)
+    }
+
+    pub(crate) fn start_with_tls(more: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(vec!["server".to_owned()]).unwrap();
+        let certificate = directory.path().join("tls.crt");
+        let key = directory.path().join("tls.key");
+        std::fs::write(&certificate, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let files = ["--tls-cert", certificate.to_str().unwrap()];
+        let key = ["--tls-key", key.to_str().unwrap()];
+        let arguments = [&files[..], &key[..], more].concat();
+        let mut server = Self::launch(directory, &arguments);
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("server").unwrap();
+        server.tls = Some((Arc::new(config), name));
+        server
+    }
+
+    fn launch(directory: tempfile::TempDir, more: &[&str]) -> Self {
+        let topology = directory.path().join("topology.yaml");
+        std::fs::write(&topology, TOPOLOGY).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kubezonnet-server"))
+            .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(["--flow-log", "off", "--topology-file"])
+            .arg(&topology)
+            .args(more)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = log
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
+                (entry["message"] == "listening")
+                    .then(|| entry["address"].as_str()?.parse().ok())?
+            })
+            .expect("the log says where it listens");
+        // The rest is read, so that the server never waits for it.
+        std::thread::spawn(move || log.for_each(drop));
+        Self {
+            child,
+            address,
+            tls: None,
+            _directory: directory,
+        }
+    }
+
+    /// Sends a request as an agent or a scraper of its own address does, and returns the answer.
+    pub(crate) fn ask(&self, request: &[u8]) -> String {
+        // No attacker has this address.
+        let stream = connect(self, [127, 0, 0, 1].into());
+        match &self.tls {
+            None => client::ask(stream, request),
+            Some((config, name)) => {
+                let session = ClientConnection::new(Arc::clone(config), name.clone()).unwrap();
+                client::ask(StreamOwned::new(session, stream), request)
+            }
+        }
+    }
+
+    pub(crate) fn metrics(&self) -> Page {
+        Page(self.ask(&get("/metrics")))
+    }
+
+    /// Asks for metrics until they are as expected.
+    pub(crate) fn wait_for(&self, expected: impl Fn(&Page) -> bool) {
+        let begun = Instant::now();
+        loop {
+            let page = self.metrics();
+            if page.0.starts_with("HTTP/1.1 200") && expected(&page) {
+                return;
+            }
+            assert!(begun.elapsed() < DEADLINE, "{}", page.0);
+            std::thread::yield_now();
+        }
+    }
+
+    /// The most memory that has been resident so far.
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kib: u64 = line
+            .unwrap()
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
+        kib << 10
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A page of metrics.
+pub(crate) struct Page(String);
+
+impl Page {
+    /// The value of a series.
+    pub(crate) fn value(&self, series: &str) -> f64 {
+        let mut lines = self.0.lines();
+        let found = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        found
+            .unwrap_or_else(|| panic!("{series}: {}", self.0))
+            .parse()
+            .unwrap()
+    }
+
+    pub(crate) fn closed(&self, reason: &str) -> f64 {
+        let name = "kubezonnet_server_closed_connections_total";
+        self.value(&format!("{name}{{reason=\"{reason}\"}}"))
+    }
+
+    pub(crate) fn refused(&self, reason: &str) -> f64 {
+        let name = "kubezonnet_server_rejected_batches_total";
+        self.value(&format!("{name}{{reason=\"{reason}\"}}"))
+    }
+}
+
+pub(crate) fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: server\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+/// The head of a batch of some length.
+pub(crate) fn post_head(length: usize) -> String {
+    format!(
+        "POST {INGEST_PATH} HTTP/1.1\r\nHost: server\r\nConnection: close\r\n\
+         Content-Type: {CONTENT_TYPE}\r\nContent-Length: {length}\r\n{AGE_HEADER}: 0\r\n\r\n"
+    )
+}
+
+/// A batch with its head.
+pub(crate) fn post(body: &[u8]) -> Vec<u8> {
+    [post_head(body.len()).as_bytes(), body].concat()
+}
+
+/// A window of `n1` in which the pod web sent to the pod db, as its agent sends it.
+pub(crate) fn window(sequence: u64) -> Vec<u8> {
+    post(&encode(&FlowBatch {
+        header: BatchHeader {
+            node: NodeName::new("n1").unwrap(),
+            epoch: Epoch([5; 16]),
+            sequence,
+            window: Duration::from_secs(10),
+            coverage: Coverage::full(),
+        },
+        records: vec![FlowRecord {
+            key: FlowKey {
+                source: "10.67.1.1".parse().unwrap(),
+                destination: "10.67.2.1".parse().unwrap(),
+                transport: None,
+                point: ObservationPoint {
+                    hook: Hook::Postrouting,
+                    input: InterfaceClass::Pod,
+                    output: InterfaceClass::Uplink,
+                },
+            },
+            counters: FlowCounters {
+                bytes: 1000,
+                packets: 1,
+            },
+        }],
+        totals: Vec::new(),
+        skipped: Vec::new(),
+        node_addresses: Vec::new(),
+    }))
+}

@@ -85,7 +85,7 @@ async fn start(config: &Config) -> Result<(), Failure> {
     check_uplinks(config)?;
     let sender = match &config.target {
         Target::Server(url) => {
-            let sender = Sender::new(url, config.ca_file.as_deref());
+            let sender = Sender::new(url, config.credentials.clone());
             Some(sender.map_err(|error| Failure::Usage(error.to_string()))?)
         }
         Target::Table => None,

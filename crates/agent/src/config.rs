@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
@@ -13,6 +12,8 @@ use ipnet::IpNet;
 use kubezonnet_capture::{FlowDetail, Tunnel};
 use kubezonnet_model::NodeName;
 use reqwest::Url;
+
+use crate::send::Credentials;
 
 mod duration;
 mod flags;
@@ -37,8 +38,8 @@ pub struct Config {
     pub interval: Duration,
     /// How long the last windows may take.
     pub grace: Duration,
-    /// Certificate authorities to trust besides the system's.
-    pub ca_file: Option<PathBuf>,
+    /// Whom to trust, and who we are.
+    pub credentials: Credentials,
     /// Which ports of a flow are kept.
     pub flow_detail: FlowDetail,
     /// Flows that fit in one window.
@@ -122,12 +123,22 @@ impl Config {
             None if flags.dry_run => None,
             None => Some(METRICS_LISTEN),
         };
+        let credentials = Credentials {
+            ca_file: flags.ca_file,
+            token_file: flags.token_file,
+            client: flags.client_cert.zip(flags.client_key),
+        };
+        if let Target::Server(server) = &target
+            && server.scheme() == "http"
+        {
+            credentials.check_clear().map_err(wrong)?;
+        }
         Ok(Self {
             node,
             target,
             interval: flags.interval,
             grace: flags.grace,
-            ca_file: flags.ca_file,
+            credentials,
             flow_detail: match flags.flow_detail {
                 Detail::Service => FlowDetail::Service,
                 Detail::Connection => FlowDetail::Connection,

@@ -1,12 +1,19 @@
 //! Brings windows to the server over HTTP(S).
 
-use std::error::Error as _;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kubezonnet_wire::{AGE_HEADER, CONTENT_TYPE, INGEST_PATH};
-use reqwest::header::{CONTENT_TYPE as CONTENT_TYPE_HEADER, RETRY_AFTER};
-use reqwest::{Certificate, Client, Response, Url, redirect};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE as CONTENT_TYPE_HEADER, HeaderValue, RETRY_AFTER,
+};
+use reqwest::{Client, Response, Url, redirect};
+
+mod cause;
+mod credentials;
+
+use self::cause::causes;
+use self::credentials::Trust;
+pub use self::credentials::{Credentials, CredentialsError};
 
 use crate::answer::{Answer, Outcome};
 use crate::tick::Deliver;
@@ -27,29 +34,23 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 const ANSWER_LIMIT: usize = 16 * 1024;
 
 /// Posts windows to one server.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Sender {
     client: Client,
     url: Url,
+    credentials: Credentials,
+    /// What the client was made of; other contents of the files make another client.
+    trust: Trust,
+    /// The last complaint about the files, so that it is said once.
+    complaint: Option<String>,
 }
 
 /// The sender cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SenderError {
-    /// The file with certificates cannot be read.
-    #[error("cannot read --ca-file {}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file holds no certificate, or one that is broken.
-    #[error("--ca-file {} holds no PEM certificate that can be read", path.display())]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
+    /// A file cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// No certificate of an authority is known, so no server could be trusted.
     #[error("cannot set up TLS: {0}; give the server's authority with --ca-file")]
     Tls(String),
@@ -57,48 +58,63 @@ pub enum SenderError {
 
 impl Sender {
     /// Makes a sender to the server at `server`, which trusts the system's certificate authorities
-    /// and those in `ca_file`.
+    /// besides those that are given.
     ///
     /// # Errors
     ///
-    /// [`SenderError`] if the file is unreadable, or no authority is known for an https server.
-    pub fn new(server: &Url, ca_file: Option<&Path>) -> Result<Self, SenderError> {
+    /// [`SenderError`] if a file cannot be used, or no authority is known for an https server.
+    pub fn new(server: &Url, credentials: Credentials) -> Result<Self, SenderError> {
         // A second installation changes nothing, and fails only because there was a first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let authorities = match ca_file {
-            Some(path) => read_certificates(path)?,
-            None => Vec::new(),
-        };
-        let builder = Client::builder()
-            .user_agent(concat!("kubezonnet-agent/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(1)
-            .tcp_nodelay(true)
-            // A redirected POST would arrive without its body.
-            .redirect(redirect::Policy::none())
-            // The server is where --server says, whatever the environment has for other programs.
-            .no_proxy();
-        let builder = if server.scheme() == "https" {
-            builder.tls_certs_merge(authorities)
-        } else {
-            // Plain http needs no authorities: do not read hundreds of them into memory.
-            builder.tls_certs_only([])
-        };
-        let client = builder
-            .build()
-            .map_err(|error| SenderError::Tls(causes(&error)))?;
+        let trust = Trust::read(&credentials)?;
+        credentials.token()?;
+        if server.scheme() == "http" {
+            tracing::warn!(
+                "windows go to the server in clear, and it cannot know who sends them: an https:// \
+                 --server is better"
+            );
+        }
         Ok(Self {
-            client,
+            client: client(server, &credentials, &trust)?,
             url: ingest_url(server),
+            credentials,
+            trust,
+            complaint: None,
         })
     }
 
-    async fn attempt(&self, outgoing: Outgoing) -> Result<Answer, reqwest::Error> {
-        let response = self
-            .client
-            .post(self.url.clone())
+    /// Takes what the files say now. What cannot be used is said, and changes nothing.
+    fn refresh(&mut self) {
+        let refreshed = Trust::read(&self.credentials)
+            .map_err(SenderError::from)
+            .and_then(|trust| {
+                if trust == self.trust {
+                    return Ok(());
+                }
+                self.client = client(&self.url, &self.credentials, &trust)?;
+                self.trust = trust;
+                tracing::info!("read certificates again from files that changed");
+                Ok(())
+            });
+        let complaint = refreshed.err().map(|error| error.to_string());
+        if let Some(error) = &complaint
+            && self.complaint != complaint
+        {
+            tracing::warn!(error, "not reloaded: the certificates in use stay");
+        }
+        self.complaint = complaint;
+    }
+
+    async fn attempt(
+        &self,
+        outgoing: Outgoing,
+        token: Option<HeaderValue>,
+    ) -> Result<Answer, reqwest::Error> {
+        let mut request = self.client.post(self.url.clone());
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, token);
+        }
+        let response = request
             .header(CONTENT_TYPE_HEADER, CONTENT_TYPE)
             .header(AGE_HEADER, outgoing.age.as_millis().to_string())
             .body(outgoing.body)
@@ -123,10 +139,15 @@ impl Sender {
 
 impl Deliver for Sender {
     async fn deliver(&mut self, outgoing: Outgoing) -> Answer {
-        match self.attempt(outgoing).await {
+        self.refresh();
+        let token = match self.credentials.token() {
+            Ok(token) => token,
+            Err(error) => return Answer::none(Outcome::Unauthorized, error.to_string()),
+        };
+        match self.attempt(outgoing, token).await {
             Ok(answer) => answer,
             Err(error) if error.is_timeout() => Answer::none(Outcome::TimedOut, causes(&error)),
-            Err(error) => Answer::none(Outcome::Unreachable, causes(&error)),
+            Err(error) => Answer::none(Outcome::Unreachable, cause::explain(&error)),
         }
     }
 }
@@ -139,17 +160,31 @@ fn ingest_url(server: &Url) -> Url {
     url
 }
 
-fn read_certificates(path: &Path) -> Result<Vec<Certificate>, SenderError> {
-    let pem = std::fs::read(path).map_err(|source| SenderError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) | Err(_) => Err(SenderError::NoCertificate {
-            path: path.to_owned(),
-        }),
-    }
+fn client(server: &Url, credentials: &Credentials, trust: &Trust) -> Result<Client, SenderError> {
+    let builder = Client::builder()
+        .user_agent(concat!("kubezonnet-agent/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(REQUEST_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(1)
+        .tcp_nodelay(true)
+        // A redirected POST would arrive without its body.
+        .redirect(redirect::Policy::none())
+        // The server is where --server says, whatever the environment has for other programs.
+        .no_proxy();
+    let builder = if server.scheme() == "https" {
+        let builder = builder.tls_certs_merge(trust.authorities(credentials)?);
+        match trust.identity(credentials)? {
+            Some(identity) => builder.identity(identity),
+            None => builder,
+        }
+    } else {
+        // Plain http needs no authorities: do not read hundreds of them into memory.
+        builder.tls_certs_only([])
+    };
+    builder
+        .build()
+        .map_err(|error| SenderError::Tls(causes(&error)))
 }
 
 /// Reads an answer up to the limit; what is longer is cut, and so no acknowledgement.
@@ -163,18 +198,6 @@ async fn read_answer(mut response: Response) -> Result<Vec<u8>, reqwest::Error> 
         }
     }
     Ok(body)
-}
-
-/// An error with all its causes on one line: the outermost alone says only that sending failed.
-fn causes(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,26 +1,26 @@
 //! Wires the server: topology, exporters, pipeline, routes, and the tasks beside them.
 
 use std::fmt;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum_server::Handle;
-use axum_server::accept::NoDelayAcceptor;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use kubezonnet_topology::{Clock, Topology};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::bypass::Warning;
 use crate::config::Config;
 use crate::connections;
+use crate::edge::{Edge, Serving};
 use crate::export::Exporters;
-use crate::ingest::Ingest;
+use crate::http;
+use crate::ingest::{self, Ingest};
 use crate::pipeline::{Pipeline, Settings};
 use crate::source::Source;
-use crate::{http, tls};
 
 /// How long requests that have begun may take to end after a signal: a body in flight, not a body
 /// that never comes. Kubernetes gives 30 seconds for all.
@@ -85,17 +85,12 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
-    let encryption = match (&config.tls_cert, &config.tls_key) {
-        (Some(certificate), Some(key)) => {
-            Some(tls::load(certificate, key).map_err(Failure::Configuration)?)
-        }
-        _ => None,
-    };
     let clock = Clock::system();
     let topology = Topology::new();
     let source = Source::open(config, &topology, &clock)
         .await
         .map_err(Failure::Configuration)?;
+    let edge = Edge::open(config, &source, &topology, &clock).map_err(Failure::Configuration)?;
 
     let pipeline = Arc::new(Pipeline::new(
         topology,
@@ -106,24 +101,16 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             series_retention: config.series_retention,
         },
     ));
-    let bodies = config.limits.bodies();
-    let ingest = Arc::new(Ingest::new(Arc::clone(&pipeline), bodies, clock.clone()));
-    let connected = Arc::clone(ingest.counts().connections());
-    let router = http::router(Arc::clone(&pipeline), ingest, clock.clone());
+    let ingest = Ingest::new(Arc::clone(&pipeline), config.limits.bodies(), clock.clone());
+    let ingest = Arc::new(ingest.guarded(Arc::clone(&edge.door)));
+    let shown = http::Shown::new(Arc::clone(&pipeline), Arc::clone(&ingest), clock.clone())
+        .behind(edge.gate.clone())
+        .with_credentials(Arc::clone(&edge.status), edge.is_ready());
 
-    let (listener, address) = listen(config.listen).map_err(Failure::Running)?;
     let handle = Handle::new();
+    let reporting = Handle::new();
     let source = tokio::spawn(source.follow(pipeline.topology().clone(), clock.clone()));
     let upkeep = tokio::spawn(keep_up(Arc::clone(&pipeline), clock));
-    let stop = tokio::spawn(stop_on_signal(handle.clone()));
-    let scheme = if encryption.is_some() {
-        "https"
-    } else {
-        "http"
-    };
-    tracing::info!(%address, scheme, "listening");
-
-    let service = router.into_make_service();
     let limits = config.limits.connections();
     if let Some(connections) = connections::make_room(limits.total) {
         tracing::warn!(
@@ -132,32 +119,45 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             "the system allows fewer open files than --max-connections needs"
         );
     }
-    let tcp = NoDelayAcceptor::new();
-    let served = if let Some(encryption) = encryption {
-        let tls = RustlsAcceptor::new(RustlsConfig::from_config(encryption)).acceptor(tcp);
-        let server = connections::serve(listener, tls, limits, connected);
-        let server = server.context("cannot listen").map_err(Failure::Running)?;
-        server.handle(handle).serve(service).await
-    } else {
-        let server = connections::serve(listener, tcp, limits, connected);
-        let server = server.context("cannot listen").map_err(Failure::Running)?;
-        server.handle(handle).serve(service).await
+    let (stopping, stopped) = watch::channel(false);
+    let stop = stop_on_signal([handle.clone(), reporting.clone()], stopping);
+    let stop = tokio::spawn(stop);
+    let serving = Serving {
+        limits,
+        counts: Arc::clone(ingest.counts().connections()),
+        stopped,
     };
+    let served = serve_both(edge, shown, ingest, [handle, reporting], serving).await;
     for task in [source, upkeep, stop] {
         task.abort();
     }
     pipeline.exporters().close(FLUSH);
-    served.context("cannot serve").map_err(Failure::Running)?;
+    served.map_err(Failure::Running)?;
     tracing::info!("stopped");
     Ok(())
 }
 
-fn listen(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address)
-        .with_context(|| format!("--listen {address}: cannot listen there"))?;
-    listener.set_nonblocking(true)?;
-    let bound = listener.local_addr()?;
-    Ok((listener, bound))
+/// Serves where the server is looked at and where agents report, until both are told to end.
+async fn serve_both(
+    mut edge: Edge,
+    shown: http::Shown,
+    ingest: Arc<Ingest>,
+    [handle, reporting]: [Handle<SocketAddr>; 2],
+    serving: Serving,
+) -> anyhow::Result<()> {
+    let reports = ingest::router(ingest);
+    let (listen, side) = (edge.listen.bind()?, edge.ingest.take());
+    let served = if let Some(side) = side {
+        let [few, most] = serving.split();
+        let looked_at = listen.serve(http::routes(shown), handle, few);
+        let reported_to = side.bind()?.serve(reports, reporting, most);
+        tokio::try_join!(looked_at, reported_to).map(drop)
+    } else {
+        let router = http::routes(shown).merge(reports);
+        listen.serve(router, handle, serving).await
+    };
+    edge.tasks.abort_all();
+    served
 }
 
 /// Settles what waits and forgets what is gone, for as long as the server runs.
@@ -183,7 +183,7 @@ async fn keep_up(pipeline: Arc<Pipeline>, clock: Clock) {
     }
 }
 
-async fn stop_on_signal(handle: Handle<SocketAddr>) {
+async fn stop_on_signal(handles: [Handle<SocketAddr>; 2], stopping: watch::Sender<bool>) {
     let (Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
@@ -196,5 +196,8 @@ async fn stop_on_signal(handle: Handle<SocketAddr>) {
         _ = interrupt.recv() => "SIGINT",
     };
     tracing::info!(signal = name, "stopping");
-    handle.graceful_shutdown(Some(GRACE));
+    stopping.send_replace(true);
+    for handle in handles {
+        handle.graceful_shutdown(Some(GRACE));
+    }
 }

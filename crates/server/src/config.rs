@@ -1,6 +1,7 @@
 //! The configuration: flags, each also an environment variable.
 
 mod limits;
+mod security;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 
 pub use self::limits::LimitFlags;
+pub use self::security::{Security, ServiceAccount};
 use crate::export::flow_log;
 
 /// The longest that anything is kept: more than this is a mistake in the unit.
@@ -28,6 +30,9 @@ It serves
   /metrics   for Prometheus, as OpenMetrics where that is asked for
   /healthz   200 while the process serves
   /readyz    200 once all nodes and pods are known, 503 before
+
+at --listen, and at --ingest-listen, by HTTPS and for agents that prove who they are only,
+
   /api/v1/flow-batches   where agents send their windows
 
 The flow log goes to standard output, the server's own log to standard error. Everything is kept in \
@@ -41,11 +46,13 @@ Examples:
   In a cluster, with the rights of its service account:
     kubezonnet-server
 
-  Without Kubernetes, logging every flow for people to read:
-    kubezonnet-server --topology-file topology.yaml --flow-log all --flow-log-format text
+  To try it, without Kubernetes and in clear, logging every flow for people to read:
+    kubezonnet-server --insecure --topology-file topology.yaml --flow-log all \\
+        --flow-log-format text
 
-  With HTTPS, on both IP families:
-    kubezonnet-server --listen '[::]:8443' --tls-cert tls.crt --tls-key tls.key
+  Without Kubernetes, for agents that have certificates:
+    kubezonnet-server --topology-file topology.yaml --tls-cert tls.crt --tls-key tls.key \\
+        --client-ca agents.crt
 
 Signals:
   SIGTERM and SIGINT end the server: it answers what it has begun and writes what is left of the
@@ -61,9 +68,10 @@ Exit status:
 #[command(name = "kubezonnet-server", version, about = ABOUT, long_about = LONG_ABOUT)]
 #[command(after_long_help = EXAMPLES, max_term_width = 100)]
 pub struct Config {
-    /// Address and port to listen on.
+    /// Address and port for /metrics, /healthz and /readyz.
     ///
-    /// `[::]:8080` takes IPv4 and IPv6. Port 0 takes a free one; the log says which.
+    /// With --insecure agents report there too, unless --ingest-listen says otherwise. `[::]:8080`
+    /// takes IPv4 and IPv6. Port 0 takes a free one; the log says which.
     #[arg(
         long,
         env = "KUBEZONNET_LISTEN",
@@ -73,23 +81,9 @@ pub struct Config {
     )]
     pub listen: SocketAddr,
 
-    /// Certificate to serve HTTPS with (PEM, the whole chain); plain HTTP without.
-    #[arg(
-        long,
-        env = "KUBEZONNET_TLS_CERT",
-        value_name = "FILE",
-        requires = "tls_key"
-    )]
-    pub tls_cert: Option<PathBuf>,
-
-    /// Private key of --tls-cert (PEM).
-    #[arg(
-        long,
-        env = "KUBEZONNET_TLS_KEY",
-        value_name = "FILE",
-        requires = "tls_cert"
-    )]
-    pub tls_key: Option<PathBuf>,
+    /// Who is let in, and how connections are kept secret.
+    #[command(flatten)]
+    pub security: Security,
 
     /// YAML file to read nodes and pods from, and again whenever it changes.
     ///

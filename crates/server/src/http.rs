@@ -14,8 +14,13 @@ use kubezonnet_topology::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::ingest::{self, Ingest};
-use crate::metrics::{self, Scrape};
+use crate::metrics::{self, Scrape, SecurityScrape};
 use crate::pipeline::Pipeline;
+use crate::tls::Status;
+
+mod gate;
+
+pub use self::gate::Gate;
 
 /// How many pages of metrics are made or sent at once: each takes a copy of the ledger, and the page of a
 /// large cluster is tens of megabytes.
@@ -25,27 +30,60 @@ const SCRAPES: usize = 4;
 const TURN: Duration = Duration::from_secs(5);
 
 /// What the routes read.
-#[derive(Debug, Clone)]
-struct Shown {
+#[derive(Clone)]
+pub struct Shown {
     pipeline: Arc<Pipeline>,
     ingest: Arc<Ingest>,
     clock: Clock,
+    gate: Gate,
+    credentials: Arc<Status>,
+    /// Whether agents can be served, as far as that is not the pipeline's matter.
+    can_serve: Arc<dyn Fn() -> bool + Send + Sync>,
     /// One permit for each page being made or sent.
     scrapes: Arc<Semaphore>,
 }
 
-/// All routes of the server.
+impl Shown {
+    /// All of it, to everybody.
+    pub fn new(pipeline: Arc<Pipeline>, ingest: Arc<Ingest>, clock: Clock) -> Self {
+        Self {
+            pipeline,
+            ingest,
+            clock,
+            gate: Gate::open(),
+            credentials: Arc::default(),
+            can_serve: Arc::new(|| true),
+            scrapes: Arc::new(Semaphore::new(SCRAPES)),
+        }
+    }
+
+    /// Metrics only to whom the gate lets in.
+    pub fn behind(self, gate: Gate) -> Self {
+        Self { gate, ..self }
+    }
+
+    /// Metrics with what is known of credentials, and ready only once `can_serve`.
+    pub fn with_credentials(
+        self,
+        credentials: Arc<Status>,
+        can_serve: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            credentials,
+            can_serve: Arc::new(can_serve),
+            ..self
+        }
+    }
+}
+
+/// All routes of the server, for a port that has both.
 pub fn router(pipeline: Arc<Pipeline>, ingest: Arc<Ingest>, clock: Clock) -> Router {
-    let shown = Shown {
-        pipeline,
-        ingest: Arc::clone(&ingest),
-        clock,
-        scrapes: Arc::new(Semaphore::new(SCRAPES)),
-    };
+    let shown = Shown::new(pipeline, Arc::clone(&ingest), clock);
     routes(shown).merge(ingest::router(ingest))
 }
 
-fn routes(shown: Shown) -> Router {
+/// The routes for metrics and health.
+pub fn routes(shown: Shown) -> Router {
     Router::new()
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -54,6 +92,10 @@ fn routes(shown: Shown) -> Router {
 }
 
 async fn show_metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
+    if !shown.gate.lets_in(&headers) {
+        let ask = [(header::WWW_AUTHENTICATE, "Bearer")];
+        return (StatusCode::UNAUTHORIZED, ask, "a bearer token is wanted\n").into_response();
+    }
     let accept = headers.get_all(header::ACCEPT).iter();
     let format = Format::accepted(accept.filter_map(|value| value.to_str().ok()));
     let turn = tokio::time::timeout(TURN, Arc::clone(&shown.scrapes).acquire_owned());
@@ -64,7 +106,8 @@ async fn show_metrics(State(shown): State<Shown>, headers: HeaderMap) -> Respons
     // A large page takes tens of milliseconds: others are served meanwhile.
     let page = tokio::task::spawn_blocking(move || {
         let turn = turn.expect("nobody closes it");
-        let scrape = Scrape::of(&shown.pipeline, shown.ingest.counts(), shown.clock.now());
+        let mut scrape = Scrape::of(&shown.pipeline, shown.ingest.counts(), shown.clock.now());
+        scrape.security = SecurityScrape::of(&shown.credentials, shown.ingest.door());
         let text = metrics::render(scrape, format);
         Page { text, _turn: turn }
     });
@@ -91,12 +134,14 @@ impl AsRef<[u8]> for Page {
 }
 
 async fn ready(State(shown): State<Shown>) -> Response {
-    if shown.pipeline.topology().is_synced() {
-        "ready\n".into_response()
+    let message = if !shown.pipeline.topology().is_synced() {
+        "the topology is not synced yet\n"
+    } else if !(shown.can_serve)() {
+        "there is no certificate to show agents yet\n"
     } else {
-        let message = "the topology is not synced yet\n";
-        (StatusCode::SERVICE_UNAVAILABLE, message).into_response()
-    }
+        return "ready\n".into_response();
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, message).into_response()
 }
 
 #[cfg(test)]

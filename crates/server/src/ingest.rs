@@ -28,6 +28,7 @@ pub use self::counts::{IngestCounts, LATENCY_BOUNDS, Latency};
 use self::memory::BodyMemory;
 use self::pace::Pace;
 pub use self::refusal::Refusal;
+use crate::authenticate::Door;
 use crate::pipeline::{Acceptance, Pipeline, Rejection};
 
 /// What a body may be.
@@ -77,6 +78,7 @@ pub struct Ingest {
     resolving: Arc<Semaphore>,
     clock: Clock,
     counts: IngestCounts,
+    door: Arc<Door>,
 }
 
 impl Ingest {
@@ -90,7 +92,18 @@ impl Ingest {
             resolving: Arc::new(Semaphore::new(processors())),
             clock,
             counts: IngestCounts::default(),
+            door: Arc::new(Door::Open),
         }
+    }
+
+    /// The same, for those only whom the door lets in.
+    pub fn guarded(self, door: Arc<Door>) -> Self {
+        Self { door, ..self }
+    }
+
+    /// Where everybody who reports comes by.
+    pub fn door(&self) -> &Door {
+        &self.door
     }
 
     /// What came in so far.
@@ -106,6 +119,7 @@ impl Ingest {
 
     async fn take(self: &Arc<Self>, request: Request) -> Result<Answer, Refusal> {
         let (head, body) = request.into_parts();
+        let identity = self.door.identify(&head).await?;
         body::check_head(&head.headers, self.limits.bytes)?;
         let age = age::of(&head.headers)?;
         if !self.pipeline.topology().is_synced() {
@@ -129,6 +143,7 @@ impl Ingest {
             };
             let batch = kubezonnet_wire::decode(&body.bytes, &limits)?;
             drop(body);
+            identity.check(&batch.header.node)?;
             let node = &batch.header.node;
             let paced = ingest.pace.step(node);
             paced.map_err(|seconds| Refusal::TooOften { seconds })?;

@@ -15,10 +15,12 @@
 mod address;
 pub mod agents;
 pub mod app;
+pub mod authenticate;
 pub mod books;
 mod bypass;
 pub mod config;
 pub mod connections;
+mod edge;
 pub mod export;
 pub mod http;
 pub mod ingest;
@@ -31,4 +33,4 @@ mod source;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
-mod tls;
+pub mod tls;

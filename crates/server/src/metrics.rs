@@ -13,6 +13,7 @@ mod ingest;
 mod pods;
 mod samples;
 mod scrape;
+mod security;
 mod topology;
 mod unknown;
 mod zones;
@@ -26,7 +27,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 pub use self::samples::Samples;
-pub use self::scrape::{IngestScrape, Scrape, TopologyScrape};
+pub use self::scrape::{IngestScrape, Scrape, SecurityScrape, TopologyScrape};
 
 /// Every family but those of the process, in the order of the page.
 pub const FAMILIES: &[&[Family]] = &[
@@ -37,6 +38,7 @@ pub const FAMILIES: &[&[Family]] = &[
     ingest::FAMILIES,
     agents::FAMILIES,
     topology::FAMILIES,
+    security::FAMILIES,
     export::FAMILIES,
     build::FAMILIES,
 ];

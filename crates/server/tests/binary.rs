@@ -70,10 +70,7 @@ fn wrong_flags_are_named_in_one_line() {
         (&["--listen", "nowhere"], "'nowhere' for '--listen"),
         (&["--flow-log", "some"], "'some' for '--flow-log"),
         (&["--tls-cert", "a.pem"], "--tls-key"),
-        (
-            &["--tls-cert", "/gone.pem", "--tls-key", "/gone.key"],
-            "--tls-cert /gone.pem",
-        ),
+        (&["--insecure", "--client-ca", "a.pem"], "--insecure"),
         (&["--topology-file", "/gone.yaml"], "/gone.yaml"),
     ];
     for (arguments, named) in cases {
@@ -147,7 +144,13 @@ impl Server {
         let directory = tempfile::tempdir().unwrap();
         let topology = file(directory.path(), "topology.yaml", TOPOLOGY);
         let mut child = program()
-            .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
+            .args([
+                "--insecure",
+                "--listen",
+                "127.0.0.1:0",
+                "--log-format",
+                "json",
+            ])
             .args(["--topology-file", &topology])
             .args(more)
             .stdout(Stdio::piped())
@@ -339,7 +342,7 @@ fn with_a_certificate_it_speaks_https() {
         "tls.key",
         &made.signing_key.serialize_pem(),
     );
-    let server = Server::start(&["--tls-cert", &certificate, "--tls-key", &key]);
+    let server = Server::start(&["--listen-tls-cert", &certificate, "--listen-tls-key", &key]);
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -357,19 +360,100 @@ fn with_a_certificate_it_speaks_https() {
 }
 
 #[test]
-fn a_certificate_and_a_key_that_do_not_fit_are_refused() {
+fn certificates_that_cannot_be_used_are_named_with_their_flag() {
     let directory = tempfile::tempdir().unwrap();
     let make = || rcgen::generate_simple_self_signed(vec!["server".to_owned()]).unwrap();
-    let certificate = file(directory.path(), "tls.crt", &make().cert.pem());
-    let key = file(
-        directory.path(),
-        "tls.key",
-        &make().signing_key.serialize_pem(),
+    let file = |name: &str, text: &str| file(directory.path(), name, text);
+    let topology = file("topology.yaml", TOPOLOGY);
+    let certificate = file("tls.crt", &make().cert.pem());
+    let other_key = file("tls.key", &make().signing_key.serialize_pem());
+    let empty = file("empty", "");
+    let cases: [(&[&str], &str); 5] = [
+        (
+            &[
+                "--listen-tls-cert",
+                &certificate,
+                "--listen-tls-key",
+                &other_key,
+                "--insecure",
+            ],
+            "do not fit together",
+        ),
+        (
+            &[
+                "--tls-cert",
+                "/gone.pem",
+                "--tls-key",
+                &other_key,
+                "--client-ca",
+                &certificate,
+            ],
+            "--tls-cert /gone.pem: cannot be read",
+        ),
+        (
+            &[
+                "--tls-cert",
+                &certificate,
+                "--tls-key",
+                "/gone.key",
+                "--client-ca",
+                &certificate,
+            ],
+            "--tls-key /gone.key: cannot be read",
+        ),
+        (&["--client-ca", &empty], "--client-ca"),
+        (
+            &["--insecure", "--bearer-token-file", &empty],
+            "--bearer-token-file",
+        ),
+    ];
+    for (arguments, named) in cases {
+        let line = refused(
+            program()
+                .args(["--topology-file", &topology])
+                .args(arguments),
+        );
+
+        assert!(line.contains(named), "{line}");
+    }
+}
+
+#[test]
+fn without_a_way_to_know_agents_it_does_not_start_and_says_what_to_give() {
+    let directory = tempfile::tempdir().unwrap();
+    let topology = file(directory.path(), "topology.yaml", TOPOLOGY);
+    let made = rcgen::generate_simple_self_signed(vec!["server".to_owned()]).unwrap();
+    let authority = file(directory.path(), "ca.crt", &made.cert.pem());
+
+    let unknown = refused(program().args(["--topology-file", &topology]));
+    let unencrypted =
+        refused(program().args(["--topology-file", &topology, "--client-ca", &authority]));
+
+    assert!(
+        unknown.contains("give --client-ca, --tls-cert and --tls-key, or --insecure"),
+        "{unknown}"
     );
+    assert!(
+        unencrypted.contains("give --tls-cert and --tls-key, or --insecure"),
+        "{unencrypted}"
+    );
+}
 
-    let line = refused(program().args(["--tls-cert", &certificate, "--tls-key", &key]));
+#[test]
+fn metrics_are_for_who_has_the_token_and_probes_for_everybody() {
+    let directory = tempfile::tempdir().unwrap();
+    let token = file(directory.path(), "token", "open-sesame\n");
+    let server = Server::start(&["--bearer-token-file", &token]);
+    let with_token = String::from_utf8(get("/metrics")).unwrap();
+    let with_token = with_token.replacen("\r\n", "\r\nAuthorization: Bearer open-sesame\r\n", 1);
 
-    assert!(line.contains("do not fit"), "{line}");
+    let without = server.ask(&get("/metrics"));
+    let with = server.ask(with_token.as_bytes());
+    let probe = server.ask(&get("/readyz"));
+
+    assert!(without.starts_with("HTTP/1.1 401"), "{without}");
+    assert!(with.starts_with("HTTP/1.1 200"), "{with}");
+    assert!(probe.starts_with("HTTP/1.1 200"), "{probe}");
 }
 
 #[test]
@@ -379,7 +463,13 @@ fn a_port_that_is_taken_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let topology = file(directory.path(), "topology.yaml", TOPOLOGY);
 
-    let output = run(&["--topology-file", &topology, "--listen", &address]);
+    let output = run(&[
+        "--insecure",
+        "--topology-file",
+        &topology,
+        "--listen",
+        &address,
+    ]);
 
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");

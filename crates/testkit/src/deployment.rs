@@ -29,8 +29,20 @@ pub struct DeploymentOptions {
     pub server_arguments: Vec<String>,
     /// What each agent is told besides its node and server.
     pub agent_arguments: Vec<String>,
+    /// How agents and server know each other.
+    pub security: Security,
     /// What each agent is started by, as a command line that its own follows: `setpriv …`.
     pub agent_wrapper: Vec<String>,
+}
+
+/// How agents and server know each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Security {
+    /// Not at all, and in clear.
+    #[default]
+    Insecure,
+    /// By certificates of an authority of the run.
+    MutualTls,
 }
 
 /// All that runs. The order of the fields is the order in which they go.
@@ -67,7 +79,7 @@ impl Deployment {
         };
         all.wait_for_ready_server(&give_up)?;
         for node in all.cluster.nodes() {
-            let relay = Relay::start(node.netns(), RELAY_PORT, all.launch.address())?;
+            let relay = Relay::start(node.netns(), RELAY_PORT, all.launch.ingest())?;
             let agent = all.launch.agent(&all.cluster, node, relay.address())?;
             all.relays.push(relay);
             all.agents.push(agent);

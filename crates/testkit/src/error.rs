@@ -36,6 +36,9 @@ pub enum Error {
         /// The environment variable that may name its path.
         variable: String,
     },
+    /// A certificate cannot be made.
+    #[error("cannot make a certificate: {0}")]
+    Certificate(#[from] rcgen::Error),
     /// The description of a cluster makes no sense.
     #[error("{0}")]
     Invalid(String),

@@ -1,7 +1,9 @@
-//! A fake API server of Kubernetes, over real HTTPS, as far as a watch of pods and nodes goes.
+//! A fake API server of Kubernetes, over real HTTPS, as far as we need one: watches of pods and nodes,
+//! reviews of tokens, and single Secrets and `ConfigMap`s.
 //!
 //! It answers in the shapes that a real one was recorded in (`recorded/`): lists in pages, watches
-//! with bookmarks, streaming lists, 410 where its history ends, 401 without the token. A test
+//! with bookmarks, streaming lists, 410 where its history ends, 409 where a version is old, 401
+//! without the token. A test
 //! changes what there is, and breaks what can break, by [`FakeKube`].
 
 use std::io;
@@ -22,9 +24,12 @@ mod answer;
 mod certificate;
 pub mod object;
 pub mod recorded;
+mod single;
 mod store;
+mod tokens;
 
 pub use self::store::{Change, Kind};
+pub use self::tokens::Token;
 
 /// The token that every request must carry.
 const TOKEN: &str = "the-token-of-the-fake";
@@ -145,6 +150,58 @@ impl FakeKube {
     /// From now on refuses to start a watch, with that status; `None`: no longer.
     pub fn refuse_watches(&self, status: Option<u16>) {
         self.shared.change(|store| store.refuse_watches = status);
+    }
+
+    /// Gives out a token and returns its text, each time another one.
+    pub fn give(&self, token: Token) -> String {
+        self.shared.change(|store| {
+            let text = token.text(store.tokens.len());
+            store.tokens.insert(text.clone(), token);
+            text
+        })
+    }
+
+    /// Takes a token back, as when its pod is deleted: reviews say no from now on.
+    pub fn withdraw(&self, token: &str) {
+        self.shared.change(|store| store.tokens.remove(token));
+    }
+
+    /// How many reviews of tokens were answered.
+    pub fn reviews(&self) -> usize {
+        self.shared.read(|store| store.reviews)
+    }
+
+    /// From now on refuses reviews of tokens, with that status; `None`: no longer.
+    pub fn refuse_reviews(&self, status: Option<u16>) {
+        self.shared.change(|store| store.refuse_reviews = status);
+    }
+
+    /// A Secret or `ConfigMap`, by `secrets/namespace/name` or `configmaps/namespace/name`.
+    pub fn single(&self, key: &str) -> Option<Value> {
+        self.shared.read(|store| store.singles.get(key).cloned())
+    }
+
+    /// Writes one over, as somebody who does not care for versions.
+    pub fn put_single(&self, key: &str, object: Value) {
+        self.shared.change(|store| {
+            store.write_single(key.to_owned(), object);
+        });
+    }
+
+    /// Forbids to touch that one; with `false` no longer.
+    pub fn forbid(&self, key: &str, forbidden: bool) {
+        self.shared.change(|store| {
+            if forbidden {
+                store.forbidden.insert(key.to_owned());
+            } else {
+                store.forbidden.remove(key);
+            }
+        });
+    }
+
+    /// Forbids to make Secrets and `ConfigMap`s, as rights that are bound to names do.
+    pub fn forbid_create(&self) {
+        self.shared.change(|store| store.forbid_create = true);
     }
 
     /// The path and query of every request so far, refused ones included.

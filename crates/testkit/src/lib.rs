@@ -12,6 +12,7 @@
 //!   children, [`Relay`], the way from one to the other that no uplink sees, and [`Scrape`], what
 //!   their metrics say.
 //! - [`Run`]: owns namespaces, programs and files, and cleans up after runs that were killed.
+//! - [`pki`], certificates of an authority of its own.
 //! - [`mod@bench`]: figures of benches, and where they go.
 //! - [`demo`]: what `make demo` shows, as the binary `kubezonnet-demo`.
 //!
@@ -24,6 +25,7 @@ mod deployment;
 mod error;
 pub mod kube;
 mod netns;
+pub mod pki;
 mod privilege;
 mod process;
 mod relay;
@@ -38,7 +40,7 @@ pub use cluster::{
     BridgeNetfilter, Cluster, ClusterBuilder, ClusterNode, ClusterPod, Fabric, NodePort, NodeSpec,
     Overlay, Place, PodSpec, Segmentation,
 };
-pub use deployment::{Deployment, DeploymentOptions};
+pub use deployment::{Deployment, DeploymentOptions, Security};
 pub use error::Error;
 pub use netns::{ETHERNET_HEADER_BYTES, FragmentCounters, LinkCounters, Netns};
 pub use privilege::{check_root, require_root};

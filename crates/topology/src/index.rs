@@ -181,6 +181,12 @@ impl TopologyIndex {
         self.nodes.find(name).is_some_and(|entry| entry.live)
     }
 
+    /// The node of a pod that has not completed, by the pod's name and uid.
+    pub fn node_of_pod(&self, name: &str, uid: &str) -> Option<NodeName> {
+        let pod = &self.pods.by_uid.get(uid)?.pod;
+        pod.node.clone().filter(|_| pod.name.as_str() == name)
+    }
+
     /// A number that rises with everything the index is told. While it stays, so do the answers, but
     /// for windows so old that their holders were pruned.
     pub fn version(&self) -> u64 {

@@ -110,6 +110,11 @@ impl KubernetesWatch {
         })
     }
 
+    /// The client, for what else is to be asked of the same API server.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// Follows pods and nodes for ever; the topology is synced once both were listed.
     pub async fn run(self, topology: Topology, clock: Clock) -> ! {
         let unlisted = AtomicUsize::new(2);

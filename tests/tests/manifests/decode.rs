@@ -1,8 +1,8 @@
 //! YAML text to typed Kubernetes objects, with nothing left over.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, StatefulSet};
-use k8s_openapi::api::core::v1::{Namespace, Service, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde::Deserialize;
@@ -16,6 +16,10 @@ pub(crate) struct Manifest {
     pub(crate) service_accounts: Vec<ServiceAccount>,
     pub(crate) cluster_roles: Vec<ClusterRole>,
     pub(crate) cluster_role_bindings: Vec<ClusterRoleBinding>,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) role_bindings: Vec<RoleBinding>,
+    pub(crate) secrets: Vec<Secret>,
+    pub(crate) config_maps: Vec<ConfigMap>,
     pub(crate) priority_classes: Vec<PriorityClass>,
     pub(crate) daemon_sets: Vec<DaemonSet>,
     pub(crate) stateful_sets: Vec<StatefulSet>,
@@ -102,6 +106,12 @@ impl Manifest {
             ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding") => {
                 self.cluster_role_bindings.push(strict(object, document)?);
             }
+            ("rbac.authorization.k8s.io/v1", "Role") => self.roles.push(strict(object, document)?),
+            ("rbac.authorization.k8s.io/v1", "RoleBinding") => {
+                self.role_bindings.push(strict(object, document)?);
+            }
+            ("v1", "Secret") => self.secrets.push(strict(object, document)?),
+            ("v1", "ConfigMap") => self.config_maps.push(strict(object, document)?),
             ("scheduling.k8s.io/v1", "PriorityClass") => {
                 self.priority_classes.push(strict(object, document)?);
             }
@@ -119,6 +129,10 @@ impl Manifest {
             + self.service_accounts.len()
             + self.cluster_roles.len()
             + self.cluster_role_bindings.len()
+            + self.roles.len()
+            + self.role_bindings.len()
+            + self.secrets.len()
+            + self.config_maps.len()
             + self.priority_classes.len()
             + self.daemon_sets.len()
             + self.stateful_sets.len()

@@ -190,9 +190,39 @@ fn a_broken_reference_is_found() {
             "ServiceMonitor kubezonnet-server: no service it selects has a port web",
         ),
         (
-            "http://kubezonnet-server.kubezonnet.svc:",
-            "http://kubezonnet-server.default.svc:",
-            "DaemonSet kubezonnet-agent: no service answers at kubezonnet-server.default.svc:8080",
+            "https://kubezonnet-server.kubezonnet.svc:",
+            "https://kubezonnet-server.default.svc:",
+            "DaemonSet kubezonnet-agent: no service answers at kubezonnet-server.default.svc:8443",
+        ),
+        (
+            "kind: Role\n  name: kubezonnet-server",
+            "kind: Role\n  name: admin",
+            "RoleBinding kubezonnet-server: no role admin",
+        ),
+        (
+            r#"resourceNames: ["kubezonnet-server-ca"]"#,
+            r#"resourceNames: ["kubezonnet-server-c"]"#,
+            "Role kubezonnet-server: there is no kubezonnet-server-c",
+        ),
+        (
+            "- configMap:\n                  name: kubezonnet-ca",
+            "- configMap:\n                  name: kubezonnet",
+            "DaemonSet kubezonnet-agent: no config map kubezonnet",
+        ),
+        (
+            "volumeMounts:\n            - name: server",
+            "volumeMounts:\n            - name: servers",
+            "DaemonSet kubezonnet-agent: no volume servers",
+        ),
+        (
+            "audience: kubezonnet",
+            "audience: kube",
+            "DaemonSet kubezonnet-agent: its token is for Some(\"kube\")",
+        ),
+        (
+            "kind: ConfigMap\nmetadata:\n  name: kubezonnet-ca",
+            "kind: ConfigMap\nmetadata:\n  name: ca",
+            "there is no ConfigMap kubezonnet-ca",
         ),
         (
             "namespace: kubezonnet\n",
@@ -250,12 +280,22 @@ fn more_privilege_than_needed_is_found() {
         (
             r#"verbs: ["get", "list", "watch"]"#,
             r#"verbs: ["get", "list", "watch", "patch"]"#,
-            "ClusterRole kubezonnet-server: allows patch on nodes, pods",
+            "ClusterRole kubezonnet-server: allows patch on nodes",
         ),
         (
             r#"resources: ["pods", "nodes"]"#,
             r#"resources: ["pods", "nodes", "secrets"]"#,
             "ClusterRole kubezonnet-server: allows get on secrets",
+        ),
+        (
+            r#"verbs: ["get", "update"]"#,
+            r#"verbs: ["get", "update", "delete"]"#,
+            "Role kubezonnet-server: allows delete on secrets",
+        ),
+        (
+            r#"    resourceNames: ["kubezonnet-server-ca"]"#,
+            "    resourceNames: []",
+            "Role kubezonnet-server: names no secrets",
         ),
         (
             "  - kind: ServiceAccount\n    name: kubezonnet-server",

@@ -1,5 +1,7 @@
 //! Sees that nothing asks for more than it needs. Each rule returns its faults as sentences.
 
+use k8s_openapi::api::rbac::v1::PolicyRule;
+
 use crate::decode::Manifest;
 use crate::workload::named;
 
@@ -17,36 +19,64 @@ const CAPABILITIES: &[(&str, &[&str])] = &[("kubezonnet-agent", &["BPF", "NET_AD
 /// The account that must have no access to Kubernetes at all.
 const WITHOUT_ACCESS: &str = "kubezonnet-agent";
 
+/// What a cluster role may allow: resources and the verbs on them.
+const CLUSTER_ACCESS: &[(&str, &[&str])] = &[
+    ("pods", &["get", "list", "watch"]),
+    ("nodes", &["get", "list", "watch"]),
+    ("tokenreviews", &["create"]),
+];
+
+/// What a role may allow, on objects that it names.
+const NAMED_ACCESS: &[(&str, &[&str])] = &[
+    ("secrets", &["get", "update"]),
+    ("configmaps", &["get", "update"]),
+];
+
 fn access_is_least(manifest: &Manifest) -> Vec<String> {
     let mut faults = Vec::new();
     for role in &manifest.cluster_roles {
         let name = named("ClusterRole", &role.metadata);
         for rule in role.rules.iter().flatten() {
-            let mut resources = rule.resources.clone().unwrap_or_default();
-            resources.sort();
-            for verb in rule
-                .verbs
-                .iter()
-                .filter(|v| !["get", "list", "watch"].contains(&v.as_str()))
-            {
-                faults.push(format!("{name}: allows {verb} on {}", resources.join(", ")));
-            }
-            resources.retain(|resource| !["pods", "nodes"].contains(&resource.as_str()));
-            for resource in resources {
-                faults.push(format!("{name}: allows {} on {resource}", rule.verbs[0]));
+            faults.extend(beyond(&name, rule, CLUSTER_ACCESS));
+        }
+    }
+    for role in &manifest.roles {
+        let name = named("Role", &role.metadata);
+        for rule in role.rules.iter().flatten() {
+            faults.extend(beyond(&name, rule, NAMED_ACCESS));
+            if rule.resource_names.iter().flatten().next().is_none() {
+                let resources = rule.resources.clone().unwrap_or_default();
+                faults.push(format!("{name}: names no {}", resources.join(", ")));
             }
         }
     }
-    for binding in &manifest.cluster_role_bindings {
-        for subject in binding.subjects.iter().flatten() {
-            if subject.name == WITHOUT_ACCESS {
-                faults.push(format!(
-                    "DaemonSet {WITHOUT_ACCESS}: has access to Kubernetes"
-                ));
-            }
+    let cluster_wide = manifest
+        .cluster_role_bindings
+        .iter()
+        .map(|each| &each.subjects);
+    let bound = cluster_wide.chain(manifest.role_bindings.iter().map(|each| &each.subjects));
+    for subject in bound.flatten().flatten() {
+        if subject.name == WITHOUT_ACCESS {
+            faults.push(format!(
+                "DaemonSet {WITHOUT_ACCESS}: has access to Kubernetes"
+            ));
         }
     }
     faults
+}
+
+/// What a rule allows beyond what it may.
+fn beyond(name: &str, rule: &PolicyRule, allowed: &[(&str, &[&str])]) -> Vec<String> {
+    let resources = rule.resources.iter().flatten();
+    let pairs = resources.flat_map(|resource| rule.verbs.iter().map(move |verb| (resource, verb)));
+    pairs
+        .filter(|(resource, verb)| {
+            !allowed
+                .iter()
+                .any(|(known, verbs)| known == resource && verbs.contains(&verb.as_str()))
+        })
+        .map(|(resource, verb)| format!("{name}: allows {verb} on {resource}"))
+        .collect()
 }
 
 fn pods_ask_for_little(manifest: &Manifest) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Looks up what one object says of another. Each rule returns its faults as sentences.
 
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::decode::Manifest;
@@ -14,6 +15,8 @@ pub(crate) const RULES: &[fn(&Manifest) -> Vec<String>] = &[
     addresses_in_arguments_are_services,
     monitors_find_services,
     roles_and_accounts_exist,
+    named_objects_exist,
+    agents_and_server_agree,
 ];
 
 fn namespaces_exist(manifest: &Manifest) -> Vec<String> {
@@ -34,6 +37,20 @@ fn namespaces_exist(manifest: &Manifest) -> Vec<String> {
             .map(|o| ("StatefulSet", &o.metadata)),
     )
     .chain(manifest.services.iter().map(|o| ("Service", &o.metadata)))
+    .chain(manifest.roles.iter().map(|o| ("Role", &o.metadata)))
+    .chain(
+        manifest
+            .role_bindings
+            .iter()
+            .map(|o| ("RoleBinding", &o.metadata)),
+    )
+    .chain(manifest.secrets.iter().map(|o| ("Secret", &o.metadata)))
+    .chain(
+        manifest
+            .config_maps
+            .iter()
+            .map(|o| ("ConfigMap", &o.metadata)),
+    )
     .chain(
         manifest
             .service_monitors
@@ -216,23 +233,120 @@ fn monitors_find_services(manifest: &Manifest) -> Vec<String> {
 
 fn roles_and_accounts_exist(manifest: &Manifest) -> Vec<String> {
     let mut faults = Vec::new();
-    for binding in &manifest.cluster_role_bindings {
+    let cluster_wide = manifest.cluster_role_bindings.iter().map(|binding| {
         let name = named("ClusterRoleBinding", &binding.metadata);
-        let role = &binding.role_ref.name;
-        if !manifest
-            .cluster_roles
-            .iter()
-            .any(|known| known.metadata.name.as_ref() == Some(role))
-        {
-            faults.push(format!("{name}: no cluster role {role}"));
+        (name, &binding.role_ref, &binding.subjects)
+    });
+    let in_namespace = manifest.role_bindings.iter().map(|binding| {
+        let name = named("RoleBinding", &binding.metadata);
+        (name, &binding.role_ref, &binding.subjects)
+    });
+    for (name, role, subjects) in cluster_wide.chain(in_namespace) {
+        let has = |metadata: &ObjectMeta| metadata.name.as_ref() == Some(&role.name);
+        let (kind, known) = if role.kind == "Role" {
+            (
+                "role",
+                manifest.roles.iter().any(|known| has(&known.metadata)),
+            )
+        } else {
+            let mut all = manifest.cluster_roles.iter();
+            ("cluster role", all.any(|known| has(&known.metadata)))
+        };
+        if !known {
+            faults.push(format!("{name}: no {kind} {}", role.name));
         }
-        for subject in binding.subjects.iter().flatten() {
+        for subject in subjects.iter().flatten() {
             let known = manifest.service_accounts.iter().any(|known| {
                 known.metadata.name.as_ref() == Some(&subject.name)
                     && known.metadata.namespace == subject.namespace
             });
             if !known {
                 faults.push(format!("{name}: no service account {}", subject.name));
+            }
+        }
+    }
+    faults
+}
+
+/// Roles name objects that exist, and so do volumes; what is mounted is a volume.
+fn named_objects_exist(manifest: &Manifest) -> Vec<String> {
+    let mut faults = Vec::new();
+    let is_named = |metadata: &ObjectMeta, name: &String| metadata.name.as_ref() == Some(name);
+    let is_secret = |name: &String| manifest.secrets.iter().any(|o| is_named(&o.metadata, name));
+    let is_map = |name: &String| {
+        manifest
+            .config_maps
+            .iter()
+            .any(|o| is_named(&o.metadata, name))
+    };
+    for role in &manifest.roles {
+        let of = named("Role", &role.metadata);
+        for rule in role.rules.iter().flatten() {
+            for name in rule.resource_names.iter().flatten() {
+                if !is_secret(name) && !is_map(name) {
+                    faults.push(format!("{of}: there is no {name}"));
+                }
+            }
+        }
+    }
+    for workload in manifest.workloads() {
+        let volumes = || workload.pod().volumes.iter().flatten();
+        let sources = volumes().filter_map(|volume| volume.projected.as_ref()?.sources.as_ref());
+        let maps = sources
+            .flatten()
+            .filter_map(|source| source.config_map.as_ref());
+        for map in maps.filter(|map| !is_map(&map.name)) {
+            faults.push(format!("{}: no config map {}", workload.name(), map.name));
+        }
+        for container in workload.containers() {
+            for mount in container.volume_mounts.iter().flatten() {
+                if !volumes().any(|volume| volume.name == mount.name) {
+                    faults.push(format!("{}: no volume {}", workload.name(), mount.name));
+                }
+            }
+        }
+    }
+    faults
+}
+
+/// The names that the server takes if nothing else is said: its Secret, `ConfigMap`, audience and port.
+fn agents_and_server_agree(manifest: &Manifest) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (kind, name, known) in [
+        (
+            "Secret",
+            "kubezonnet-server-ca",
+            manifest
+                .secrets
+                .iter()
+                .any(|o| o.metadata.name.as_deref() == Some("kubezonnet-server-ca")),
+        ),
+        (
+            "ConfigMap",
+            "kubezonnet-ca",
+            manifest
+                .config_maps
+                .iter()
+                .any(|o| o.metadata.name.as_deref() == Some("kubezonnet-ca")),
+        ),
+    ] {
+        if !known {
+            faults.push(format!("there is no {kind} {name}"));
+        }
+    }
+    for workload in manifest.workloads() {
+        let volumes = workload.pod().volumes.iter().flatten();
+        let sources = volumes.filter_map(|volume| volume.projected.as_ref()?.sources.as_ref());
+        for token in sources
+            .flatten()
+            .filter_map(|source| source.service_account_token.as_ref())
+        {
+            if token.audience.as_deref() != Some("kubezonnet") {
+                faults.push(format!(
+                    "{}: its token is for {:?}",
+                    workload.name(),
+                    token.audience
+                ));
             }
         }
     }

@@ -46,12 +46,16 @@ Examples:
   See what the node sends and receives, without a server:
     kubezonnet-agent --node $(hostname) --dry-run
 
-  Report to a server every five seconds:
+  Report to a server, with a certificate that names the node:
+    kubezonnet-agent --node worker-1 --server https://kubezonnet.example:8443 \\
+        --ca-file ca.crt --client-cert worker-1.crt --client-key worker-1.key
+
+  Report in clear, to a server that runs with --insecure, every five seconds:
     kubezonnet-agent --node worker-1 --server http://kubezonnet-server:8080 --interval 5s
 
   Count only what has an end in the cluster's networks:
-    kubezonnet-agent --node worker-1 --server https://kubezonnet.example \\
-        --cidr 10.0.0.0/8 --cidr fd00::/8
+    kubezonnet-agent --node worker-1 --server https://kubezonnet.example:8443 \\
+        --token-file token --cidr 10.0.0.0/8 --cidr fd00::/8
 
 Signals:
   SIGTERM and SIGINT end the agent: it delivers what is not acknowledged and one last window within
@@ -108,7 +112,7 @@ pub(super) struct Flags {
     )]
     pub(super) interval: Duration,
 
-    /// PEM file with certificate authorities to trust besides the system's.
+    /// PEM file with certificate authorities to trust besides the system's; read again when it changes.
     #[arg(
         long,
         env = "KUBEZONNET_CA_FILE",
@@ -116,6 +120,40 @@ pub(super) struct Flags {
         help_heading = "Reporting"
     )]
     pub(super) ca_file: Option<PathBuf>,
+
+    /// File with the token to send to the server, which must be https; read anew for each window.
+    ///
+    /// In Kubernetes, a projected token of the pod's service account, for the audience that the
+    /// server wants.
+    #[arg(
+        long,
+        env = "KUBEZONNET_TOKEN_FILE",
+        value_name = "PATH",
+        help_heading = "Reporting"
+    )]
+    pub(super) token_file: Option<PathBuf>,
+
+    /// PEM file with a certificate to show the server, which must be https; read again when it changes.
+    ///
+    /// Its common name must be the node's name.
+    #[arg(
+        long,
+        env = "KUBEZONNET_CLIENT_CERT",
+        value_name = "PATH",
+        requires = "client_key",
+        help_heading = "Reporting"
+    )]
+    pub(super) client_cert: Option<PathBuf>,
+
+    /// PEM file with the private key of --client-cert.
+    #[arg(
+        long,
+        env = "KUBEZONNET_CLIENT_KEY",
+        value_name = "PATH",
+        requires = "client_cert",
+        help_heading = "Reporting"
+    )]
+    pub(super) client_key: Option<PathBuf>,
 
     /// How long the last windows may take once the agent is asked to end, up to 10m.
     ///

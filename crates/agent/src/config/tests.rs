@@ -1,5 +1,7 @@
 //! Flags by themselves; what comes from the environment is tested with the binary.
 
+use std::path::PathBuf;
+
 use kubezonnet_wire::Limits;
 
 use super::*;
@@ -29,7 +31,7 @@ fn a_node_and_a_server_are_enough() {
         target: Target::Server(Url::parse("http://server:8080").unwrap()),
         interval: Duration::from_secs(10),
         grace: Duration::from_secs(20),
-        ca_file: None,
+        credentials: Credentials::default(),
         flow_detail: FlowDetail::Service,
         max_flows: 65_536,
         networks: Vec::new(),
@@ -53,7 +55,7 @@ fn every_flag_is_taken() {
 
     assert_eq!(config.interval, Duration::from_secs(90));
     assert_eq!(config.grace, Duration::ZERO);
-    assert_eq!(config.ca_file, Some(PathBuf::from("/ca.pem")));
+    assert_eq!(config.credentials.ca_file, Some(PathBuf::from("/ca.pem")));
     assert_eq!(config.flow_detail, FlowDetail::Connection);
     assert_eq!(config.max_flows, 64);
     assert_eq!(config.networks.len(), 2);
@@ -197,4 +199,27 @@ fn the_largest_window_fits_into_what_a_server_takes_by_default() {
     let rest = 1_000;
 
     assert!(flows + pairs + hot_flows + rest <= Limits::default().max_records);
+}
+
+#[test]
+fn nothing_secret_is_sent_in_clear() {
+    for (flags, named) in [
+        ("--token-file /token", "--token-file"),
+        ("--client-cert /c --client-key /k", "--client-cert"),
+    ] {
+        let clear = refused(&format!("--node n1 --server http://server {flags}"));
+        let secret = read(&format!("--node n1 --server https://server {flags}"));
+
+        let expected =
+            format!("{named} needs an https:// --server: nothing secret is sent in clear");
+        assert_eq!(clear, expected);
+        assert!(secret.is_ok(), "{secret:?}");
+    }
+}
+
+#[test]
+fn a_certificate_comes_with_its_key() {
+    let alone = refused("--node n1 --server https://server --client-cert /c");
+
+    assert!(alone.contains("--client-key"), "{alone}");
 }

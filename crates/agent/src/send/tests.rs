@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -52,7 +53,7 @@ async fn serve(router: Router) -> SocketAddr {
 }
 
 fn sender(url: &str) -> Sender {
-    Sender::new(&Url::parse(url).unwrap(), None).unwrap()
+    Sender::new(&Url::parse(url).unwrap(), Credentials::default()).unwrap()
 }
 
 fn outgoing(body: &[u8]) -> Outgoing {
@@ -160,6 +161,13 @@ async fn a_server_that_is_not_there_is_unreachable_and_the_cause_is_told() {
     assert!(answer.detail.contains("refused"), "{}", answer.detail);
 }
 
+fn trusting_in(authority: &Path) -> Credentials {
+    Credentials {
+        ca_file: Some(authority.to_owned()),
+        ..Credentials::default()
+    }
+}
+
 fn pem_file(text: &str) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
@@ -188,14 +196,18 @@ async fn an_https_server_is_trusted_by_the_given_authority_only() {
     let stranger = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let stranger = pem_file(&stranger.cert.pem());
 
-    let mut trusting = Sender::new(&url, Some(authority.path())).unwrap();
-    let mut doubting = Sender::new(&url, Some(stranger.path())).unwrap();
+    let mut trusting = Sender::new(&url, trusting_in(authority.path())).unwrap();
+    let mut doubting = Sender::new(&url, trusting_in(stranger.path())).unwrap();
 
     let answer = trusting.deliver(outgoing(b"window")).await;
     assert_eq!(answer.outcome, Outcome::Acknowledged, "{}", answer.detail);
     let answer = doubting.deliver(outgoing(b"window")).await;
     assert_eq!(answer.outcome, Outcome::Unreachable);
-    assert!(answer.detail.contains("certificate"), "{}", answer.detail);
+    assert!(
+        answer.detail.contains("is --ca-file that of this server?"),
+        "{}",
+        answer.detail
+    );
 }
 
 #[test]
@@ -203,8 +215,8 @@ fn a_file_without_certificates_is_named() {
     let url = Url::parse("https://localhost").unwrap();
     let empty = pem_file("no certificate\n");
 
-    let missing = Sender::new(&url, Some(Path::new("/nonexistent.pem"))).unwrap_err();
-    let useless = Sender::new(&url, Some(empty.path())).unwrap_err();
+    let missing = Sender::new(&url, trusting_in(Path::new("/nonexistent.pem"))).unwrap_err();
+    let useless = Sender::new(&url, trusting_in(empty.path())).unwrap_err();
 
     assert_eq!(
         missing.to_string(),

@@ -112,13 +112,9 @@ async fn a_scrape_too_many_waits_and_is_told_to_come_again() {
         ..BodyLimits::default()
     };
     let ingest = Arc::new(Ingest::new(Arc::clone(&pipeline), limits, clock.clone()));
-    let scrapes = Arc::new(Semaphore::new(SCRAPES));
-    let router = routes(Shown {
-        pipeline,
-        ingest,
-        clock,
-        scrapes: Arc::clone(&scrapes),
-    });
+    let shown = Shown::new(pipeline, ingest, clock);
+    let scrapes = Arc::clone(&shown.scrapes);
+    let router = routes(shown);
     let scrape = || {
         let request = Request::get("/metrics").body(Body::empty()).unwrap();
         router.clone().oneshot(request)

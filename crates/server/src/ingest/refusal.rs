@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use kubezonnet_wire::{AGE_HEADER, CONTENT_TYPE, DecodeError, INGEST_PATH};
 
 use super::json;
+use crate::authenticate::Denied;
 use crate::pipeline::Rejection;
 
 /// After how many seconds to come again: less than a window, so that it is not late by much.
@@ -65,6 +66,9 @@ pub enum Refusal {
         /// When the next one is welcome.
         seconds: u64,
     },
+    /// Its sender may not report it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The server failed; nothing is known of the batch.
     #[error("the server failed on this batch")]
     Fault,
@@ -102,6 +106,16 @@ impl Refusal {
         Self::Rejected(Rejection::Full) => "full",
         Self::Busy => "busy",
         Self::TooOften { .. } => "too_often",
+        Self::Denied(Denied::NoToken) => "no_token",
+        Self::Denied(Denied::InvalidToken) => "invalid_token",
+        Self::Denied(Denied::ExpiredToken) => "expired_token",
+        Self::Denied(Denied::WrongAudience { .. }) => "wrong_audience",
+        Self::Denied(Denied::NotAnAgent { .. }) => "not_an_agent",
+        Self::Denied(Denied::NoNode) => "no_node",
+        Self::Denied(Denied::NoCertificate) => "no_certificate",
+        Self::Denied(Denied::InvalidCertificate { .. }) => "invalid_certificate",
+        Self::Denied(Denied::WrongNode { .. }) => "wrong_node",
+        Self::Denied(Denied::Unreviewed) => "unreviewed",
         Self::Fault => "fault",
     }
 
@@ -131,6 +145,18 @@ impl Refusal {
             Self::Undecodable(_) => StatusCode::BAD_REQUEST,
             // The header is not the body's: a proxy may have taken it off.
             Self::Age => StatusCode::PRECONDITION_REQUIRED,
+            // Neither judges the body: an agent keeps its window until it is let in.
+            Self::Denied(
+                Denied::NoToken
+                | Denied::InvalidToken
+                | Denied::ExpiredToken
+                | Denied::WrongAudience { .. }
+                | Denied::NoCertificate
+                | Denied::InvalidCertificate { .. },
+            ) => StatusCode::UNAUTHORIZED,
+            Self::Denied(Denied::NotAnAgent { .. } | Denied::NoNode | Denied::WrongNode { .. }) => {
+                StatusCode::FORBIDDEN
+            }
             Self::Interrupted | Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Rejected(Rejection::Implausible(_)) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -138,6 +164,7 @@ impl Refusal {
                 Rejection::NotSynced | Rejection::TooManyAgents(_) | Rejection::Full,
             )
             | Self::Busy
+            | Self::Denied(Denied::Unreviewed)
             | Self::Fault => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -167,6 +194,10 @@ impl IntoResponse for Refusal {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, retry_after);
+        }
+        if matches!(self, Self::Denied(_)) && status == StatusCode::UNAUTHORIZED {
+            let ask = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, ask);
         }
         response
     }

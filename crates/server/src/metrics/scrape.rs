@@ -7,11 +7,13 @@ use kubezonnet_model::{NodeName, Timestamp};
 use kubezonnet_topology::{Sizes, Source, SourceCounts, Topology};
 
 use crate::agents::NodeUplinks;
+use crate::authenticate::{Door, Outcome};
 use crate::export::ExportCounts;
 use crate::ingest::IngestCounts;
 use crate::ledger::Snapshot;
 use crate::pipeline::Pipeline;
 use crate::resolve::Wanted;
+use crate::tls::{Credential, Status};
 
 /// Everything a page is made of. The ledger is of one instant, so that its books balance; what
 /// stands beside it is read a moment later.
@@ -31,6 +33,8 @@ pub struct Scrape {
     pub uplinks: Vec<NodeUplinks>,
     /// The topology.
     pub topology: TopologyScrape,
+    /// Credentials and reviews of tokens.
+    pub security: SecurityScrape,
     /// What each exporter wrote and dropped.
     pub exports: Vec<(&'static str, ExportCounts)>,
     /// The version of the server.
@@ -77,6 +81,35 @@ pub struct TopologyScrape {
     pub sources: Vec<(Source, SourceCounts)>,
 }
 
+/// Credentials and reviews of tokens.
+#[derive(Debug, Default)]
+pub struct SecurityScrape {
+    /// When certificates end, those that there are.
+    pub ends: Vec<(Credential, Timestamp)>,
+    /// How often a newer one could not be had.
+    pub failures: Vec<(Credential, u64)>,
+    /// How reviews of tokens ended; empty where tokens are not reviewed.
+    pub reviews: Vec<(Outcome, u64)>,
+}
+
+impl SecurityScrape {
+    /// What is known of credentials, and what happened at the door.
+    pub fn of(status: &Status, door: &Door) -> Self {
+        let all = Credential::ALL.into_iter();
+        let reviews = door
+            .reviews()
+            .map(|counts| Outcome::ALL.map(|each| (each, counts.get(each))));
+        Self {
+            ends: all
+                .clone()
+                .filter_map(|each| Some((each, status.end(each)?)))
+                .collect(),
+            failures: all.map(|each| (each, status.failures(each))).collect(),
+            reviews: reviews.into_iter().flatten().collect(),
+        }
+    }
+}
+
 impl Scrape {
     /// Copies all of it.
     pub fn of(pipeline: &Pipeline, ingest: &IngestCounts, now: Timestamp) -> Self {
@@ -88,6 +121,7 @@ impl Scrape {
             agents: pipeline.report_ages(now),
             uplinks: pipeline.uplinks(),
             topology: TopologyScrape::of(pipeline.topology(), now),
+            security: SecurityScrape::default(),
             exports: pipeline.exporters().counts(),
             version: env!("CARGO_PKG_VERSION"),
             process: Process::of_self(),

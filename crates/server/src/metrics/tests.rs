@@ -5,12 +5,14 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use kubezonnet_exposition::Process;
-use kubezonnet_model::{SkipReason, TotalKind};
+use kubezonnet_model::{SkipReason, Timestamp, TotalKind};
 
 use super::*;
+use crate::authenticate::Outcome;
 use crate::export::ExportCounts;
 use crate::ingest::{IngestCounts, LATENCY_BOUNDS, Refusal};
 use crate::testing::{IN, NOW, OUT, POD_TO_HOST, Report, TO_HOST, cluster, node_name, pipeline};
+use crate::tls::Credential;
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -59,6 +61,11 @@ fn scrape() -> Scrape {
         .agents
         .push((node_name("n3"), Duration::from_millis(12_345)));
     scrape.topology.age = Some(Duration::from_millis(1500));
+    scrape.security = SecurityScrape {
+        ends: vec![(Credential::Ingest, Timestamp(1_800_172_800_999))],
+        failures: Credential::ALL.into_iter().zip(0..).collect(),
+        reviews: Outcome::ALL.into_iter().zip(7..).collect(),
+    };
     let counts = ExportCounts {
         written: 40,
         dropped: 2,

@@ -48,8 +48,8 @@ impl Server {
         let key = directory.path().join("tls.key");
         std::fs::write(&certificate, made.cert.pem()).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        let files = ["--tls-cert", certificate.to_str().unwrap()];
-        let key = ["--tls-key", key.to_str().unwrap()];
+        let files = ["--listen-tls-cert", certificate.to_str().unwrap()];
+        let key = ["--listen-tls-key", key.to_str().unwrap()];
         let arguments = [&files[..], &key[..], more].concat();
         let mut server = Self::launch(directory, &arguments);
         let mut roots = RootCertStore::empty();
@@ -69,7 +69,8 @@ impl Server {
         let topology = directory.path().join("topology.yaml");
         std::fs::write(&topology, TOPOLOGY).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_kubezonnet-server"))
-            .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(["--insecure", "--listen", "127.0.0.1:0"])
+            .args(["--log-format", "json"])
             .args(["--flow-log", "off", "--topology-file"])
             .arg(&topology)
             .args(more)

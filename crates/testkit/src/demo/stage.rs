@@ -9,7 +9,7 @@ use super::signals::Signals;
 use super::story::{DATABASE, DATABASE_NODE};
 use super::{CROSS_ZONE_BYTES, TOP_PODS_QUERY, TOTAL_QUERY};
 use crate::wait::wait_for;
-use crate::{Cluster, Deployment, DeploymentOptions, Error, Scrape};
+use crate::{Cluster, Deployment, DeploymentOptions, Error, Scrape, Security};
 
 /// All that runs.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ impl Stage {
             port,
             server_arguments: vec!["--flow-log=cross-zone".to_owned()],
             agent_arguments: vec![format!("--interval={}s", interval.as_secs())],
+            security: Security::MutualTls,
             ..DeploymentOptions::default()
         };
         let deployment = Deployment::start(cluster, &options, || signals.came())?;

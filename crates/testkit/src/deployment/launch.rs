@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::DeploymentOptions;
+use super::{DeploymentOptions, Security};
+use crate::pki::{self, Authority};
 use crate::{Cluster, ClusterNode, Error, Place, Process, binary};
 
 /// Where an agent serves its metrics, inside its node's namespace.
@@ -18,6 +19,9 @@ pub(super) struct Launch {
     server: PathBuf,
     topology: PathBuf,
     address: SocketAddr,
+    ingest: SocketAddr,
+    /// There with [`Security::MutualTls`].
+    authority: Option<Authority>,
     options: DeploymentOptions,
 }
 
@@ -26,11 +30,18 @@ impl Launch {
     pub(super) fn new(cluster: &Cluster, options: &DeploymentOptions) -> Result<Self, Error> {
         let topology = cluster.run().dir().join("topology.yaml");
         cluster.write_topology(&topology)?;
+        let address = free_address(options.port)?;
+        let (ingest, authority) = match options.security {
+            Security::Insecure => (address, None),
+            Security::MutualTls => (free_address(0)?, Some(certificates(cluster)?)),
+        };
         Ok(Self {
             agent: binary("kubezonnet-agent")?,
             server: binary("kubezonnet-server")?,
             topology,
-            address: free_address(options.port)?,
+            address,
+            ingest,
+            authority,
             options: options.clone(),
         })
     }
@@ -38,6 +49,11 @@ impl Launch {
     /// Where the server listens.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where agents report to it.
+    pub(super) fn ingest(&self) -> SocketAddr {
+        self.ingest
     }
 
     /// Starts the server; its flow log goes on where it was.
@@ -52,6 +68,7 @@ impl Launch {
         command
             .arg(format!("--listen={}", self.address))
             .arg(format!("--topology-file={}", self.topology.display()))
+            .args(self.server_security(cluster))
             .args(&self.options.server_arguments);
         let command = plain(&mut command);
         Process::start_with_output(cluster.run(), "kubezonnet-server", command, log)
@@ -70,12 +87,61 @@ impl Launch {
         command
             .args(&words[1..])
             .arg(format!("--node={}", node.name()))
-            .arg(format!("--server=http://{server}"))
+            .args(self.agent_security(cluster, node, server)?)
             .arg(format!("--metrics-listen={AGENT_METRICS}"))
             .args(&self.options.agent_arguments);
         let name = format!("kubezonnet-agent of {}", node.name());
         Process::start(cluster.run(), name, plain(&mut command))
     }
+}
+
+impl Launch {
+    fn server_security(&self, cluster: &Cluster) -> Vec<String> {
+        if self.authority.is_none() {
+            return vec!["--insecure".to_owned()];
+        }
+        let file = |flag: &str, name: &str| format!("--{flag}={}", in_run(cluster, name).display());
+        vec![
+            format!("--ingest-listen={}", self.ingest),
+            file("tls-cert", "server.crt"),
+            file("tls-key", "server.key"),
+            file("client-ca", "ca.crt"),
+        ]
+    }
+
+    fn agent_security(
+        &self,
+        cluster: &Cluster,
+        node: &ClusterNode,
+        server: SocketAddr,
+    ) -> Result<Vec<String>, Error> {
+        let Some(authority) = &self.authority else {
+            return Ok(vec![format!("--server=http://{server}")]);
+        };
+        let name = format!("agent-{}", node.name());
+        let issued = authority.client(node.name())?;
+        let (certificate, key) = issued.write(&cluster.run().dir(), &name)?;
+        let file = |flag: &str, path: PathBuf| format!("--{flag}={}", path.display());
+        Ok(vec![
+            format!("--server=https://{server}"),
+            file("ca-file", in_run(cluster, "ca.crt")),
+            file("client-cert", certificate),
+            file("client-key", key),
+        ])
+    }
+}
+
+/// Makes an authority, and the server's certificate, into files of the run.
+fn certificates(cluster: &Cluster) -> Result<Authority, Error> {
+    let authority = Authority::make("kubezonnet testkit")?;
+    pki::write(&in_run(cluster, "ca.crt"), authority.certificate())?;
+    let server = authority.server(&["127.0.0.1", "localhost"])?;
+    server.write(&cluster.run().dir(), "server")?;
+    Ok(authority)
+}
+
+fn in_run(cluster: &Cluster, name: &str) -> PathBuf {
+    cluster.run().dir().join(name)
 }
 
 /// Where the server's flow log goes.

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::TOKEN;
+use super::single::Place;
 use super::store::{Kind, Shared, Store, Told};
+use super::{TOKEN, tokens};
 
 type Parameters = HashMap<String, String>;
 
@@ -25,13 +26,21 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 async fn answer(
     State(shared): State<Arc<Shared>>,
     Query(parameters): Query<Parameters>,
+    method: Method,
     uri: Uri,
     headers: HeaderMap,
+    body: Bytes,
 ) -> Response {
     shared.change(|store| store.requests.push(uri.to_string()));
     let token = headers.get(header::AUTHORIZATION);
     if token.is_none_or(|token| token.as_bytes() != format!("Bearer {TOKEN}").as_bytes()) {
         return refuse(401, "Unauthorized", "Unauthorized");
+    }
+    if uri.path() == "/apis/authentication.k8s.io/v1/tokenreviews" && method == Method::POST {
+        return shared.change(|store| review(store, &body));
+    }
+    if let Some(place) = Place::of_path(uri.path()) {
+        return shared.change(|store| place.answer(store, &method, &body));
     }
     let Some(kind) = Kind::of_path(uri.path()) else {
         let message = "the server could not find the requested resource";
@@ -43,6 +52,24 @@ async fn answer(
     } else {
         list(&shared, kind, &parameters)
     }
+}
+
+/// A review of a token.
+fn review(store: &mut Store, body: &[u8]) -> Response {
+    if let Some(status) = store.refuse_reviews {
+        let message = "tokenreviews.authentication.k8s.io is forbidden: User \"server\" cannot create \
+                       resource \"tokenreviews\"";
+        return refuse(status, "Forbidden", message);
+    }
+    store.reviews += 1;
+    let mut object: Value = serde_json::from_slice(body).unwrap_or_default();
+    let token = object["spec"]["token"].as_str().unwrap_or_default();
+    let status = match store.tokens.get(token) {
+        Some(token) => token.reviewed(&object["spec"]),
+        None => tokens::unknown(),
+    };
+    object["status"] = status;
+    answer_with(201, &object)
 }
 
 /// A list, or a page of one.
@@ -240,11 +267,11 @@ fn status(code: u16, reason: &str, message: &str) -> Value {
     })
 }
 
-fn refuse(code: u16, reason: &str, message: &str) -> Response {
+pub(super) fn refuse(code: u16, reason: &str, message: &str) -> Response {
     answer_with(code, &status(code, reason, message))
 }
 
-fn answer_with(code: u16, body: &Value) -> Response {
+pub(super) fn answer_with(code: u16, body: &Value) -> Response {
     let code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = [(header::CONTENT_TYPE, "application/json")];
     (code, content_type, body.to_string()).into_response()

@@ -1,10 +1,12 @@
 //! What the fake knows: objects, their versions, and the history that watches are told.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
+
+use super::tokens::Token;
 
 /// A kind of object the fake has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -108,6 +110,18 @@ pub(super) struct Store {
     pub(super) requests: Vec<String>,
     /// The status that a watch is refused with.
     pub(super) refuse_watches: Option<u16>,
+    /// Secrets and config maps, as `secrets/namespace/name`.
+    pub(super) singles: BTreeMap<String, Value>,
+    /// Those that nobody may touch.
+    pub(super) forbidden: BTreeSet<String>,
+    /// Whether nobody may make new ones, as with rights on names only.
+    pub(super) forbid_create: bool,
+    /// Tokens that were given, by their text.
+    pub(super) tokens: HashMap<String, Token>,
+    /// How many reviews of tokens were answered.
+    pub(super) reviews: usize,
+    /// The status that a review is refused with.
+    pub(super) refuse_reviews: Option<u16>,
 }
 
 /// What open watches are told.

@@ -15,6 +15,7 @@ mod follow;
 mod measure;
 mod message;
 pub mod netlink;
+mod wireguard;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -77,7 +78,7 @@ pub struct Link {
     pub lower: Option<u32>,
     /// Whether `lower` is an index of another network namespace.
     pub lower_is_elsewhere: bool,
-    /// The UDP port that a VXLAN or Geneve tunnel listens on.
+    /// The UDP port that a VXLAN, Geneve or `WireGuard` tunnel listens on.
     pub tunnel_port: Option<(u16, Tunnel)>,
 }
 
@@ -91,9 +92,9 @@ impl Links {
         let interfaces = classify(self, &given.uplinks);
         View {
             uplinks: measured(self, &interfaces),
-            interfaces,
             node_addresses: self.node_addresses(),
-            tunnel_ports: self.tunnel_ports(&given.tunnel_ports),
+            tunnel_ports: self.tunnel_ports(&interfaces, &given.tunnel_ports),
+            interfaces,
         }
     }
 
@@ -114,9 +115,23 @@ impl Links {
 
     /// The usual ports count too where no link has them: Open vSwitch and programs in user space
     /// have tunnels that are no links. What a link says goes before that, and a flag before both.
-    fn tunnel_ports(&self, given: &BTreeMap<u16, Tunnel>) -> BTreeMap<u16, Tunnel> {
+    ///
+    /// A link that is told to be an uplink counts as one, even if it is a tunnel: then what it
+    /// sends is not to be left out.
+    fn tunnel_ports(
+        &self,
+        classes: &BTreeMap<u32, InterfaceClass>,
+        given: &BTreeMap<u16, Tunnel>,
+    ) -> BTreeMap<u16, Tunnel> {
+        let is_a_tunnel = |(_, tunnel): &(u16, Tunnel)| match tunnel {
+            Tunnel::Vxlan | Tunnel::Geneve => true,
+            Tunnel::WireGuard { interface } => {
+                classes.get(interface) == Some(&InterfaceClass::Tunnel)
+            }
+        };
+        let of_links = self.links.values().filter_map(|link| link.tunnel_port);
         let mut ports = kubezonnet_capture::Config::default().tunnel_ports;
-        ports.extend(self.links.values().filter_map(|link| link.tunnel_port));
+        ports.extend(of_links.filter(is_a_tunnel));
         ports.extend(given);
         ports
     }
@@ -236,6 +251,32 @@ mod tests {
             (14_789, Tunnel::Vxlan),
         ];
         assert_eq!(ports, BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn a_wireguard_device_that_is_named_as_uplink_has_no_port_of_a_tunnel() {
+        let wireguard = Link {
+            name: "wg0".to_owned(),
+            kind: Some("wireguard".to_owned()),
+            tunnel_port: Some((51_820, Tunnel::WireGuard { interface: 3 })),
+            ..Link::default()
+        };
+        let links = Links {
+            links: BTreeMap::from([(3, wireguard)]),
+            ..Links::default()
+        };
+        let named = Given {
+            uplinks: vec!["wg0".to_owned()],
+            ..Given::default()
+        };
+
+        let found = |given: &Given| links.view(given).tunnel_ports.get(&51_820).copied();
+
+        assert_eq!(
+            found(&Given::default()),
+            Some(Tunnel::WireGuard { interface: 3 })
+        );
+        assert_eq!(found(&named), None);
     }
 
     #[test]

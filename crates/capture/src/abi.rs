@@ -24,6 +24,8 @@ pub(crate) const HOT_FLOW_BYTES: usize = size_of::<hot_flow>();
 pub(crate) const DETAIL_SERVICE: u8 = 0;
 pub(crate) const DETAIL_CONNECTION: u8 = 1;
 const INTERFACE_SLOTS: u32 = 8192;
+/// How many devices of `WireGuard` the programs can be told of.
+pub(crate) const WIREGUARD_DEVICES: usize = 64;
 /// Size of an interface's slot.
 pub(crate) const SLOT_BYTES: usize = size_of::<interface_slot>();
 
@@ -56,9 +58,6 @@ const SKIP_REASONS: [SkipReason; 4] = [
     SkipReason::Malformed,
     SkipReason::Encapsulated,
 ];
-/// The tunnels in the order of their codes, which begin at 1: 0 is none.
-const TUNNELS: [Tunnel; 2] = [Tunnel::Vxlan, Tunnel::Geneve];
-
 /// Entries of one generation in the array of totals.
 pub(crate) const TOTALS: usize = TOTAL_KINDS.len() * HOOKS.len() * CLASSES.len() * CLASSES.len();
 /// Entries of one generation in the array of what was left out.
@@ -231,10 +230,11 @@ pub(crate) fn interfaces(two: &[(u32, InterfaceClass)]) -> [u8; SLOT_BYTES] {
 
 /// The word of the tunnel ports that a port is in, and its kind's place there.
 pub(crate) fn tunnel_port(port: u16, tunnel: Tunnel) -> (u32, u64) {
-    let code = (1..)
-        .zip(TUNNELS)
-        .find_map(|(code, each)| (each == tunnel).then_some(code));
-    let code: u64 = code.expect("the list has every tunnel");
+    let code: u64 = match tunnel {
+        Tunnel::Vxlan => 1,
+        Tunnel::Geneve => 2,
+        Tunnel::WireGuard { .. } => 3,
+    };
     (u32::from(port >> 3), code << ((port & 7) * 8))
 }
 

@@ -133,6 +133,12 @@ pub enum Tunnel {
     Vxlan,
     /// Geneve (RFC 8926).
     Geneve,
+    /// WireGuard, of the device with this interface index: what is inside is encrypted, so packets
+    /// are counted as they pass the device.
+    WireGuard {
+        /// The device.
+        interface: u32,
+    },
 }
 
 /// The ports that IANA gave to VXLAN and Geneve, and the one that Linux gave to VXLAN before.

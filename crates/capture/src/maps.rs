@@ -1,6 +1,6 @@
 //! Two generations of maps: filled at the start, switched, read, emptied.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsFd, AsRawFd};
 
 use ipnet::IpNet;
@@ -21,6 +21,7 @@ pub(crate) struct Maps {
     interfaces: MapHandle,
     networks: MapHandle,
     tunnel_ports: MapHandle,
+    wireguard_devices: MapHandle,
     /// The generation the programs add to: the one that `active` holds.
     current: usize,
     /// The other one holds a closed window.
@@ -84,6 +85,7 @@ impl Maps {
             interfaces: hold(&maps.interfaces)?,
             networks: hold(&maps.networks)?,
             tunnel_ports: hold(&maps.tunnel_ports)?,
+            wireguard_devices: hold(&maps.wireguard_devices)?,
             tunnel_words: BTreeMap::new(),
             current: 0,
             closed: false,
@@ -107,8 +109,13 @@ impl Maps {
         &mut self,
         ports: &BTreeMap<u16, Tunnel>,
     ) -> Result<(), CaptureError> {
+        let devices = self.set_wireguard_devices(ports)?;
+        let is_told = |tunnel: &Tunnel| match tunnel {
+            Tunnel::WireGuard { interface } => devices.contains(interface),
+            Tunnel::Vxlan | Tunnel::Geneve => true,
+        };
         let mut words = BTreeMap::new();
-        for (&port, &tunnel) in ports {
+        for (&port, &tunnel) in ports.iter().filter(|(_, tunnel)| is_told(tunnel)) {
             let (word, kind) = abi::tunnel_port(port, tunnel);
             *words.entry(word).or_insert(0) |= kind;
         }
@@ -123,6 +130,39 @@ impl Maps {
         }
         self.tunnel_words = words;
         Ok(())
+    }
+
+    /// Tells of the devices of `WireGuard`, and returns those that there was room for.
+    ///
+    /// To be called before their ports are told: what they send in between is counted twice rather
+    /// than not at all.
+    fn set_wireguard_devices(
+        &self,
+        ports: &BTreeMap<u16, Tunnel>,
+    ) -> Result<BTreeSet<u32>, CaptureError> {
+        let failed = |source| CaptureError::Write {
+            map: "wireguard_devices",
+            source,
+        };
+        let device = |tunnel: &Tunnel| match tunnel {
+            Tunnel::WireGuard { interface } => Some(*interface),
+            Tunnel::Vxlan | Tunnel::Geneve => None,
+        };
+        let mut devices: BTreeSet<u32> = ports.values().filter_map(device).collect();
+        while devices.len() > abi::WIREGUARD_DEVICES {
+            devices.pop_last();
+        }
+        let map = &self.wireguard_devices;
+        let wanted: Vec<_> = devices.iter().map(|index| index.to_ne_bytes()).collect();
+        let is_gone = |key: &Vec<u8>| !wanted.iter().any(|device| device[..] == key[..]);
+        for gone in map.keys().filter(is_gone).collect::<Vec<_>>() {
+            map.delete(&gone).map_err(failed)?;
+        }
+        for device in &wanted {
+            map.update(device, &1_u32.to_ne_bytes(), MapFlags::ANY)
+                .map_err(failed)?;
+        }
+        Ok(devices)
     }
 
     pub(crate) fn set_interfaces(

@@ -97,6 +97,15 @@ pub(super) fn counters_request(index: u32) -> Vec<u8> {
     message(GET_STATS, libc::NLM_F_REQUEST, &body)
 }
 
+/// An attribute, filled up to a multiple of four.
+pub(super) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(ATTRIBUTE_BYTES + value.len()).expect("attributes are short");
+    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+    bytes.extend(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
 /// One message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Message {
@@ -134,27 +143,39 @@ impl Iterator for Messages<'_> {
     type Item = io::Result<Message>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let datagram = std::mem::take(&mut self.0);
-        let length = u32_at(datagram, 0).and_then(|length| usize::try_from(length).ok());
-        let body = length.and_then(|length| datagram.get(HEADER_BYTES..length));
-        let (Some(length), Some(body)) = (length, body) else {
-            return Some(Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "a message is longer than its datagram",
-            )));
-        };
-        // Messages begin at multiples of four.
-        self.0 = datagram.get(length.next_multiple_of(4)..).unwrap_or(&[]);
-        let kind = u16_at(datagram, 4).unwrap_or_default();
-        let flags = u16_at(datagram, 6).unwrap_or_default();
-        Some(Ok(Message {
+        let message = split(&mut self.0)?;
+        Some(message.map(|(kind, flags, body)| Message {
             interrupted: i32::from(flags) & libc::NLM_F_DUMP_INTR != 0,
             content: content(kind, body),
         }))
     }
+}
+
+/// The messages of one datagram of any netlink protocol: their types, and what follows the header.
+pub(super) fn raw_messages(mut datagram: &[u8]) -> impl Iterator<Item = io::Result<(u16, &[u8])>> {
+    std::iter::from_fn(move || split(&mut datagram))
+        .map(|message| message.map(|(kind, _, body)| (kind, body)))
+}
+
+/// Takes the first message off a datagram: its type, flags and body.
+fn split<'a>(datagram: &mut &'a [u8]) -> Option<io::Result<(u16, u16, &'a [u8])>> {
+    if datagram.is_empty() {
+        return None;
+    }
+    let whole = std::mem::take(datagram);
+    let length = u32_at(whole, 0).and_then(|length| usize::try_from(length).ok());
+    let body = length.and_then(|length| whole.get(HEADER_BYTES..length));
+    let (Some(length), Some(body)) = (length, body) else {
+        return Some(Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a message is longer than its datagram",
+        )));
+    };
+    // Messages begin at multiples of four.
+    *datagram = whole.get(length.next_multiple_of(4)..).unwrap_or(&[]);
+    let kind = u16_at(whole, 4).unwrap_or_default();
+    let flags = u16_at(whole, 6).unwrap_or_default();
+    Some(Ok((kind, flags, body)))
 }
 
 fn content(kind: u16, body: &[u8]) -> Content {
@@ -277,7 +298,7 @@ impl<'a> Iterator for Attributes<'a> {
 }
 
 /// The value of the first attribute of a type.
-fn find(attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(super) fn find(attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     let mut all = Attributes(attributes);
     all.find_map(|(kind, value)| (kind == wanted).then_some(value))
 }
@@ -295,11 +316,11 @@ fn ip(value: &[u8]) -> Option<IpAddr> {
     <[u8; 16]>::try_from(value).ok().map(IpAddr::from)
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
@@ -307,7 +328,7 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
-fn message(kind: u16, flags: i32, body: &[u8]) -> Vec<u8> {
+pub(super) fn message(kind: u16, flags: i32, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(HEADER_BYTES + body.len()).expect("messages are short");
     let flags = u16::try_from(flags).expect("flags have 16 bits");
     let mut bytes = length.to_ne_bytes().to_vec();

@@ -17,6 +17,7 @@ use nix::sys::time::{TimeVal, TimeValLike as _};
 
 use super::Links;
 use super::message::{Content, List, Message, Messages, counters_request};
+use super::wireguard;
 
 /// Multicast groups that tell of what [`Links`] holds: links, addresses and routes of IPv4,
 /// addresses and routes of IPv6 (`enum rtnetlink_groups` of `linux/rtnetlink.h`).
@@ -40,11 +41,11 @@ pub enum NetlinkError {
         /// Why not.
         source: io::Error,
     },
-    /// The answer is not rtnetlink's.
-    #[error("cannot read an answer of rtnetlink: {0}")]
+    /// The answer is not netlink's.
+    #[error("cannot read an answer of netlink: {0}")]
     Unreadable(#[source] io::Error),
     /// The kernel answered with an error.
-    #[error("rtnetlink refused to tell {what}: {source}")]
+    #[error("netlink refused to tell {what}: {source}")]
     Refused {
         /// What was asked for.
         what: &'static str,
@@ -77,7 +78,7 @@ impl Listener {
     ///
     /// [`NetlinkError::Socket`] if the kernel refuses.
     pub fn open() -> Result<Self, NetlinkError> {
-        let mut socket = open()?;
+        let mut socket = open(NETLINK_ROUTE)?;
         socket
             .bind_auto()
             .map_err(failed("bind a netlink socket"))?;
@@ -108,7 +109,7 @@ impl Listener {
     }
 }
 
-/// Reads links, addresses and routes.
+/// Reads links, addresses and routes, and the ports of `WireGuard` devices.
 ///
 /// # Errors
 ///
@@ -122,6 +123,7 @@ pub fn dump() -> Result<Links, NetlinkError> {
             break;
         }
     }
+    wireguard::add_ports(&mut links);
     Ok(links)
 }
 
@@ -136,8 +138,7 @@ pub fn sent(indexes: &[u32]) -> Result<BTreeMap<u32, FlowCounters>, NetlinkError
     if indexes.is_empty() {
         return Ok(sent);
     }
-    let socket = open()?;
-    set_timeout(&socket, DUMP_TIMEOUT)?;
+    let socket = open(NETLINK_ROUTE)?;
     for &index in indexes {
         let answer = ask(&socket, &counters_request(index))?;
         match Messages(&answer).next() {
@@ -175,8 +176,7 @@ fn dump_into(links: &mut Links) -> Result<bool, NetlinkError> {
 
 /// Takes each message as it comes: a node can have very many routes, and few of them matter.
 fn list(what: List, links: &mut Links) -> Result<bool, NetlinkError> {
-    let socket = open()?;
-    set_timeout(&socket, DUMP_TIMEOUT)?;
+    let socket = open(NETLINK_ROUTE)?;
     let mut datagram = ask(&socket, &what.request())?;
     let mut interrupted = false;
     loop {
@@ -213,8 +213,11 @@ fn judge(datagram: &[u8]) -> Heard {
     }
 }
 
-fn open() -> Result<Socket, NetlinkError> {
-    Socket::new(NETLINK_ROUTE).map_err(failed("open a netlink socket"))
+/// A socket of one of netlink's protocols, which waits for an answer so long and no longer.
+pub(super) fn open(protocol: isize) -> Result<Socket, NetlinkError> {
+    let socket = Socket::new(protocol).map_err(failed("open a netlink socket"))?;
+    set_timeout(&socket, DUMP_TIMEOUT)?;
+    Ok(socket)
 }
 
 fn set_timeout(socket: &Socket, timeout: Duration) -> Result<(), NetlinkError> {
@@ -228,7 +231,7 @@ fn set_timeout(socket: &Socket, timeout: Duration) -> Result<(), NetlinkError> {
 }
 
 /// Sends a request and waits for the first datagram of the answer.
-fn ask(socket: &Socket, request: &[u8]) -> Result<Vec<u8>, NetlinkError> {
+pub(super) fn ask(socket: &Socket, request: &[u8]) -> Result<Vec<u8>, NetlinkError> {
     socket
         .send_to(request, &SocketAddr::new(0, 0), 0)
         .map_err(failed("ask over netlink"))?;
@@ -241,7 +244,7 @@ fn receive(socket: &Socket) -> Result<Vec<u8>, NetlinkError> {
     Ok(datagram)
 }
 
-fn refused(what: &'static str, error: i32) -> NetlinkError {
+pub(super) fn refused(what: &'static str, error: i32) -> NetlinkError {
     let source = io::Error::from_raw_os_error(error);
     NetlinkError::Refused { what, source }
 }

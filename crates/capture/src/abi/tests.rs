@@ -67,11 +67,15 @@ fn the_codes_are_those_of_the_header() {
             "TUNNEL_NONE",
             "TUNNEL_VXLAN",
             "TUNNEL_GENEVE",
+            "TUNNEL_WIREGUARD",
             "TUNNEL_KINDS"
         ]
     );
-    assert_eq!(TUNNELS, [Tunnel::Vxlan, Tunnel::Geneve]);
+    let wireguard = Tunnel::WireGuard { interface: 7 };
+    let kinds = [Tunnel::Vxlan, Tunnel::Geneve, wireguard].map(|kind| tunnel_port(8, kind).1);
+    assert_eq!(kinds, [1, 2, 3]);
     assert_eq!(define("INTERFACE_SLOTS"), INTERFACE_SLOTS);
+    assert_eq!(define("WIREGUARD_DEVICES") as usize, WIREGUARD_DEVICES);
     assert_eq!(define("CLIENT_PORT_KEPT"), u32::from(CLIENT_PORT_KEPT));
     for (code, number) in [
         ("SIDE_SOURCE", SIDE_SOURCE),

@@ -6,6 +6,7 @@
 #ifndef KUBEZONNET_ACCOUNT_BPF_H
 #define KUBEZONNET_ACCOUNT_BPF_H
 
+#include "encrypted.bpf.h"
 #include "hot.bpf.h"
 #include "packet.bpf.h"
 #include "tunnel.bpf.h"
@@ -87,6 +88,7 @@ static __always_inline int account(struct bpf_nf_ctx *ctx, const __u32 hook, con
 	__u32 output = class_of(ctx->state->out->ifindex);
 	struct sk_buff *skb = ctx->skb;
 	struct packet packet = {
+		.ctx = ctx,
 		.skb = skb,
 		.start = skb->head + skb->network_header,
 		.length = skb->len,
@@ -94,6 +96,7 @@ static __always_inline int account(struct bpf_nf_ctx *ctx, const __u32 hook, con
 	};
 	struct flow_counters size = { .bytes = packet.length, .packets = 1 };
 	struct flow_key key = { .hook = hook, .interfaces = input << 4 | output };
+	struct flow_counters left_out = {};
 	bool outer;
 
 	if (input >= CLASSES || output >= CLASSES)
@@ -104,9 +107,17 @@ static __always_inline int account(struct bpf_nf_ctx *ctx, const __u32 hook, con
 	}
 	outer = may_be_outer(hook, input, &packet, key.protocol) && read_inner(&packet, &key);
 	size_on_wire(&packet, key.protocol, ipv6, hook == HOOK_LOCAL_IN, &size);
-	if ((!outer && is_inner_pass(input, output)) || is_to_be_encrypted(skb, hook)) {
+	if (is_to_be_encrypted(skb, hook) || was_encrypted(skb, input, output) ||
+	    ((input == CLASS_TUNNEL || output == CLASS_TUNNEL) &&
+	     !counts_inside(ctx, &packet, &key, &size, ipv6))) {
 		add_skipped(active_generation(), SKIP_ENCAPSULATED, hook, &size);
 		return NF_ACCEPT;
+	}
+	if (!outer && may_be_wireguards(hook, input, &packet, key.protocol) &&
+	    leave_out_encrypted(&packet, &size, &left_out)) {
+		add_skipped(active_generation(), SKIP_ENCAPSULATED, hook, &left_out);
+		if (!size.bytes)
+			return NF_ACCEPT;
 	}
 	if (hook == HOOK_LOCAL_IN && input == CLASS_LOOPBACK) {
 		add_skipped(active_generation(), SKIP_LOOPED, hook, &size);

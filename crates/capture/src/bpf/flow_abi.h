@@ -112,7 +112,7 @@ struct interface_slot {
 
 /*
  * A flow that is hot on one CPU, in front of the flow map: adding here takes no shared memory. One
- * cache line. Empty while packets are 0.
+ * cache line. Empty while bytes are 0.
  */
 struct hot_flow {
 	__u32 taken;	  /* while a program works on it; see hot.bpf.h */
@@ -129,8 +129,12 @@ enum tunnel_kind {
 	TUNNEL_NONE = 0,
 	TUNNEL_VXLAN = 1,
 	TUNNEL_GENEVE = 2,
-	TUNNEL_KINDS = 3,
+	TUNNEL_WIREGUARD = 3,
+	TUNNEL_KINDS = 4,
 };
+
+/* How many WireGuard devices a node may have; what one beyond them sends counts as the node's. */
+#define WIREGUARD_DEVICES 64
 
 /* The kinds of eight ports are in one 64-bit word, the lowest port's in the lowest byte. */
 #define TUNNEL_WORDS 8192

@@ -61,7 +61,7 @@ static __noinline int replace_hot(struct hot_flow *hot, const struct flow_key *k
 	hot->key = *key;
 	hot->counters = *what;
 	give_back(hot);
-	if (old.packets)
+	if (old.bytes)
 		add_to_map(&old_key, &old, generation);
 	return 0;
 }

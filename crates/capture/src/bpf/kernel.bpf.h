@@ -49,6 +49,25 @@ struct net_device {
 };
 
 /* include/linux/skbuff.h */
+enum skb_ext_id {
+	SKB_EXT_SEC_PATH = 1,
+};
+
+struct skb_ext {
+	__u8 offset[1]; /* of each extension, in units of 8 bytes */
+};
+
+/* include/net/xfrm.h */
+struct xfrm_offload {
+	__u32 flags;
+};
+
+struct sec_path {
+	int olen;
+	struct xfrm_offload ovec[1];
+};
+
+/* include/linux/skbuff.h */
 struct sk_buff {
 	struct sk_buff *next;
 	struct sock *sk;
@@ -59,12 +78,14 @@ struct sk_buff {
 	__u8 pkt_type : 3;
 	__u8 ignore_df : 1;
 	__u8 encapsulation : 1;
+	__u8 active_extensions;
 	__u16 inner_transport_header;
 	char cb[48];
 	__u16 network_header;
 	unsigned int end;
 	unsigned char *head;
 	unsigned char *data;
+	struct skb_ext *extensions;
 };
 
 /* include/linux/skbuff.h */
@@ -73,6 +94,27 @@ struct skb_shared_info {
 	unsigned short gso_segs;
 	unsigned int gso_type;
 	struct sk_buff *frag_list;
+};
+
+/* include/net/sock.h */
+struct sock_common {
+	volatile unsigned char skc_state;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+};
+
+/* include/linux/ipv6.h */
+struct ipv6_pinfo {
+	__u8 pmtudisc;
+	__u32 frag_size;
+};
+
+/* include/net/inet_sock.h */
+struct inet_sock {
+	struct ipv6_pinfo *pinet6;
+	__u8 pmtudisc;
 };
 
 /* include/linux/netfilter.h */

@@ -42,6 +42,7 @@ const volatile __u16 ephemeral_first = 32768;
 const volatile __u16 ephemeral_last = 60999;
 
 struct packet {
+	struct bpf_nf_ctx *ctx;
 	struct sk_buff *skb;
 	unsigned char *start; /* of the network header */
 	__u32 length;	      /* from the network header to the end */
@@ -53,6 +54,7 @@ struct packet {
 	__u32 network;
 	__u32 transport;    /* offset of the transport header */
 	__u32 not_on_wire;  /* bytes the stack takes off again */
+	__u32 piece;	    /* of several segments or fragments: the length of each but the last */
 	bool has_transport; /* false for fragments whose transport header went with another */
 	bool dont_fragment;
 };

@@ -179,18 +179,4 @@ static __always_inline bool may_be_outer(__u32 hook, __u32 input, struct packet 
 	return protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6 || protocol == IPPROTO_GRE;
 }
 
-/* Whether the packet is on its way into a tunnel, or out of one; the outer one counts. */
-static __always_inline bool is_inner_pass(__u32 input, __u32 output)
-{
-	return input == CLASS_TUNNEL || output == CLASS_TUNNEL;
-}
-
-/* Whether IPsec without a device takes the packet next: it comes here again as ESP, which counts.
- * What goes into a tunnel that is encrypted so comes by here as the tunnel's outer packet first. */
-static __always_inline bool is_to_be_encrypted(const struct sk_buff *skb, __u32 hook)
-{
-	return hook == HOOK_POSTROUTING && bpf_core_field_exists(struct dst_entry, xfrm) &&
-	       route_of(skb)->dst.xfrm;
-}
-
 #endif

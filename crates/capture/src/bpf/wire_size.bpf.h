@@ -24,8 +24,13 @@
 #define IP_MAX_MTU 0xffff	 /* include/net/ip.h */
 #define IPV6_MIN_MTU 1280	 /* include/uapi/linux/ipv6.h */
 
-/* The smallest packet that is looked at for whether it will be fragmented: a path of a smaller MTU
- * than this is none that IPv4 runs on (RFC 1122, 3.3.3, asks for 576). */
+#define PMTUDISC_PROBE 3 /* include/uapi/linux/in.h, in6.h; so do those above: INTERFACE, OMIT */
+
+/* include/net/tcp_states.h: TCP_TIME_WAIT, TCP_NEW_SYN_RECV */
+#define NO_WHOLE_SOCKET (1 << 6 | 1 << 12)
+
+/* The smallest packet that is looked at for whether it will be fragmented, unless it came so: a
+ * path of a smaller MTU than this is none that IPv4 runs on (RFC 1122, 3.3.3, asks for 576). */
 #define SMALLEST_FRAGMENTED 512
 
 /* Of IPv6: RFC 8200, 4.5. */
@@ -90,6 +95,39 @@ static __always_inline __u32 mtu_ipv6(const struct sk_buff *skb)
 	return mtu ? mtu : IPV6_MIN_MTU;
 }
 
+/* The socket, if it is a whole one: the others are shorter, and nothing is to be read behind them.
+ * One that is not there reads as zeros. */
+static __always_inline const struct inet_sock *whole(const struct sock *sk)
+{
+	if (!sk || 1 << (sk->__sk_common.skc_state & 31) & NO_WHOLE_SOCKET)
+		return NULL;
+	return bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct inet_sock));
+}
+
+/* ip_skb_dst_mtu(): some sockets of the node do not heed what the path says. */
+static __always_inline __u32 mtu_for_sender_ipv4(const struct packet *packet, bool forwarded)
+{
+	const struct inet_sock *sender = whole(packet->ctx->state->sk);
+
+	if (sender && sender->pmtudisc >= PMTUDISC_PROBE)
+		return route_of(packet->skb)->dst.dev->mtu;
+	return mtu_ipv4(packet->skb, forwarded);
+}
+
+/* ip6_skb_dst_mtu(), and the size of fragments that the socket asks for (ip6_fragment()). */
+static __always_inline __u32 mtu_for_sender_ipv6(const struct packet *packet, __u32 *asked)
+{
+	const struct inet_sock *sender = whole(packet->skb->sk);
+	const struct ipv6_pinfo *info = sender ? sender->pinet6 : NULL;
+
+	if (!info)
+		return mtu_ipv6(packet->skb);
+	*asked = info->frag_size;
+	if (BPF_CORE_READ_BITFIELD(info, pmtudisc) >= PMTUDISC_PROBE)
+		return route_of(packet->skb)->dst.dev->mtu;
+	return mtu_ipv6(packet->skb);
+}
+
 /* How many fragments carry `payload` bytes with room for `room` each; all but the last carry a
  * multiple of 8. */
 static __always_inline __u32 fragments_of(__u32 payload, __u32 room)
@@ -104,31 +142,33 @@ static __always_inline __u32 fragments_of(__u32 payload, __u32 room)
 /*
  * A packet that was put together from fragments, or made as several by its sender, may have them
  * still listed. It goes out as they are if each fits (the fast path of ip_do_fragment() and
- * ip6_fragment()). Returns their number, or 0 if they do not serve.
+ * ip6_fragment()). Returns their number, or 0 if they do not serve, and above it the payload of the
+ * first. `list` is the address of the second, `payload` the length of all.
+ *
+ * Global, so that the verifier looks at the loop once, and not for every way that leads here.
  */
-static __always_inline __u32 listed_fragments(const struct packet *packet, __u32 room)
+__noinline __u64 listed_fragments(unsigned long list, __u32 payload, __u32 room)
 {
-	const struct skb_shared_info *shared =
-		bpf_rdonly_cast(packet->skb->head + packet->skb->end,
-				bpf_core_type_id_kernel(struct skb_shared_info));
-	const struct sk_buff *fragment = shared->frag_list;
-	__u32 first = packet->length - packet->network;
+	const struct sk_buff *fragment =
+		bpf_rdonly_cast((void *)list, bpf_core_type_id_kernel(struct sk_buff));
 	__u32 number = 1, misfits = 0, odd = 0;
 
-	if (!fragment)
+	if (!list)
 		return 0;
 	/* Without branches on what is found: the verifier would follow each in every round. */
 	for (int i = 0; i < MAX_LISTED_FRAGMENTS && fragment; i++) {
 		__u32 length = fragment->len;
 
 		fragment = fragment->next;
-		first -= length;
+		payload -= length;
 		misfits |= (room - length) >> 31;
 		misfits |= odd & 7; /* only the last may have an odd length */
 		odd = length;
 		number++;
 	}
-	return fragment || misfits || first > room || first & 7 ? 0 : number;
+	if (fragment || misfits || payload > room || payload & 7)
+		return 0;
+	return (__u64)payload << 32 | number;
 }
 
 /* The size above which a packet of IPv4 is fragmented, or 0 if one of that length is not. */
@@ -143,7 +183,7 @@ static __always_inline __u32 fragment_mtu_ipv4(const struct packet *packet, __u3
 
 	if (!largest && packet->dont_fragment && !BPF_CORE_READ_BITFIELD(skb, ignore_df))
 		return 0;
-	mtu = received ? largest : mtu_ipv4(skb, parm->flags & IPSKB_FORWARDED);
+	mtu = received ? largest : mtu_for_sender_ipv4(packet, parm->flags & IPSKB_FORWARDED);
 	if (largest && largest < mtu)
 		mtu = largest;
 	/* What was put together is taken apart, whatever its size. */
@@ -158,17 +198,17 @@ static __always_inline __u32 fragment_mtu_ipv6(const struct packet *packet, __u3
 	const struct inet6_skb_parm *parm =
 		bpf_rdonly_cast(skb->cb, bpf_core_type_id_kernel(struct inet6_skb_parm));
 	__u32 largest = parm->frag_max_size;
-	__u32 mtu;
+	__u32 mtu, asked = 0;
 
 	if (!largest && length <= IPV6_MIN_MTU)
 		return 0;
-	mtu = received ? largest : mtu_ipv6(skb);
+	mtu = received ? largest : mtu_for_sender_ipv6(packet, &asked);
 	/* What is not larger than the largest fragment that came goes out as it is. */
 	if (length <= (largest ? largest : mtu))
 		return 0;
 	if (largest && largest < mtu)
 		mtu = largest < IPV6_MIN_MTU ? IPV6_MIN_MTU : largest;
-	return mtu;
+	return asked && asked < mtu ? asked : mtu;
 }
 
 /* How many bytes of payload a fragment has room for, if a packet of that length is fragmented; else
@@ -201,17 +241,30 @@ static __always_inline __u64 fragments_overhead(const struct packet *packet, __u
  * again behind it: by the path's MTU, and into pieces no larger than the largest that came
  * (frag_max_size). What is received by the node itself comes to LOCAL_IN put together.
  */
-static __always_inline void add_fragments(const struct packet *packet, struct flow_counters *size,
+static __always_inline void add_fragments(struct packet *packet, struct flow_counters *size,
 					  bool ipv6, bool received)
 {
+	const struct skb_shared_info *shared =
+		bpf_rdonly_cast(packet->skb->head + packet->skb->end,
+				bpf_core_type_id_kernel(struct skb_shared_info));
 	__u32 room = fragment_room(packet, packet->length, ipv6, received);
+	__u32 payload = packet->length - packet->network;
+	unsigned long list = 0;
 	__u32 number;
+	__u64 listed;
 
 	if (!room)
 		return;
-	number = listed_fragments(packet, room);
-	if (!number)
-		number = fragments_of(packet->length - packet->network, room);
+	/* By a helper, for the address is to be a number like any other. */
+	bpf_core_read(&list, sizeof(list), &shared->frag_list);
+	listed = listed_fragments(list, payload, room);
+	number = listed;
+	packet->piece = listed >> 32;
+	if (!number) {
+		number = fragments_of(payload, room);
+		packet->piece = room & ~7U;
+	}
+	packet->piece += packet->network + (ipv6 ? FRAGMENT_HEADER : 0);
 	size->bytes += fragments_overhead(packet, number, ipv6);
 	/* What was put together and goes out as one piece still has the fragment header. */
 	if (ipv6 && number == 1)
@@ -300,8 +353,23 @@ static __always_inline void add_segments(struct packet *packet, __u8 protocol,
 		return;
 	size->bytes += (__u64)(segments - 1) * header;
 	size->packets = segments;
+	packet->piece = header + segment;
 	if (!received && segment != GSO_BY_FRAGS && header + segment > SMALLEST_FRAGMENTED)
 		add_fragments_of_segments(packet, header, segment, size, ipv6);
+}
+
+/* Whether the packet came in fragments, which may have been small ones. */
+static __always_inline bool was_put_together(const struct sk_buff *skb, bool ipv6)
+{
+	const struct inet6_skb_parm *parm6;
+	const struct inet_skb_parm *parm;
+
+	if (ipv6) {
+		parm6 = bpf_rdonly_cast(skb->cb, bpf_core_type_id_kernel(struct inet6_skb_parm));
+		return parm6->frag_max_size;
+	}
+	parm = bpf_rdonly_cast(skb->cb, bpf_core_type_id_kernel(struct inet_skb_parm));
+	return parm->frag_max_size;
 }
 
 /* What the packet is on the wire. */
@@ -316,7 +384,7 @@ static __always_inline void size_on_wire(struct packet *packet, __u8 protocol, b
 	size->packets = 1;
 	if (shared->gso_size)
 		add_segments(packet, protocol, shared, size, ipv6, received);
-	else if (packet->length > SMALLEST_FRAGMENTED)
+	else if (packet->length > SMALLEST_FRAGMENTED || was_put_together(skb, ipv6))
 		add_fragments(packet, size, ipv6, received);
 }
 

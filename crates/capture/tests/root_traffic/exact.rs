@@ -8,6 +8,7 @@ use kubezonnet_testkit::traffic::{self, Sent};
 use kubezonnet_testkit::{Cluster, ClusterNode, NodeSpec, Place, PodSpec, Segmentation};
 
 use crate::nodes::{CapturingNode, received_by, seen_at, sent_by};
+use crate::page::{Cell, Section};
 
 fn client(cluster: &Cluster) -> &impl Place {
     cluster.pod("test/client")
@@ -33,6 +34,7 @@ fn what_a_pod_sends_to_its_own_node_and_gets_back_is_each_seen_once() {
     let cluster = cluster(Segmentation::Offloaded);
     let mut node = CapturingNode::attach(&cluster, "node-a", &Config::default());
     let (pod, host) = (client(&cluster), cluster.node("node-a"));
+    let mut section = Section::new("A pod and its own node");
     for family in Family::ALL {
         let sent = traffic::udp(pod, host, family, 100, 100).unwrap();
         let sent_back = traffic::udp(host, pod, family, 50, 100).unwrap();
@@ -68,8 +70,19 @@ fn what_a_pod_sends_to_its_own_node_and_gets_back_is_each_seen_once() {
             assert_eq!(record.key.destination, sent.destination.ip());
             let bytes = packets * datagram;
             assert_eq!(record.counters, FlowCounters { bytes, packets });
+            let is_back = point.hook == Hook::Postrouting;
+            section.add(&Cell {
+                traffic: "udp",
+                family: family.as_str(),
+                network: "plain",
+                way: if is_back { "to the pod" } else { "to the node" },
+                wire: Some(FlowCounters { bytes, packets }),
+                leaving: is_back.then_some(record.counters),
+                arriving: (!is_back).then_some(record.counters),
+            });
         }
     }
+    section.finish();
 }
 
 #[test]
@@ -77,6 +90,7 @@ fn what_a_node_sends_itself_is_loopback_once_and_looped_once() {
     let cluster = cluster(Segmentation::Offloaded);
     let mut node = CapturingNode::attach(&cluster, "node-a", &Config::default());
     let host = cluster.node("node-a");
+    let mut section = Section::new("A node and itself");
     for family in Family::ALL {
         traffic::tcp_bulk(host, host, family, 1_000_000).unwrap();
         cluster.settled_uplink("node-a").unwrap();
@@ -94,7 +108,17 @@ fn what_a_node_sends_itself_is_loopback_once_and_looped_once() {
         assert_eq!(skipped.reason, SkipReason::Looped);
         assert_eq!(skipped.counters, total.counters);
         assert_eq!(drained.records, []);
+        section.add(&Cell {
+            traffic: "tcp bulk",
+            family: family.as_str(),
+            network: "loopback",
+            way: "to itself",
+            wire: None,
+            leaving: Some(total.counters),
+            arriving: Some(skipped.counters),
+        });
     }
+    section.finish();
 }
 
 #[test]
@@ -114,6 +138,7 @@ fn hosts_that_talk_are_counted_leaving_one_and_arriving_at_the_other() {
             traffic::udp_segmented(from, to, family, 400, 1_100).unwrap()
         }),
     ];
+    let mut section = Section::new("Nodes");
     for conntrack in [false, true] {
         let node = |name| {
             let node = NodeSpec::new(name);
@@ -135,13 +160,31 @@ fn hosts_that_talk_are_counted_leaving_one_and_arriving_at_the_other() {
 
                 let sent = |point: ObservationPoint| point.hook == Hook::Postrouting;
                 let received = |point: ObservationPoint| point.hook == Hook::LocalIn;
-                assert_eq!(seen_at(&at_a, sent), sent_by(&link), "{case}");
-                assert_eq!(seen_at(&at_b, received), sent_by(&link), "{case}");
-                assert_eq!(seen_at(&at_b, sent), received_by(&link), "{case}");
-                assert_eq!(seen_at(&at_a, received), received_by(&link), "{case}");
+                let tracking = if conntrack { "on" } else { "off" };
+                for (way, wire, from, to) in [
+                    ("there", sent_by(&link), &at_a, &at_b),
+                    ("back", received_by(&link), &at_b, &at_a),
+                ] {
+                    let (leaving, arriving) = (seen_at(from, sent), seen_at(to, received));
+                    assert_eq!(leaving, wire, "{case}: {way}, leaving");
+                    assert_eq!(arriving, wire, "{case}: {way}, arriving");
+                    if wire == FlowCounters::ZERO {
+                        continue;
+                    }
+                    section.add(&Cell {
+                        traffic: name,
+                        family: family.as_str(),
+                        network: &format!("connection tracking {tracking}"),
+                        way,
+                        wire: Some(wire),
+                        leaving: Some(leaving),
+                        arriving: Some(arriving),
+                    });
+                }
             }
         }
     }
+    section.finish();
 }
 
 #[test]

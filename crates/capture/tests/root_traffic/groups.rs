@@ -8,6 +8,7 @@ use kubezonnet_model::{Family, FlowCounters, InterfaceClass, SkipReason, TotalKi
 use kubezonnet_testkit::{Cluster, NodeSpec, Place, traffic};
 
 use crate::nodes::{CapturingNode, received_by, seen_at, sent_by};
+use crate::page::{Cell, Section};
 
 const DATAGRAMS: u64 = 25;
 const PAYLOAD: u16 = 300;
@@ -36,6 +37,7 @@ fn what_a_node_sends_to_a_group_or_to_everyone_is_counted_once() {
     let groups = Family::ALL.map(traffic::group);
     let alone: Vec<&dyn Place> = vec![other];
     let with_itself: Vec<&dyn Place> = vec![other, sender];
+    let mut section = Section::new("Multicast and broadcast");
     for group in groups.into_iter().chain([cluster.fabric().broadcast()]) {
         for members in [&alone, &with_itself] {
             let case = format!("{group}, {} members", members.len());
@@ -65,6 +67,21 @@ fn what_a_node_sends_to_a_group_or_to_everyone_is_counted_once() {
             assert_eq!(leaving, sent(group), "{case}: leaving");
             assert_eq!(received_by(&arrived), sent(group), "{case}: on the wire");
             assert_eq!(arriving, sent(group), "{case}: arriving");
+            let alone = members.len() == 1;
+            section.add(&Cell {
+                traffic: &format!("udp to {group}"),
+                family: Family::of(&group).as_str(),
+                network: if alone {
+                    "no member here"
+                } else {
+                    "a member here"
+                },
+                way: "there",
+                wire: Some(sent_by(&left)),
+                leaving: Some(leaving),
+                arriving: Some(arriving),
+            });
         }
     }
+    section.finish();
 }

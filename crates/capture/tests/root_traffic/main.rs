@@ -2,9 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
 
+mod bench;
+mod encrypted;
 mod exact;
 mod groups;
 mod limits;
 mod matrix;
 mod nodes;
+mod odd;
+mod page;
 mod paths;
+mod stand_in;
+mod system;

@@ -1,31 +1,14 @@
 //! The matrix: every kind of traffic between pods of two nodes, over both families, with
 //! segmentation in the pod on and off, with and without connection tracking, plain and through
 //! tunnels. What the hooks count equals what the uplinks carried, bytes and packets, exactly.
-//!
-//! Segmentation is off at the uplinks, so that their counters tell what a wire carries. The
-//! clusters are silent, so everything on an uplink belongs to the test; what does not is in the
-//! drained window under a name of its own, and fails the test there.
-//!
-//! With `ACCURACY_DIR` set, each test leaves a table of what it measured there.
 
-use std::fmt::Write as _;
-use std::net::IpAddr;
+use kubezonnet_model::{Family, Protocol};
+use kubezonnet_testkit::{Netns, NodeSpec, Overlay, Place, PodSpec, Segmentation, traffic};
 
-use kubezonnet_capture::{Config, Drained};
-use kubezonnet_model::{
-    Family, FlowCounters, InterfaceClass, ObservationPoint, Protocol, SkipReason,
-};
-use kubezonnet_testkit::traffic::{self, Sent};
-use kubezonnet_testkit::{
-    Cluster, ClusterPod, LinkCounters, Netns, NodeSpec, Overlay, Place, PodSpec, Segmentation,
-};
+use crate::bench::{Bench, Kind, client, server};
+use crate::page::Section;
 
-use crate::nodes::{CapturingNode, seen_at, sent_by};
-
-/// One kind of traffic: its name, its protocol, and how it is made.
-type Kind = (&'static str, Protocol, fn(&Cluster, Family) -> Sent);
-
-const SCTP_BULK: Kind = ("raw protocol 132", Protocol::SCTP, |cluster, family| {
+pub(crate) const SCTP_BULK: Kind = ("raw protocol 132", Protocol::SCTP, |cluster, family| {
     traffic::raw(
         client(cluster),
         server(cluster),
@@ -36,24 +19,24 @@ const SCTP_BULK: Kind = ("raw protocol 132", Protocol::SCTP, |cluster, family| {
     )
     .unwrap()
 });
-const TCP_BULK: Kind = ("tcp bulk", Protocol::TCP, |cluster, family| {
+pub(crate) const TCP_BULK: Kind = ("tcp bulk", Protocol::TCP, |cluster, family| {
     traffic::tcp_bulk(client(cluster), server(cluster), family, 5_000_003).unwrap()
 });
 const TCP_LONG: Kind = ("tcp bulk, long", Protocol::TCP, |cluster, family| {
     traffic::tcp_bulk(client(cluster), server(cluster), family, 40_000_003).unwrap()
 });
-const TCP_REQUESTS: Kind = ("tcp requests", Protocol::TCP, |cluster, family| {
+pub(crate) const TCP_REQUESTS: Kind = ("tcp requests", Protocol::TCP, |cluster, family| {
     traffic::tcp_requests(client(cluster), server(cluster), family, 200, 100, 5_000).unwrap()
 });
-const UDP_SMALL: Kind = ("udp small", Protocol::UDP, |cluster, family| {
+pub(crate) const UDP_SMALL: Kind = ("udp small", Protocol::UDP, |cluster, family| {
     traffic::udp(client(cluster), server(cluster), family, 1_000, 33).unwrap()
 });
-const UDP_LARGE: Kind = (
+pub(crate) const UDP_LARGE: Kind = (
     "udp larger than the mtu",
     Protocol::UDP,
     |cluster, family| traffic::udp(client(cluster), server(cluster), family, 40, 9_001).unwrap(),
 );
-const UDP_GSO: Kind = ("udp gso", Protocol::UDP, |cluster, family| {
+pub(crate) const UDP_GSO: Kind = ("udp gso", Protocol::UDP, |cluster, family| {
     traffic::udp_segmented(client(cluster), server(cluster), family, 777, 1_200).unwrap()
 });
 /// Segments that just fit the MTU of the pod's link.
@@ -64,11 +47,11 @@ const UDP_GSO_FULL: Kind = (
         traffic::udp_segmented(client(cluster), server(cluster), family, 770, 1_390).unwrap()
     },
 );
-const ICMP: Kind = ("icmp", Protocol::ICMP, |cluster, family| {
+pub(crate) const ICMP: Kind = ("icmp", Protocol::ICMP, |cluster, family| {
     traffic::ping(client(cluster), server(cluster), family, 20, 800).unwrap()
 });
 
-const KINDS: [Kind; 7] = [
+pub(crate) const KINDS: [Kind; 7] = [
     TCP_BULK,
     TCP_REQUESTS,
     UDP_SMALL,
@@ -77,134 +60,6 @@ const KINDS: [Kind; 7] = [
     ICMP,
     SCTP_BULK,
 ];
-
-fn client(cluster: &Cluster) -> &ClusterPod {
-    cluster.pod("test/client")
-}
-
-fn server(cluster: &Cluster) -> &ClusterPod {
-    cluster.pod("test/server")
-}
-
-/// A cluster of two nodes that count, a pod on each, and the table of what was measured.
-struct Bench {
-    cluster: Cluster,
-    sender: CapturingNode,
-    receiver: CapturingNode,
-    links: [LinkCounters; 2],
-    /// What the cluster is, in words, for messages and the table.
-    what: String,
-    table: String,
-}
-
-impl Bench {
-    fn new(
-        what: String,
-        node: impl Fn(NodeSpec) -> NodeSpec,
-        pod: impl Fn(PodSpec) -> PodSpec,
-        overlay: Option<Overlay>,
-    ) -> Self {
-        kubezonnet_testkit::require_root();
-        let mut builder = Cluster::builder()
-            .node(node(NodeSpec::new("node-a")))
-            .node(node(NodeSpec::new("node-b")))
-            .pod("node-a", pod(PodSpec::new("test", "client")))
-            .pod("node-b", pod(PodSpec::new("test", "server")));
-        if let Some(overlay) = overlay {
-            builder = builder.overlay(overlay);
-        }
-        let cluster = builder.build().expect("the cluster is built");
-        let config = Config::default();
-        let sender = CapturingNode::attach(&cluster, "node-a", &config);
-        let receiver = CapturingNode::attach(&cluster, "node-b", &config);
-        let links = uplinks(&cluster);
-        Self {
-            cluster,
-            sender,
-            receiver,
-            links,
-            what,
-            table: String::new(),
-        }
-    }
-
-    /// Sends one kind of traffic and holds what was counted against what the uplinks carried.
-    fn measure(&mut self, kind: Kind, family: Family) {
-        let (name, protocol, traffic) = kind;
-        let case = format!("{name}, {}, {}", family.as_str(), self.what);
-
-        let sent = traffic(&self.cluster, family);
-
-        let now = uplinks(&self.cluster);
-        let [a, b] = [0, 1].map(|node| now[node].since(&self.links[node]));
-        self.links = now;
-        let (at_sender, at_receiver) = (self.sender.take(), self.receiver.take());
-        let out = |point: ObservationPoint| point.output == InterfaceClass::Uplink;
-        let into = |point: ObservationPoint| point.input == InterfaceClass::Uplink;
-        let ends = [client(&self.cluster), server(&self.cluster)].map(|end| end.address(family));
-        assert!(
-            a.tx_ip_bytes() > sent.payload_bytes,
-            "{case}: nothing was sent"
-        );
-        for drained in [&at_sender, &at_receiver] {
-            assert_only_between(drained, ends, (protocol, family), &case);
-        }
-        // What arrived is what the other node sent: a veth with receive offload counts what it has
-        // received without link layer.
-        let sides = [
-            ("a to b, leaving a", seen_at(&at_sender, out), sent_by(&a)),
-            (
-                "a to b, arriving at b",
-                seen_at(&at_receiver, into),
-                sent_by(&a),
-            ),
-            ("b to a, leaving b", seen_at(&at_receiver, out), sent_by(&b)),
-            (
-                "b to a, arriving at a",
-                seen_at(&at_sender, into),
-                sent_by(&b),
-            ),
-        ];
-        assert_eq!(
-            (a.dropped, b.dropped),
-            (0, 0),
-            "{case}: the uplinks dropped packets"
-        );
-        for (side, counted, wire) in sides {
-            assert_eq!(counted, wire, "{case}: {side}");
-        }
-        let (_, counted, wire) = sides[0];
-        self.row(name, family, counted, wire);
-    }
-
-    fn row(&mut self, name: &str, family: Family, counted: FlowCounters, wire: FlowCounters) {
-        let Self { what, table, .. } = self;
-        writeln!(
-            table,
-            "| {name} | {} | {what} | {} | {} | {} | {} |",
-            family.as_str(),
-            wire.bytes,
-            counted.bytes,
-            wire.packets,
-            counted.packets
-        )
-        .expect("a string takes everything");
-    }
-
-    /// Leaves what was measured where it is asked for.
-    fn leave(self, name: &str) {
-        if let Some(dir) = std::env::var_os("ACCURACY_DIR") {
-            let path = std::path::Path::new(&dir).join(format!("{name}.rows"));
-            std::fs::write(path, self.table).expect("ACCURACY_DIR is a directory to write to");
-        }
-    }
-}
-
-/// The counters of both uplinks, once nothing is on its way.
-fn uplinks(cluster: &Cluster) -> [LinkCounters; 2] {
-    cluster.settled_uplink("node-a").unwrap();
-    ["node-a", "node-b"].map(|node| cluster.node(node).uplink().unwrap())
-}
 
 /// Counts forwarded packets of more bytes than an IP header can say.
 const COUNT_LARGE: &str = "table inet large {
@@ -232,39 +87,9 @@ fn packets_above_64_kib_at(netns: &Netns) -> u64 {
         .unwrap_or_else(|| panic!("no counter: {text}"))
 }
 
-/// Every record is of the test: between these two, and of this protocol (or what the network says
-/// of it: too big). What is left out is what went into tunnels or came out of them.
-fn assert_only_between(drained: &Drained, ends: [IpAddr; 2], kind: (Protocol, Family), case: &str) {
-    let protocol = match kind {
-        (Protocol::ICMP, Family::Ipv6) => Protocol::ICMPV6,
-        (protocol, _) => protocol,
-    };
-    assert_eq!(drained.totals, [], "{case}");
-    assert!(
-        drained
-            .skipped
-            .iter()
-            .all(|skipped| skipped.reason == SkipReason::Encapsulated),
-        "{case}: {:?}",
-        drained.skipped
-    );
-    for record in &drained.records {
-        let key = &record.key;
-        assert!(
-            ends.contains(&key.source) && ends.contains(&key.destination),
-            "{case}: a stranger on the uplink: {record:?}"
-        );
-        assert_eq!(
-            key.transport.map(|transport| transport.protocol),
-            Some(protocol),
-            "{case}"
-        );
-    }
-}
-
 /// Every cell over one kind of network.
-fn every_cell(name: &str, overlay: Option<Overlay>) {
-    let mut rows = String::new();
+fn every_cell(title: &str, overlay: Option<Overlay>) {
+    let mut section = Section::new(title);
     for segmentation in [Segmentation::Offloaded, Segmentation::Off] {
         for conntrack in [false, true] {
             let offload = if segmentation == Segmentation::Off {
@@ -274,32 +99,30 @@ fn every_cell(name: &str, overlay: Option<Overlay>) {
             };
             let tracking = if conntrack { "on" } else { "off" };
             let mut bench = Bench::new(
-                format!("{name}, segmentation offload {offload}, connection tracking {tracking}"),
+                format!("segmentation offload {offload}, connection tracking {tracking}"),
                 |node| if conntrack { node.conntrack() } else { node },
                 |pod| pod.segmentation(segmentation),
                 overlay,
             );
             for family in Family::ALL {
                 for kind in KINDS {
-                    bench.measure(kind, family);
+                    bench.measure(kind, family, &mut section);
                 }
             }
-            rows += &bench.table;
-            bench.table.clone_from(&rows);
-            bench.leave(&name.replace(' ', "-"));
         }
     }
+    section.finish();
 }
 
 #[test]
 fn pods_of_two_nodes() {
-    every_cell("plain", None);
+    every_cell("Pods of two nodes", None);
 }
 
 #[test]
 fn pods_of_two_nodes_through_tunnels_that_leave_checksums_to_the_uplink() {
     every_cell(
-        "vxlan with checksum offload",
+        "VXLAN with checksum offload",
         Some(Overlay::vxlan().port(8472)),
     );
 }
@@ -307,13 +130,14 @@ fn pods_of_two_nodes_through_tunnels_that_leave_checksums_to_the_uplink() {
 #[test]
 fn pods_of_two_nodes_through_tunnels_that_make_checksums_themselves() {
     every_cell(
-        "vxlan without checksum offload",
+        "VXLAN without checksum offload",
         Some(Overlay::vxlan().checksum_offload(false)),
     );
 }
 
 #[test]
 fn packets_above_64_kib() {
+    let mut section = Section::new("Packets above 64 KiB");
     let mut bench = Bench::new(
         "packets up to 180 kB in the pod".to_owned(),
         |node| node.big_tcp(180_000),
@@ -328,12 +152,12 @@ fn packets_above_64_kib() {
         .tool(&["nft", "-f", "-"], COUNT_LARGE)
         .unwrap();
     for family in Family::ALL {
-        bench.measure(TCP_LONG, family);
+        bench.measure(TCP_LONG, family, &mut section);
         let large = packets_above_64_kib_at(bench.cluster.node("node-a").netns());
         assert!(large > so_far, "none was above 64 KiB");
         so_far = large;
     }
-    bench.leave("big-tcp");
+    section.finish();
 }
 
 #[test]
@@ -349,7 +173,7 @@ fn paths_of_a_smaller_mtu() {
             |pod| pod.mtu(1_400),
         ),
     ];
-    let mut rows = String::new();
+    let mut section = Section::new("Smaller MTUs");
     for (name, node, pod) in cases {
         for conntrack in [false, true] {
             let tracking = if conntrack { "on" } else { "off" };
@@ -363,13 +187,11 @@ fn paths_of_a_smaller_mtu() {
             let what = format!("{name}, connection tracking {tracking}");
             let mut bench = Bench::new(what, node, pod, None);
             for kind in [UDP_LARGE, SCTP_BULK] {
-                bench.measure(kind, Family::Ipv4);
+                bench.measure(kind, Family::Ipv4, &mut section);
             }
-            rows += &bench.table;
-            bench.table.clone_from(&rows);
-            bench.leave("mtu");
         }
     }
+    section.finish();
 }
 
 #[test]
@@ -385,7 +207,7 @@ fn packets_that_the_receiving_uplink_has_put_together() {
             &["gro", "on", "rx-gro-list", "on"],
         ),
     ];
-    let mut rows = String::new();
+    let mut section = Section::new("Receive offload");
     for (name, settings) in aggregations {
         let mut bench = Bench::new(name.to_owned(), |node| node, |pod| pod, None);
         for node in ["node-a", "node-b"] {
@@ -394,13 +216,11 @@ fn packets_that_the_receiving_uplink_has_put_together() {
         }
         for family in Family::ALL {
             for kind in [TCP_BULK, TCP_REQUESTS, UDP_SMALL, UDP_GSO] {
-                bench.measure(kind, family);
+                bench.measure(kind, family, &mut section);
             }
         }
-        rows += &bench.table;
-        bench.table.clone_from(&rows);
-        bench.leave("receive-offload");
     }
+    section.finish();
 }
 
 #[test]
@@ -421,7 +241,7 @@ fn segments_that_are_larger_than_the_path_takes() {
             &[TCP_BULK, UDP_GSO_FULL, UDP_LARGE],
         ),
     ];
-    let mut rows = String::new();
+    let mut section = Section::new("Segments above the path's MTU");
     for (name, pod_path, overlay, kinds) in cases {
         let pod = |pod: PodSpec| match pod_path {
             Some(mtu) => pod.path_mtu(mtu),
@@ -429,10 +249,8 @@ fn segments_that_are_larger_than_the_path_takes() {
         };
         let mut bench = Bench::new(name.to_owned(), node, pod, overlay);
         for kind in kinds {
-            bench.measure(*kind, Family::Ipv4);
+            bench.measure(*kind, Family::Ipv4, &mut section);
         }
-        rows += &bench.table;
-        bench.table.clone_from(&rows);
-        bench.leave("segments-above-path-mtu");
     }
+    section.finish();
 }

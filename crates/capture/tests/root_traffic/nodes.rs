@@ -57,7 +57,7 @@ fn interfaces(netns: &Netns) -> BTreeMap<u32, InterfaceClass> {
     let class = |name: &str| match name {
         "lo" => InterfaceClass::Loopback,
         "eth0" => InterfaceClass::Uplink,
-        tunnel if tunnel.starts_with("vxlan") => InterfaceClass::Tunnel,
+        tunnel if tunnel.starts_with("vxlan") || tunnel.starts_with("wg") => InterfaceClass::Tunnel,
         _ => InterfaceClass::Pod,
     };
     let classes = netns.run(|| {

@@ -4,15 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// An attribute, filled up to a multiple of four.
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(ATTRIBUTE_BYTES + value.len()).unwrap();
-    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
-    bytes.extend(value);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
-}
-
 fn link_message(index: u32, flags: i32, attributes: &[Vec<u8>]) -> Vec<u8> {
     let mut body = vec![0; 2];
     body.extend(libc::ARPHRD_ETHER.to_ne_bytes());

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Family, FlowCounters, FlowRecord, Hook, NodeName, ObservationPoint};
 
 /// Everything one agent's hooks counted in one window.
@@ -36,7 +38,7 @@ impl FlowBatch {
 }
 
 /// Who reports, and which window it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchHeader {
     /// The node the agent runs on.
     pub node: NodeName,
@@ -51,7 +53,7 @@ pub struct BatchHeader {
 }
 
 /// What of its node's traffic an agent saw in a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Coverage {
     hooks: u8,
     /// The agent takes its hooks off with the end of this window: what follows is not covered.
@@ -65,7 +67,7 @@ pub struct Coverage {
 ///
 /// Both are sums over all uplinks. Where both are zero nothing is told: nothing was sent, or the
 /// agent does not read the interfaces' counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Uplinks {
     /// What the hooks saw leave through them: wire bytes, whether they were counted as traffic or
     /// left out.
@@ -102,7 +104,7 @@ impl Uplinks {
 
 /// Judges whether packets bypass a node's hooks, over as many windows as it takes: a node that
 /// sends little is judged later, not never.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BypassJudge {
     undecided: Uplinks,
 }
@@ -176,7 +178,7 @@ impl Coverage {
 }
 
 /// 128 random bits made together with the kernel's maps: a new count begins with a new epoch.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Epoch(pub [u8; 16]);
 
 impl fmt::Display for Epoch {

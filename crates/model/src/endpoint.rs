@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Name, Namespace, NodeName, Region, Zone};
 
 /// Who held an address.
@@ -53,7 +55,7 @@ pub struct Node {
 }
 
 /// Why bytes have no locality.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum UnknownReason {
     /// A private address that nobody in the topology held during the window.
     UnlistedAddress,

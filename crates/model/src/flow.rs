@@ -4,8 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::AddAssign;
 
+use serde::{Deserialize, Serialize};
+
 /// One key with what was counted under it in one window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FlowRecord {
     /// Whose bytes these are.
     pub key: FlowKey,
@@ -17,7 +19,7 @@ pub struct FlowRecord {
 ///
 /// The two addresses are of the same family. Direction and the local side are not in the key:
 /// they are decided where the topology is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FlowKey {
     /// Source address of the packet at the hook.
     pub source: IpAddr,
@@ -30,7 +32,7 @@ pub struct FlowKey {
 }
 
 /// Protocol and ports of a flow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Transport {
     /// The IP protocol (IPv6: the one after the extension headers).
     pub protocol: Protocol,
@@ -42,7 +44,7 @@ pub struct Transport {
 }
 
 /// The port of the side that serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ServicePort {
     /// The port number.
     pub number: u16,
@@ -51,7 +53,7 @@ pub struct ServicePort {
 }
 
 /// Which of the two addresses of a flow the service port belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum PortSide {
     /// The source serves: the packets are answers.
     Source,
@@ -60,7 +62,7 @@ pub enum PortSide {
 }
 
 /// Where on a node packets were seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ObservationPoint {
     /// The hook.
     pub hook: Hook,
@@ -73,7 +75,7 @@ pub struct ObservationPoint {
 }
 
 /// A place in the kernel where packets are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Hook {
     /// Netfilter POSTROUTING, before source translation: what the node sends and forwards.
     Postrouting,
@@ -95,7 +97,7 @@ impl Hook {
 }
 
 /// What an interface leads to, as far as the node can tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum InterfaceClass {
     /// Not known (yet): the interface is newer than the agent's last look.
     Other,
@@ -167,7 +169,7 @@ impl Family {
 }
 
 /// An IP protocol number (IANA "Assigned Internet Protocol Numbers").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Protocol(pub u8);
 
 impl Protocol {
@@ -199,7 +201,9 @@ impl fmt::Display for Protocol {
 }
 
 /// How much was counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 pub struct FlowCounters {
     /// IP bytes as on the wire: IP header included, every segment with its own headers, link layer
     /// left out.

@@ -1,9 +1,11 @@
 //! The one rule that says what kind of boundary a byte crossed.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{NodeName, Region, UnknownReason, Zone};
 
 /// From which side a flow is seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Direction {
     /// The local endpoint sent it.
     Egress,

@@ -16,6 +16,7 @@ use foldhash::{HashMap, HashMapExt};
 use kubezonnet_model::{
     BatchHeader, BypassJudge, Epoch, Family, NodeName, Timestamp, Uplinks, Window,
 };
+use serde::{Deserialize, Serialize};
 
 pub use self::bypass::NodeUplinks;
 use self::coverage::{Coverage, Noted};
@@ -45,9 +46,9 @@ pub struct Agents {
     version: u64,
 }
 
-/// One node's agent.
-#[derive(Debug)]
-struct Agent {
+/// One node's agent: what is kept of it over restarts of the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
     epoch: Epoch,
     /// The highest sequence applied of `epoch`; `None` if this server knows of none, and of nothing
     /// that is missing before the next.
@@ -66,6 +67,9 @@ struct Agent {
     /// What was sent since the last verdict.
     judge: BypassJudge,
     heard: Timestamp,
+    /// How far its wall clock is ahead of this server's, in milliseconds, where it tells.
+    #[serde(skip)]
+    skew: Option<i64>,
 }
 
 /// What becomes of a window.
@@ -73,13 +77,21 @@ struct Agent {
 pub enum Admission {
     /// It is new: apply it.
     New {
-        /// How many windows before it never came.
-        missed: u64,
         /// How many of the addresses declared were beyond [`MAX_DECLARED`].
         undeclared: u64,
     },
     /// It was applied before: acknowledge it only.
     Duplicate,
+}
+
+/// What a window says about those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// How many windows before it never came.
+    pub missed: u64,
+    /// Nothing was known of the agent, and yet this is not its first window: another server had
+    /// those before, or this one's data is lost or of an earlier day.
+    pub midway: bool,
 }
 
 /// All places are taken.
@@ -110,7 +122,8 @@ impl Agents {
 
     /// Decides whether a window is new, and if so takes over what it says of the node.
     ///
-    /// It is not noted as applied yet: that is [`Self::applied`], once it is in the ledger.
+    /// It is not noted as applied yet: that is [`Self::applied`], once it is on disk. Until then the
+    /// same window is new as often as it comes, and to admit it again changes nothing more.
     ///
     /// # Errors
     ///
@@ -139,7 +152,11 @@ impl Agents {
             .find(|(epoch, _)| *epoch == header.epoch);
         if let Some((_, last)) = closed {
             // A window of an agent that was replaced: new bytes once, but no word on what is now.
-            return Ok(admission(header.sequence, Some(*last), 0));
+            return Ok(if header.sequence <= *last {
+                Admission::Duplicate
+            } else {
+                Admission::New { undeclared: 0 }
+            });
         }
         if agent.epoch != header.epoch {
             agent.replace(header.epoch);
@@ -148,7 +165,6 @@ impl Agents {
         if last.is_some_and(|last| header.sequence <= last) {
             return Ok(Admission::Duplicate);
         }
-        agent.last_window_end = window.end;
         // The first that this server hears of is not the agent's first: it counted before, and
         // another server took it.
         let was_there = last.is_none() && header.sequence > 1;
@@ -157,35 +173,99 @@ impl Agents {
         } else {
             window.start
         };
-        if let Some(bypassed) = agent.judge.judge(header.coverage.uplinks) {
-            agent.bypassed = bypassed;
-        }
+        // The judge itself hears of the window once it is applied.
+        let mut judge = agent.judge;
+        let verdict = judge.judge(header.coverage.uplinks);
         let noted = Noted {
             window,
             begin,
-            bypassed: agent.bypassed,
+            bypassed: verdict.unwrap_or(agent.bypassed),
             now,
         };
         for family in Family::ALL {
             agent.coverage[family as usize].note(header, family, noted);
         }
         let undeclared = self.declare(&header.node, addresses);
-        Ok(admission(header.sequence, last, undeclared))
+        Ok(Admission::New { undeclared })
     }
 
-    /// Notes that a window is in the ledger: from now on it is a duplicate.
-    pub fn applied(&mut self, header: &BatchHeader) {
-        let Some(agent) = self.nodes.get_mut(&header.node) else {
-            return;
-        };
+    /// Whether the window was applied before.
+    pub fn has_applied(&self, header: &BatchHeader) -> bool {
+        let last = self
+            .nodes
+            .get(&header.node)
+            .and_then(|agent| agent.last_of(header.epoch));
+        last.is_some_and(|last| header.sequence <= last)
+    }
+
+    /// Notes that a window that was admitted is on disk: from now on it is a duplicate.
+    pub fn applied(&mut self, header: &BatchHeader, window: Window) -> Applied {
+        // Forgotten since it was admitted, which takes hours: nothing is known of it any more.
+        let agent = self
+            .nodes
+            .entry(header.node.clone())
+            .or_insert_with(|| Agent::new(header.epoch));
         agent.uplinks.seen += header.coverage.uplinks.seen;
         agent.uplinks.sent += header.coverage.uplinks.sent;
+        let sequence = header.sequence;
         let mut closed = agent.closed.iter_mut();
         if let Some((_, last)) = closed.find(|(epoch, _)| *epoch == header.epoch) {
-            *last = header.sequence;
-        } else {
-            agent.last = Some(header.sequence);
+            let missed = sequence.saturating_sub(*last).saturating_sub(1);
+            *last = sequence.max(*last);
+            return Applied {
+                missed,
+                midway: false,
+            };
         }
+        if let Some(bypassed) = agent.judge.judge(header.coverage.uplinks) {
+            agent.bypassed = bypassed;
+        }
+        agent.last_window_end = window.end;
+        let before = agent.last.replace(sequence);
+        Applied {
+            // What came before this server's time is not known to be missing.
+            missed: before.map_or(0, |last| sequence.saturating_sub(last).saturating_sub(1)),
+            midway: before.is_none() && sequence > 1,
+        }
+    }
+
+    /// Every agent as it is now.
+    pub fn states(&self) -> Vec<(NodeName, Agent)> {
+        let states = self.nodes.iter();
+        states
+            .map(|(node, agent)| (node.clone(), agent.clone()))
+            .collect()
+    }
+
+    /// Takes over an agent as it was.
+    pub fn restore(&mut self, node: NodeName, agent: Agent) {
+        for address in &agent.declared {
+            let declarers = self.declared.entry(*address).or_default();
+            declarers.insert(node.clone());
+        }
+        self.nodes.insert(node, agent);
+        self.version += 1;
+    }
+
+    /// Notes what an agent's wall clock showed when its window was received.
+    pub fn note_clock(&mut self, node: &NodeName, shown: Timestamp, received: Timestamp) {
+        if let Some(agent) = self.nodes.get_mut(node) {
+            agent.skew = Some(
+                shown
+                    .0
+                    .cast_signed()
+                    .saturating_sub(received.0.cast_signed()),
+            );
+        }
+    }
+
+    /// How far the wall clock of each node is ahead of this server's, in milliseconds, where its
+    /// agent tells; in the order of names.
+    pub fn clock_skews(&self) -> Vec<(NodeName, i64)> {
+        let told = |(node, agent): (&NodeName, &Agent)| Some((node.clone(), agent.skew?));
+        let mut skews: Vec<_> = self.nodes.iter().filter_map(told).collect();
+        skews.sort_unstable();
+        skews
     }
 
     /// For how much of the window the node's agent counted what the node sent, of that family.
@@ -242,32 +322,36 @@ impl Agents {
         nodes
     }
 
-    /// Forgets the agents of nodes that are gone and did not report since.
-    pub fn forget(&mut self, before: Timestamp, exists: impl Fn(&NodeName) -> bool) {
-        let gone: Vec<_> = self
-            .nodes
-            .iter()
-            .filter(|(node, agent)| agent.heard < before && !exists(node))
-            .map(|(node, _)| node.clone())
-            .collect();
-        for node in gone {
-            if let Some(agent) = self.nodes.remove(&node) {
-                self.undeclare(&node, &agent.declared);
+    /// The nodes that did not report since, in the order of names.
+    pub fn silent(&self, before: Timestamp) -> Vec<NodeName> {
+        let silent = self.nodes.iter().filter(|(_, agent)| agent.heard < before);
+        let mut silent: Vec<_> = silent.map(|(node, _)| node.clone()).collect();
+        silent.sort_unstable();
+        silent
+    }
+
+    /// Forgets the agents of nodes that are gone, unless they reported since; says of which it did.
+    pub fn forget(&mut self, mut gone: Vec<NodeName>, before: Timestamp) -> Vec<NodeName> {
+        gone.retain(|node| match self.nodes.get(node) {
+            Some(agent) => agent.heard < before,
+            None => false,
+        });
+        self.remove(&gone);
+        gone
+    }
+
+    /// Forgets these whatever they did.
+    pub fn remove(&mut self, nodes: &[NodeName]) {
+        for node in nodes {
+            if let Some(agent) = self.nodes.remove(node) {
+                self.undeclare(node, &agent.declared);
             }
         }
     }
 
     /// Takes over the addresses a node calls its own; says how many were too many.
     fn declare(&mut self, node: &NodeName, addresses: &[IpAddr]) -> u64 {
-        let mut new: Vec<_> = addresses
-            .iter()
-            .copied()
-            .filter(|address| address::can_be_declared(*address))
-            .collect();
-        new.sort_unstable();
-        new.dedup();
-        let beyond = new.len().saturating_sub(MAX_DECLARED);
-        new.truncate(MAX_DECLARED);
+        let (new, beyond) = declared(addresses);
         let agent = self
             .nodes
             .get_mut(node)
@@ -283,7 +367,7 @@ impl Agents {
                     .insert(node.clone());
             }
         }
-        u64::try_from(beyond).unwrap_or(u64::MAX)
+        beyond
     }
 
     fn undeclare(&mut self, node: &NodeName, addresses: &[IpAddr]) {
@@ -311,7 +395,18 @@ impl Agent {
             bypassed: false,
             judge: BypassJudge::default(),
             heard: Timestamp::default(),
+            skew: None,
         }
+    }
+
+    /// The highest sequence applied of an epoch, where the epoch is known.
+    fn last_of(&self, epoch: Epoch) -> Option<u64> {
+        if self.epoch == epoch {
+            return self.last;
+        }
+        let mut closed = self.closed.iter();
+        let (_, last) = closed.find(|(closed, _)| *closed == epoch)?;
+        Some(*last)
     }
 
     /// A new epoch: the old count is closed, and what it covered ended with its last window.
@@ -328,20 +423,17 @@ impl Agent {
     }
 }
 
-/// Whether the sequence is new after the last one applied, and how many are missing between.
-fn admission(sequence: u64, last: Option<u64>, undeclared: u64) -> Admission {
-    match last {
-        Some(last) if sequence <= last => Admission::Duplicate,
-        Some(last) => Admission::New {
-            missed: sequence - last - 1,
-            undeclared,
-        },
-        // What came before this server's time is not known to be missing.
-        None => Admission::New {
-            missed: 0,
-            undeclared,
-        },
-    }
+/// Which of the addresses an agent declares are taken, in order, and how many are too many.
+pub(crate) fn declared(addresses: &[IpAddr]) -> (Vec<IpAddr>, u64) {
+    let addresses = addresses.iter().copied();
+    let mut taken: Vec<_> = addresses
+        .filter(|each| address::can_be_declared(*each))
+        .collect();
+    taken.sort_unstable();
+    taken.dedup();
+    let beyond = taken.len().saturating_sub(MAX_DECLARED);
+    taken.truncate(MAX_DECLARED);
+    (taken, u64::try_from(beyond).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::http;
 use crate::ingest::{self, Ingest};
 use crate::pipeline::{Pipeline, Settings};
 use crate::source::Source;
+use crate::store::{DataDir, Pace};
 
 /// How long requests that have begun may take to end after a signal: a body in flight, not a body
 /// that never comes. Kubernetes gives 30 seconds for all.
@@ -35,6 +36,9 @@ const FIRST_REPORTS: Duration = Duration::from_mins(1);
 
 /// How often records that wait are looked at.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the server can still take anything.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often series of deleted pods, and what is of long ago, are looked for.
 const FORGET_EVERY: Duration = Duration::from_secs(30);
@@ -92,15 +96,13 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         .map_err(Failure::Configuration)?;
     let edge = Edge::open(config, &source, &topology, &clock).map_err(Failure::Configuration)?;
 
-    let pipeline = Arc::new(Pipeline::new(
-        topology,
-        Exporters::open(config),
-        Settings {
-            pending_timeout: source.pending_timeout(config),
-            reports_due: clock.now().plus(FIRST_REPORTS),
-            series_retention: config.series_retention,
-        },
-    ));
+    let settings = Settings {
+        pending_timeout: source.pending_timeout(config),
+        reports_due: clock.now().plus(FIRST_REPORTS),
+        series_retention: config.series_retention,
+    };
+    let pipeline = open_pipeline(config, topology, settings)?;
+    let pipeline = Arc::new(pipeline);
     let ingest = Ingest::new(Arc::clone(&pipeline), config.limits.bodies(), clock.clone());
     let ingest = Arc::new(ingest.guarded(Arc::clone(&edge.door)));
     let shown = http::Shown::new(Arc::clone(&pipeline), Arc::clone(&ingest), clock.clone())
@@ -120,7 +122,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         );
     }
     let (stopping, stopped) = watch::channel(false);
-    let stop = stop_on_signal([handle.clone(), reporting.clone()], stopping);
+    let handles = [handle.clone(), reporting.clone()];
+    let stop = stop_on_signal(Arc::clone(&pipeline), handles, stopping);
     let stop = tokio::spawn(stop);
     let serving = Serving {
         limits,
@@ -131,10 +134,36 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     for task in [source, upkeep, stop] {
         task.abort();
     }
+    let failed = pipeline.has_failed();
+    pipeline.close();
     pipeline.exporters().close(FLUSH);
     served.map_err(Failure::Running)?;
+    if failed {
+        let what = "the server failed while it wrote to its database, and has to start anew";
+        return Err(Failure::Running(anyhow::Error::msg(what)));
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Brings the server to where its data directory is.
+fn open_pipeline(
+    config: &Config,
+    topology: Topology,
+    settings: Settings,
+) -> Result<Pipeline, Failure> {
+    let exporters = Exporters::open(config);
+    match &config.data_dir {
+        DataDir::Path(path) => Pipeline::open(topology, exporters, settings, path, Pace::default())
+            .map_err(|error| Failure::Configuration(error.into())),
+        DataDir::None => {
+            tracing::warn!(
+                "--data-dir none: everything is kept in memory; counters begin at zero when the \
+                 server starts again, and windows that were counted but not acknowledged count again"
+            );
+            Ok(Pipeline::new(topology, exporters, settings))
+        }
+    }
 }
 
 /// Serves where the server is looked at and where agents report, until both are told to end.
@@ -183,7 +212,20 @@ async fn keep_up(pipeline: Arc<Pipeline>, clock: Clock) {
     }
 }
 
-async fn stop_on_signal(handles: [Handle<SocketAddr>; 2], stopping: watch::Sender<bool>) {
+/// Waits until the server can take nothing more: what starts it anew helps.
+async fn failure(pipeline: &Pipeline) {
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    while !pipeline.has_failed() {
+        look.tick().await;
+    }
+}
+
+/// Ends the server when it is told to, or when it can take nothing more.
+async fn stop_on_signal(
+    pipeline: Arc<Pipeline>,
+    handles: [Handle<SocketAddr>; 2],
+    stopping: watch::Sender<bool>,
+) {
     let (Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
@@ -191,11 +233,12 @@ async fn stop_on_signal(handles: [Handle<SocketAddr>; 2], stopping: watch::Sende
         tracing::error!("cannot wait for signals, only SIGKILL will end the server");
         return;
     };
-    let name = tokio::select! {
+    let reason = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
+        () = failure(&pipeline) => "failure",
     };
-    tracing::info!(signal = name, "stopping");
+    tracing::info!(reason, "stopping");
     stopping.send_replace(true);
     for handle in handles {
         handle.graceful_shutdown(Some(GRACE));

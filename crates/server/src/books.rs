@@ -3,9 +3,10 @@
 //! Every byte that a hook saw is in exactly one [`Disposition`], or still waits for its owner.
 
 use kubezonnet_model::{FlowCounters, Locality, SkipReason, TotalKind};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Where bytes went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Disposition {
     /// Counted: both ends on one node.
     SameNode,
@@ -138,6 +139,28 @@ impl From<SkipReason> for Disposition {
 /// One counter for each disposition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Books([FlowCounters; Disposition::ALL.len()]);
+
+impl Serialize for Books {
+    /// The columns that hold something.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let columns = Disposition::ALL.map(|each| (each, self.get(each)));
+        let filled = columns
+            .into_iter()
+            .filter(|(_, sum)| *sum != FlowCounters::ZERO);
+        filled.collect::<Vec<_>>().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Books {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let filled = Vec::<(Disposition, FlowCounters)>::deserialize(deserializer)?;
+        let mut books = Self::default();
+        for (disposition, counters) in filled {
+            books.add(disposition, counters);
+        }
+        Ok(books)
+    }
+}
 
 impl Books {
     /// Adds to one column.

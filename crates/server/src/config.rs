@@ -14,6 +14,7 @@ use clap::{CommandFactory, Parser};
 pub use self::limits::LimitFlags;
 pub use self::security::{Security, ServiceAccount};
 use crate::export::flow_log;
+use crate::store::DataDir;
 
 /// The longest that anything is kept: more than this is a mistake in the unit.
 const MAX_DURATION: Duration = Duration::from_hours(30 * 24);
@@ -35,8 +36,8 @@ at --listen, and at --ingest-listen, by HTTPS and for agents that prove who they
 
   /api/v1/flow-batches   where agents send their windows
 
-The flow log goes to standard output, the server's own log to standard error. Everything is kept in \
-memory: counters begin at zero when the server starts.
+The flow log goes to standard output, the server's own log to standard error. A window is acknowledged \
+once it is on disk, in --data-dir: counters go on where they were when the server starts again.
 
 Every flag can be given as an environment variable too: KUBEZONNET_ and the flag's name in capital \
 letters, with _ for -. Flags win. Durations are written like 90s, 15m or 1h 30m.";
@@ -47,16 +48,16 @@ Examples:
     kubezonnet-server
 
   To try it, without Kubernetes and in clear, logging every flow for people to read:
-    kubezonnet-server --insecure --topology-file topology.yaml --flow-log all \\
-        --flow-log-format text
+    kubezonnet-server --insecure --topology-file topology.yaml --data-dir none \\
+        --flow-log all --flow-log-format text
 
   Without Kubernetes, for agents that have certificates:
     kubezonnet-server --topology-file topology.yaml --tls-cert tls.crt --tls-key tls.key \\
         --client-ca agents.crt
 
 Signals:
-  SIGTERM and SIGINT end the server: it answers what it has begun and writes what is left of the
-  flow log.
+  SIGTERM and SIGINT end the server: it answers what it has begun, writes what is left of the
+  flow log, and closes its database.
 
 Exit status:
   0   ended by a signal
@@ -100,6 +101,18 @@ pub struct Config {
         conflicts_with = "topology_file"
     )]
     pub kubeconfig: Option<PathBuf>,
+
+    /// Directory of this server's own for what it has counted, or `none` to keep it in memory.
+    ///
+    /// With `none` all counters begin at zero whenever the server starts, records that wait are lost,
+    /// and windows that were counted but not acknowledged count again.
+    #[arg(
+        long,
+        env = "KUBEZONNET_DATA_DIR",
+        default_value = "/var/lib/kubezonnet",
+        value_name = "DIRECTORY"
+    )]
+    pub data_dir: DataDir,
 
     /// Which flows to log on standard output.
     #[arg(

@@ -57,6 +57,11 @@ impl Exporters {
         Self(exporters)
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Offers a batch to each.
     pub fn offer(&self, batch: ResolvedBatch) {
         if self.0.is_empty() || batch.flows.is_empty() {

@@ -134,12 +134,10 @@ impl AsRef<[u8]> for Page {
 }
 
 async fn ready(State(shown): State<Shown>) -> Response {
-    let message = if !shown.pipeline.topology().is_synced() {
-        "the topology is not synced yet\n"
-    } else if !(shown.can_serve)() {
-        "there is no certificate to show agents yet\n"
-    } else {
-        return "ready\n".into_response();
+    let message = match shown.pipeline.check_ready() {
+        Err(rejection) => format!("{rejection}\n"),
+        Ok(()) if !(shown.can_serve)() => "there is no certificate to show agents yet\n".to_owned(),
+        Ok(()) => return "ready\n".into_response(),
     };
     (StatusCode::SERVICE_UNAVAILABLE, message).into_response()
 }

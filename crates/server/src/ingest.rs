@@ -20,16 +20,19 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use kubezonnet_model::{BatchHeader, Timestamp};
 use kubezonnet_topology::Clock;
-use kubezonnet_wire::{DecodedBatch, Limits};
+use kubezonnet_wire::Limits;
 use tokio::sync::Semaphore;
 
+use self::counts::Received;
 pub use self::counts::{IngestCounts, LATENCY_BOUNDS, Latency};
 use self::memory::BodyMemory;
 use self::pace::Pace;
 pub use self::refusal::Refusal;
-use crate::authenticate::Door;
-use crate::pipeline::{Acceptance, Pipeline, Rejection};
+use crate::authenticate::{Door, Identity};
+use crate::pipeline::{Acceptance, Pipeline, Taken};
+use crate::store::StoreId;
 
 /// What a body may be.
 #[derive(Debug, Clone, Copy)]
@@ -122,39 +125,70 @@ impl Ingest {
         let identity = self.door.identify(&head).await?;
         body::check_head(&head.headers, self.limits.bytes)?;
         let age = age::of(&head.headers)?;
-        if !self.pipeline.topology().is_synced() {
-            return Err(Rejection::NotSynced.into());
-        }
-        // The age is as of when the request was sent: the body's way is no part of the window.
-        let received = self.clock.now();
-        let body = body::read(body, &self.limits, self.memory.share()).await?;
-        let turn = Arc::clone(&self.resolving)
-            .acquire_owned()
-            .await
-            .expect("nobody closes it");
+        self.pipeline.check_ready()?;
+        let told = Told {
+            identity,
+            age,
+            clock: age::clock_of(&head.headers),
+            // The age is as of when the request was sent: the body's way is no part of the window.
+            now: self.clock.now(),
+        };
+        let body::Whole { bytes, share } =
+            body::read(body, &self.limits, self.memory.share()).await?;
         let ingest = Arc::clone(self);
-        // Decoding and resolving are long enough to keep others from being served meanwhile. Once
-        // begun they run to their end, whether or not the sender still waits for the answer.
-        let work = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            ingest.counts.body(body.bytes.len());
-            let limits = Limits {
-                max_records: ingest.limits.records,
-            };
-            let batch = kubezonnet_wire::decode(&body.bytes, &limits)?;
-            drop(body);
-            identity.check(&batch.header.node)?;
-            let node = &batch.header.node;
-            let paced = ingest.pace.step(node);
-            paced.map_err(|seconds| Refusal::TooOften { seconds })?;
-            let acceptance = ingest.pipeline.apply(&batch, age, received)?;
-            ingest.counts.accepted(&batch, acceptance);
-            Ok(Answer::new(&batch, acceptance))
+        // Once begun it runs to its end, whether or not the sender still waits for the answer.
+        let work = tokio::spawn(async move {
+            let _share = share;
+            let (received, taken) = ingest.resolve(bytes, told).await?;
+            let acceptance = taken.acceptance().await?;
+            ingest.counts.accepted(&received, acceptance);
+            let server = ingest.pipeline.id();
+            Ok(Answer::new(&received.header, acceptance, server))
         });
         // A panic there is a fault of ours. The window is not noted as applied then: the sender
         // keeps it and comes again.
         work.await.unwrap_or(Err(Refusal::Fault))
     }
+
+    /// Decodes and resolves, which are long enough to keep others from being served meanwhile.
+    async fn resolve(
+        self: &Arc<Self>,
+        bytes: Vec<u8>,
+        told: Told,
+    ) -> Result<(Received, Taken), Refusal> {
+        let turn = Arc::clone(&self.resolving)
+            .acquire_owned()
+            .await
+            .expect("nobody closes it");
+        let ingest = Arc::clone(self);
+        let work = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            ingest.counts.body(bytes.len());
+            let limits = Limits {
+                max_records: ingest.limits.records,
+            };
+            let batch = kubezonnet_wire::decode(&bytes, &limits)?;
+            drop(bytes);
+            let node = &batch.header.node;
+            told.identity.check(node)?;
+            let paced = ingest.pace.step(node);
+            paced.map_err(|seconds| Refusal::TooOften { seconds })?;
+            let taken = ingest.pipeline.take(&batch, told.age, told.now)?;
+            if let Some(clock) = told.clock {
+                ingest.pipeline.note_clock(node, clock, told.now);
+            }
+            Ok((Received::of(&batch), taken))
+        });
+        work.await.unwrap_or(Err(Refusal::Fault))
+    }
+}
+
+/// What is known of a batch without its body.
+struct Told {
+    identity: Identity,
+    age: Duration,
+    clock: Option<Timestamp>,
+    now: Timestamp,
 }
 
 fn processors() -> usize {
@@ -201,14 +235,17 @@ struct Answer {
     epoch: String,
     sequence: u64,
     outcome: &'static str,
+    /// The store that has it, so that an agent sees when another answers.
+    server: String,
 }
 
 impl Answer {
-    fn new(batch: &DecodedBatch, acceptance: Acceptance) -> Self {
+    fn new(header: &BatchHeader, acceptance: Acceptance, server: StoreId) -> Self {
         Self {
-            epoch: batch.header.epoch.to_string(),
-            sequence: batch.header.sequence,
+            epoch: header.epoch.to_string(),
+            sequence: header.sequence,
             outcome: acceptance.as_str(),
+            server: server.to_string(),
         }
     }
 }

@@ -5,21 +5,25 @@
 //! [`Snapshot`] for the scrape. The ledger knows no topology and no clock.
 
 mod entry;
+mod traffic;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Place;
 use std::net::IpAddr;
 
 use kubezonnet_model::{
-    Direction, FlowCounters, Hook, InterfaceClass, Locality, Name, Namespace, NodeName,
-    ObservationPoint, Timestamp, UnknownReason, Zone,
+    FlowCounters, Hook, InterfaceClass, Name, Namespace, NodeName, ObservationPoint, Timestamp,
+    UnknownReason, Zone,
 };
 use kubezonnet_topology::NODE_NAMESPACE;
+use serde::{Deserialize, Serialize};
 
 pub use self::entry::Entry;
-use crate::books::{Books, Disposition};
+pub use self::traffic::Traffic;
+use crate::books::Books;
 
 /// Who is charged: a pod with an address of its own, or a node.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Subject {
     /// A pod by namespace and name; one that comes back under its name goes on with its series.
     Pod(Namespace, Name),
@@ -37,50 +41,8 @@ impl Subject {
     }
 }
 
-/// What one subject sent, received and forwarded, by locality.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Traffic([[FlowCounters; Disposition::LOCALITIES.len()]; Direction::ALL.len()]);
-
-impl Traffic {
-    /// Adds to one cell.
-    pub fn add(&mut self, direction: Direction, locality: Locality, counters: FlowCounters) {
-        self.0[direction as usize][Disposition::from(locality).index()] += counters;
-    }
-
-    /// Adds every cell of another.
-    pub fn merge(&mut self, other: &Self) {
-        for (sum, each) in self.0.iter_mut().flatten().zip(other.0.iter().flatten()) {
-            *sum += *each;
-        }
-    }
-
-    /// The cells that hold something.
-    pub fn cells(&self) -> impl Iterator<Item = (Direction, Disposition, FlowCounters)> {
-        Direction::ALL.into_iter().flat_map(|direction| {
-            let row = &self.0[direction as usize];
-            Disposition::LOCALITIES
-                .into_iter()
-                .map(move |locality| (direction, locality, row[locality.index()]))
-                .filter(|(.., counters)| *counters != FlowCounters::ZERO)
-        })
-    }
-
-    /// What was sent or forwarded and left the zone; `None` if nothing was sent at all.
-    pub fn left_zone(&self) -> Option<FlowCounters> {
-        let mut sent = self
-            .cells()
-            .filter(|(direction, ..)| *direction != Direction::Ingress)
-            .peekable();
-        sent.peek()?;
-        let left = sent.filter(|(_, locality, _)| {
-            matches!(locality, Disposition::CrossZone | Disposition::CrossRegion)
-        });
-        Some(left.map(|(.., counters)| counters).sum())
-    }
-}
-
 /// Where bytes were seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SeenAt {
     /// The hook.
     pub hook: Hook,
@@ -110,10 +72,32 @@ const FULL: u64 = 3 << 62;
 pub struct Ledger {
     totals: Totals,
     series: BTreeMap<Subject, Series>,
+    /// What changed since it was last asked; `None` if nobody is going to ask.
+    changes: Option<Changes>,
+}
+
+/// Which series changed.
+#[derive(Debug, Default)]
+struct Changes {
+    /// Came, or got more; each once, and its series says that it is here.
+    touched: Vec<Subject>,
+    /// Were forgotten. They can have come back since.
+    forgotten: Vec<Subject>,
+}
+
+/// What is to be written for the ledger to be on disk as it was at one instant.
+#[derive(Debug, Default)]
+pub struct Unsaved {
+    /// What never goes.
+    pub totals: Totals,
+    /// The series that were forgotten: before those of `series` came, if they are there too.
+    pub forgotten: Vec<Subject>,
+    /// The series that changed, as they are.
+    pub series: Vec<(Subject, Series)>,
 }
 
 /// What never goes, however long the server runs: bounded by hooks, classes, reasons and zones.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Everything the hooks saw, by where.
     pub seen: BTreeMap<SeenAt, FlowCounters>,
@@ -142,17 +126,32 @@ impl Totals {
 }
 
 /// The series of one subject.
-#[derive(Debug)]
-struct Series {
-    traffic: Traffic,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    /// What it sent and received.
+    pub traffic: Traffic,
     /// An address it was seen with last: by it the topology can be asked whether it still exists.
-    address: IpAddr,
+    pub address: IpAddr,
     /// When it last changed: a deleted pod's series is kept from here on.
-    changed: Timestamp,
+    pub changed: Timestamp,
+    /// It is among those that changed.
+    touched: bool,
+}
+
+impl Series {
+    /// A series as it was kept.
+    pub fn kept(traffic: Traffic, address: IpAddr, changed: Timestamp) -> Self {
+        Self {
+            traffic,
+            address,
+            changed,
+            touched: false,
+        }
+    }
 }
 
 /// The ledger as it was at one instant.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// What never goes.
     pub totals: Totals,
@@ -177,15 +176,52 @@ impl Ledger {
             *totals.zones.entry(zones).or_default() += counters;
         }
         for (subject, (address, traffic)) in entry.subjects {
-            let series = self.series.entry(subject).or_insert_with(|| Series {
-                traffic: Traffic::default(),
-                address,
-                changed: now,
-            });
+            let place = self.series.entry(subject);
+            if let Some(changes) = &mut self.changes
+                && !matches!(&place, Place::Occupied(known) if known.get().touched)
+            {
+                changes.touched.push(place.key().clone());
+            }
+            let series = place.or_insert_with(|| Series::kept(Traffic::default(), address, now));
             series.traffic.merge(&traffic);
             series.address = address;
             series.changed = now;
+            series.touched = self.changes.is_some();
         }
+    }
+
+    /// Begins to note what changes, for [`Self::unsaved`].
+    pub fn note_changes(&mut self) {
+        self.changes.get_or_insert_default();
+    }
+
+    /// What changed since it was last asked, or since changes are noted.
+    pub fn unsaved(&mut self) -> Unsaved {
+        let Changes { touched, forgotten } = match &mut self.changes {
+            Some(changes) => std::mem::take(changes),
+            None => Changes::default(),
+        };
+        let series = touched.into_iter().filter_map(|subject| {
+            // It may have been forgotten after it changed.
+            let series = self.series.get_mut(&subject)?;
+            // It may have been forgotten and come back, and be here twice.
+            std::mem::take(&mut series.touched).then(|| (subject, series.clone()))
+        });
+        Unsaved {
+            series: series.collect(),
+            forgotten,
+            totals: self.totals.clone(),
+        }
+    }
+
+    /// Takes over what never goes, as it was kept.
+    pub fn restore_totals(&mut self, totals: Totals) {
+        self.totals = totals;
+    }
+
+    /// Takes over a series as it was kept.
+    pub fn restore_series(&mut self, subject: Subject, series: Series) {
+        self.series.insert(subject, series);
     }
 
     /// Whether no more fits.
@@ -224,6 +260,9 @@ impl Ledger {
                 .is_some_and(|series| series.changed < before)
             {
                 self.series.remove(subject);
+                if let Some(changes) = &mut self.changes {
+                    changes.forgotten.push(subject.clone());
+                }
             }
         }
     }

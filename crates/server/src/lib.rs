@@ -18,6 +18,8 @@ pub mod app;
 pub mod authenticate;
 pub mod books;
 mod bypass;
+pub mod change;
+pub mod committer;
 pub mod config;
 pub mod connections;
 mod edge;
@@ -30,6 +32,8 @@ pub mod pending;
 pub mod pipeline;
 pub mod resolve;
 mod source;
+pub mod state;
+pub mod store;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;

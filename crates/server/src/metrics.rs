@@ -14,6 +14,7 @@ mod pods;
 mod samples;
 mod scrape;
 mod security;
+mod store;
 mod topology;
 mod unknown;
 mod zones;
@@ -27,7 +28,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 pub use self::samples::Samples;
-pub use self::scrape::{IngestScrape, Scrape, SecurityScrape, TopologyScrape};
+pub use self::scrape::{IngestScrape, Scrape, SecurityScrape, StoreScrape, TopologyScrape};
 
 /// Every family but those of the process, in the order of the page.
 pub const FAMILIES: &[&[Family]] = &[
@@ -37,6 +38,7 @@ pub const FAMILIES: &[&[Family]] = &[
     books::FAMILIES,
     ingest::FAMILIES,
     agents::FAMILIES,
+    store::FAMILIES,
     topology::FAMILIES,
     security::FAMILIES,
     export::FAMILIES,

@@ -2,12 +2,13 @@
 //! watch tells of the pod, or for the first report of the other side's agent.
 //!
 //! Bounded by records; who finds no room is settled at once as if it had waited in vain, and is
-//! counted as such. In memory only.
+//! counted as such. What waits is on disk like what is counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kubezonnet_model::{FlowRecord, NodeName, Timestamp, Window};
+use serde::{Deserialize, Serialize};
 
 use crate::resolve::Wanted;
 
@@ -16,18 +17,22 @@ use crate::resolve::Wanted;
 pub const MAX_PENDING_RECORDS: usize = 200_000;
 
 /// Records of one window that wait together.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
+    /// Its name on disk: no two groups ever have the same.
+    pub id: u64,
     /// Who reported them.
     pub node: NodeName,
     /// Their window.
     pub window: Window,
     /// The version of the views they were resolved with: while it is the same, so is what they are.
-    pub version: u64,
+    /// `None` if they were kept on disk since: versions are of one run.
+    #[serde(skip)]
+    pub version: Option<u64>,
     /// Until when they wait.
     pub deadline: Timestamp,
     /// The records.
-    pub records: Vec<FlowRecord>,
+    pub records: Arc<[FlowRecord]>,
 }
 
 /// All that waits.
@@ -36,6 +41,8 @@ pub struct Pending {
     /// Short: taken to add a group or to take all of them out, never while resolving.
     list: Mutex<List>,
     max_records: usize,
+    /// The name of the next group.
+    next: AtomicU64,
     /// Records that found no room, by what they wanted, in the order of [`Wanted::ALL`].
     turned_away: [AtomicU64; Wanted::ALL.len()],
 }
@@ -60,6 +67,7 @@ impl Pending {
         Self {
             list: Mutex::default(),
             max_records,
+            next: AtomicU64::new(1),
             turned_away: Default::default(),
         }
     }
@@ -93,6 +101,29 @@ impl Pending {
             self.turned_away[wanted as usize].fetch_add(records, Ordering::Relaxed);
         }
         fits
+    }
+
+    /// A name for a new group.
+    pub fn next_id(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Takes over a group as it was kept, whether or not there is room.
+    pub fn restore(&self, waiting: Waiting) {
+        self.next
+            .fetch_max(waiting.id.saturating_add(1), Ordering::Relaxed);
+        let mut list = self.list();
+        list.records += waiting.records.len();
+        list.groups.push(waiting);
+    }
+
+    /// Takes out a group by its name, with its room.
+    pub fn remove(&self, id: u64) {
+        let mut list = self.list();
+        if let Some(position) = list.groups.iter().position(|waiting| waiting.id == id) {
+            let waiting = list.groups.swap_remove(position);
+            list.records = list.records.saturating_sub(waiting.records.len());
+        }
     }
 
     /// Puts records into the room that was kept for them.

@@ -1,14 +1,15 @@
-//! From a decoded batch to the ledger: admit, resolve, add up, record, hand to the exporters.
+//! From a decoded batch to a change: admit, resolve, add up, and hand to the committer, which makes
+//! it last and take effect.
 //!
 //! The only place that holds the state of a running server together. Time comes in as an argument.
-//! Locks are taken in the order turn, agents, topology; the ledger's alone, for one merge.
+//! Locks are taken in the order agents, topology; the ledger's alone, for one merge.
 
 mod plausible;
 mod rows;
 mod settle;
-mod turns;
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kubezonnet_model::{Endpoint, NodeName, Timestamp, Window};
@@ -17,12 +18,15 @@ use kubezonnet_wire::DecodedBatch;
 
 pub use self::plausible::Implausible;
 use self::plausible::plausible;
-use self::turns::Turns;
-use crate::agents::{Admission, Agents, NodeUplinks, TooManyAgents};
+use crate::agents::{self, Admission, MAX_AGENTS, NodeUplinks, TooManyAgents};
+use crate::change::{Arrived, Change, Forgotten};
+use crate::committer::{Committer, Outcome, Ticket};
 use crate::export::Exporters;
-use crate::ledger::{Entry, Ledger, Snapshot, Subject};
-use crate::pending::Pending;
+use crate::ledger::{Entry, Snapshot, Subject};
+use crate::pending::MAX_PENDING_RECORDS;
 use crate::resolve::{Views, Wanted};
+use crate::state::State;
+use crate::store::{Failure, OpenError, Pace, Store, StoreCounts, StoreId};
 
 /// How long past holders of addresses, and the agents of nodes that are gone, are remembered: windows
 /// of agents that could not reach their server come late, and are resolved by what was true then.
@@ -32,14 +36,11 @@ pub const REMEMBER: Duration = Duration::from_hours(4);
 #[derive(Debug)]
 pub struct Pipeline {
     topology: Topology,
-    /// Written to admit a batch and to note it as applied; read while a dictionary is resolved.
-    agents: RwLock<Agents>,
-    turns: Turns,
-    pending: Pending,
-    /// A mutex: one merge a batch and one copy a scrape, both short.
-    ledger: Mutex<Ledger>,
-    exporters: Exporters,
+    state: Arc<State>,
+    committer: Committer,
+    exporters: Arc<Exporters>,
     settings: Settings,
+    id: StoreId,
 }
 
 /// What of the configuration the pipeline needs.
@@ -64,6 +65,8 @@ pub enum Acceptance {
         missed: u64,
         /// How many addresses it declared beyond the limit.
         undeclared: u64,
+        /// The server knew nothing of its agent, though it is not the agent's first.
+        midway: bool,
     },
     /// It was counted before.
     Duplicate,
@@ -92,33 +95,131 @@ pub enum Rejection {
     #[error(transparent)]
     Implausible(#[from] Implausible),
     /// The counters are at their end. The agent holds on until the server begins again at zero.
-    #[error("the counters are full: restart the server, it begins at zero then")]
+    #[error(
+        "the counters are full: move the data directory away and restart the server, it begins at \
+         zero then"
+    )]
     Full,
+    /// It cannot be kept now. The agent holds on until it can.
+    #[error(
+        "the server cannot write to its disk ({}): look at its log and at its volume",
+        .0.as_str()
+    )]
+    Storage(Failure),
 }
 
-impl Pipeline {
-    /// A server that has heard of nothing yet.
-    pub fn new(topology: Topology, exporters: Exporters, settings: Settings) -> Self {
-        Self {
-            topology,
-            agents: RwLock::default(),
-            turns: Turns::default(),
-            pending: Pending::default(),
-            ledger: Mutex::default(),
-            exporters,
-            settings,
+/// A batch that was taken, on its way to the disk.
+#[derive(Debug)]
+pub enum Taken {
+    /// It had been counted before.
+    Duplicate,
+    /// It is counted once this says so.
+    OnItsWay {
+        /// What waits for the disk.
+        ticket: Ticket,
+        /// How many addresses it declared beyond the limit.
+        undeclared: u64,
+    },
+}
+
+impl Taken {
+    /// Waits for the disk as a task.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Storage`] if it cannot be written.
+    pub async fn acceptance(self) -> Result<Acceptance, Rejection> {
+        match self {
+            Self::Duplicate => Ok(Acceptance::Duplicate),
+            Self::OnItsWay { ticket, undeclared } => {
+                Acceptance::of(ticket.answer().await, undeclared)
+            }
         }
     }
 
-    /// With room for other numbers of nodes and of waiting records than the usual.
-    #[must_use]
-    pub fn with_room(mut self, agents: usize, pending: usize) -> Self {
-        self.agents = RwLock::new(Agents::with_capacity(agents));
-        self.pending = Pending::with_capacity(pending);
-        self
+    /// Waits for the disk as a thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Storage`] if it cannot be written.
+    pub fn wait(self) -> Result<Acceptance, Rejection> {
+        match self {
+            Self::Duplicate => Ok(Acceptance::Duplicate),
+            Self::OnItsWay { ticket, undeclared } => Acceptance::of(ticket.wait(), undeclared),
+        }
+    }
+}
+
+impl Acceptance {
+    fn of(answer: Result<Outcome, Failure>, undeclared: u64) -> Result<Self, Rejection> {
+        match answer {
+            Ok(Outcome::Made(applied)) => Ok(Self::Applied {
+                missed: applied.missed,
+                undeclared,
+                midway: applied.midway,
+            }),
+            Ok(Outcome::Duplicate) => Ok(Self::Duplicate),
+            Err(failure) => Err(Rejection::Storage(failure)),
+        }
+    }
+}
+
+impl Pipeline {
+    /// A server that has heard of nothing yet, and keeps what it hears in memory.
+    pub fn new(topology: Topology, exporters: Exporters, settings: Settings) -> Self {
+        let state = State::with_room(MAX_AGENTS, MAX_PENDING_RECORDS);
+        let exporters = Arc::new(exporters);
+        Self::on(topology, exporters, settings, state, None)
     }
 
-    /// Counts a batch whose window ended `age` before `now`, unless it was counted before.
+    /// A server that knows what the store of a directory knows, and keeps what it hears there.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if the directory cannot be used.
+    pub fn open(
+        topology: Topology,
+        exporters: Exporters,
+        settings: Settings,
+        directory: &Path,
+        pace: Pace,
+    ) -> Result<Self, OpenError> {
+        let state = State::with_room(MAX_AGENTS, MAX_PENDING_RECORDS);
+        let store = Store::open(directory, &state, pace)?;
+        let exporters = Arc::new(exporters);
+        Ok(Self::on(topology, exporters, settings, state, Some(store)))
+    }
+
+    /// One that keeps everything in memory, with room for other numbers of nodes and of waiting
+    /// records than the usual.
+    #[must_use]
+    pub fn with_room(self, agents: usize, pending: usize) -> Self {
+        let state = State::with_room(agents, pending);
+        Self::on(self.topology, self.exporters, self.settings, state, None)
+    }
+
+    fn on(
+        topology: Topology,
+        exporters: Arc<Exporters>,
+        settings: Settings,
+        state: State,
+        store: Option<Store>,
+    ) -> Self {
+        let state = Arc::new(state);
+        let id = store.as_ref().map_or_else(StoreId::random, Store::id);
+        let committer = Committer::new(Arc::clone(&state), Arc::clone(&exporters), store);
+        Self {
+            topology,
+            state,
+            committer,
+            exporters,
+            settings,
+            id,
+        }
+    }
+
+    /// Counts a batch whose window ended `age` before `now`, unless it was counted before, and waits
+    /// until it is on disk.
     ///
     /// # Errors
     ///
@@ -129,99 +230,183 @@ impl Pipeline {
         age: Duration,
         now: Timestamp,
     ) -> Result<Acceptance, Rejection> {
-        if !self.topology.is_synced() {
-            return Err(Rejection::NotSynced);
-        }
+        self.take(batch, age, now)?.wait()
+    }
+
+    /// Works out what a batch changes whose window ended `age` before `now`, and sends it on its way
+    /// to the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`]; nothing has changed then.
+    pub fn take(
+        &self,
+        batch: &DecodedBatch,
+        age: Duration,
+        now: Timestamp,
+    ) -> Result<Taken, Rejection> {
+        self.check_ready()?;
         plausible(batch, age)?;
-        if self.ledger().is_full() {
+        if self.state.ledger().is_full() {
             return Err(Rejection::Full);
         }
         let header = &batch.header;
         let window = Window::placed(now, age, header.window);
-        // One batch of a node after the other: a second copy waits here until the first is counted.
-        let _turn = self.turns.take(&header.node);
-        let admission = self
-            .agents_mut()
-            .admit(header, &batch.node_addresses, window, now)?;
-        let Admission::New { missed, undeclared } = admission else {
-            return Ok(Acceptance::Duplicate);
+        let admission =
+            self.state
+                .agents_mut()
+                .admit(header, &batch.node_addresses, window, now)?;
+        let Admission::New { undeclared } = admission else {
+            return Ok(Taken::Duplicate);
         };
 
         let resolved = self.resolve_batch(batch, window);
-        let (resolved, postponed) = self.postpone(resolved, now, |wanted, records| {
-            self.pending.reserve(wanted, records)
+        let pending = self.state.pending();
+        let (resolved, waiting) = self.postpone(resolved, now, |wanted, records| {
+            pending.reserve(wanted, records)
         });
 
         let mut entry = Entry::default();
         rows::see(&mut entry, batch);
         entry.flows(&resolved);
-        let records = postponed.iter().flat_map(|waiting| &waiting.records);
+        let records = waiting.iter().flat_map(|waiting| &*waiting.records);
         entry.postponed = records.map(|record| record.counters).sum();
-        self.ledger().record(entry, now);
-        for waiting in postponed {
-            // After the ledger knows of them: who settles them takes them off again.
-            self.pending.put(waiting);
+        let arrived = Arrived {
+            header: header.clone(),
+            declared: agents::declared(&batch.node_addresses).0,
+            window,
+            now,
+            entry,
+            waiting,
+        };
+        let change = Change::Window(Box::new(arrived));
+        // A second copy that is on its way at the same time is told from the first by the committer.
+        let resolved = (!self.exporters.is_empty()).then_some(resolved);
+        let ticket = self.committer.submit(change, None, resolved);
+        Ok(Taken::OnItsWay { ticket, undeclared })
+    }
+
+    /// Whether a batch can be taken now, whatever it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::NotSynced`] or [`Rejection::Storage`]: an agent holds on.
+    pub fn check_ready(&self) -> Result<(), Rejection> {
+        if !self.topology.is_synced() {
+            return Err(Rejection::NotSynced);
         }
-        self.agents_mut().applied(header);
-        self.exporters.offer(resolved);
-        Ok(Acceptance::Applied { missed, undeclared })
+        match self.committer.counts().down() {
+            Some(failure) => Err(Rejection::Storage(failure)),
+            None => Ok(()),
+        }
     }
 
     /// Forgets what is gone: series that have not changed for the retention, and what [`REMEMBER`]
     /// is over for.
     pub fn forget(&self, now: Timestamp) {
-        self.forget_series(now);
+        if !self.topology.is_synced() {
+            // What exists is not known yet, as after a start.
+            return;
+        }
+        let subjects = Forgotten {
+            before: now.minus(self.settings.series_retention),
+            ..Forgotten::default()
+        };
+        let subjects = Forgotten {
+            subjects: self.gone_subjects(subjects.before, now),
+            ..subjects
+        };
         let before = now.minus(REMEMBER);
+        let silent = self.state.agents().silent(before);
+        let mut agents = Forgotten {
+            before,
+            ..Forgotten::default()
+        };
         {
-            let mut agents = self.agents_mut();
             let topology = self.topology.read();
-            agents.forget(before, |node| topology.has_node(node));
+            let gone = silent.into_iter().filter(|node| !topology.has_node(node));
+            agents.agents.extend(gone);
+        }
+        for forgotten in [subjects, agents] {
+            if forgotten.subjects.is_empty() && forgotten.agents.is_empty() {
+                continue;
+            }
+            let change = Change::Forgotten(forgotten);
+            // What cannot be written now is found again the next time.
+            self.committer.submit(change, None, None).wait().ok();
         }
         self.topology.write().prune(before);
     }
 
-    fn forget_series(&self, now: Timestamp) {
-        let before = now.minus(self.settings.series_retention);
-        let idle = self.ledger().idle(before);
-        let gone: Vec<_> = {
-            let topology = self.topology.read();
-            idle.into_iter()
-                .filter(|(subject, address)| match subject {
-                    Subject::Pod(namespace, name) => !holds(&topology, *address, now, |endpoint| {
-                        matches!(endpoint, Endpoint::Pod(pod)
-                                if pod.namespace == *namespace && pod.name == *name)
-                    }),
-                    Subject::Node(name) => !topology.has_node(name),
-                })
-                .map(|(subject, _)| subject)
-                .collect()
-        };
-        self.ledger().forget(&gone, before);
+    /// The subjects whose series did not change since `before`, and that do not exist any more.
+    fn gone_subjects(&self, before: Timestamp, now: Timestamp) -> Vec<Subject> {
+        let idle = self.state.ledger().idle(before);
+        let topology = self.topology.read();
+        idle.into_iter()
+            .filter(|(subject, address)| match subject {
+                Subject::Pod(namespace, name) => !holds(&topology, *address, now, |endpoint| {
+                    matches!(endpoint, Endpoint::Pod(pod)
+                            if pod.namespace == *namespace && pod.name == *name)
+                }),
+                Subject::Node(name) => !topology.has_node(name),
+            })
+            .map(|(subject, _)| subject)
+            .collect()
+    }
+
+    /// Waits until what is under way is on disk, and closes the store. Nothing is taken after that.
+    pub fn close(&self) {
+        self.committer.close();
+    }
+
+    /// Whether it can take nothing more, and only a new start helps.
+    pub fn has_failed(&self) -> bool {
+        self.committer.has_failed()
+    }
+
+    /// What tells this server's data from any other's: it stays the same as long as they are kept.
+    pub fn id(&self) -> StoreId {
+        self.id
+    }
+
+    /// How the store fares.
+    pub fn store(&self) -> &StoreCounts {
+        self.committer.counts()
+    }
+
+    /// Notes what an agent's wall clock showed when its window was received.
+    pub fn note_clock(&self, node: &NodeName, shown: Timestamp, received: Timestamp) {
+        self.state.agents_mut().note_clock(node, shown, received);
+    }
+
+    /// How far the wall clock of each node is ahead of this server's, in milliseconds.
+    pub fn clock_skews(&self) -> Vec<(NodeName, i64)> {
+        self.state.agents().clock_skews()
     }
 
     /// The counters as they are now.
     pub fn snapshot(&self) -> Snapshot {
-        self.ledger().snapshot()
+        self.state.ledger().snapshot()
     }
 
     /// How many records wait.
     pub fn pending_records(&self) -> usize {
-        self.pending.len()
+        self.state.pending().len()
     }
 
     /// How many records found no room to wait, by what they wanted.
     pub fn turned_away_records(&self) -> [(Wanted, u64); Wanted::ALL.len()] {
-        self.pending.turned_away()
+        self.state.pending().turned_away()
     }
 
     /// How long ago each node reported.
     pub fn report_ages(&self, now: Timestamp) -> Vec<(NodeName, Duration)> {
-        self.agents().report_ages(now)
+        self.state.agents().report_ages(now)
     }
 
     /// What left through the uplinks of each node whose agent tells.
     pub fn uplinks(&self) -> Vec<NodeUplinks> {
-        self.agents().uplinks()
+        self.state.agents().uplinks()
     }
 
     /// The topology it resolves with.
@@ -236,25 +421,13 @@ impl Pipeline {
 
     /// The version of the views as they are now.
     fn version(&self) -> u64 {
-        let agents = self.agents();
+        let agents = self.state.agents();
         let topology = self.topology.read();
         let views = Views {
             topology: &topology,
             agents: &agents,
         };
         views.version()
-    }
-
-    fn agents(&self) -> RwLockReadGuard<'_, Agents> {
-        self.agents.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn agents_mut(&self) -> RwLockWriteGuard<'_, Agents> {
-        self.agents.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

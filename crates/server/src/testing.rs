@@ -1,6 +1,8 @@
 //! A small cluster and the reports of its agents, for the tests of this crate.
 
+use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use kubezonnet_model::{
@@ -11,9 +13,11 @@ use kubezonnet_model::{
 };
 use kubezonnet_topology::{NodeState, PodState, Topology};
 use kubezonnet_wire::{DecodedBatch, Limits};
+use tempfile::TempDir;
 
 use crate::export::Exporters;
 use crate::pipeline::{Pipeline, Settings};
+use crate::store::Pace;
 
 /// When the first windows of the tests end; long after the cluster was made.
 pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -111,12 +115,56 @@ pub(crate) fn pipeline(topology: &Topology) -> Pipeline {
 
 /// The same, where all agents are expected to have reported by then.
 pub(crate) fn pipeline_expecting_reports(topology: &Topology, reports_due: Timestamp) -> Pipeline {
-    let settings = Settings {
+    Pipeline::new(
+        topology.clone(),
+        Exporters::default(),
+        settings(reports_due),
+    )
+}
+
+/// The same as [`pipeline`], which keeps what it hears in a directory and brings its journal into the
+/// tables after a few rows, in steps of very few.
+pub(crate) fn durable(topology: &Topology, directory: &Path) -> Pipeline {
+    let pace = Pace {
+        rows: 5,
+        rows_a_step: 2,
+        ..Pace::default()
+    };
+    durable_at(pace, topology, directory)
+}
+
+/// The same at another pace.
+pub(crate) fn durable_at(pace: Pace, topology: &Topology, directory: &Path) -> Pipeline {
+    let settings = settings(Timestamp(0));
+    Pipeline::open(
+        topology.clone(),
+        Exporters::default(),
+        settings,
+        directory,
+        pace,
+    )
+    .unwrap()
+}
+
+fn settings(reports_due: Timestamp) -> Settings {
+    Settings {
         pending_timeout: Duration::from_mins(1),
         reports_due,
         series_retention: Duration::from_mins(15),
-    };
-    Pipeline::new(topology.clone(), Exporters::default(), settings)
+    }
+}
+
+/// What a crash at this instant would leave of a data directory.
+pub(crate) fn crashed(directory: &Path) -> TempDir {
+    let left = tempfile::tempdir().unwrap();
+    // In this order: what is in the log may be brought into the file, never the other way round.
+    for name in ["kubezonnet.db-wal", "kubezonnet.db"] {
+        let from = directory.join(name);
+        if from.exists() {
+            fs::copy(&from, left.path().join(name)).unwrap();
+        }
+    }
+    left
 }
 
 /// TCP to a port of the destination.

@@ -152,6 +152,8 @@ impl Server {
                 "json",
             ])
             .args(["--topology-file", &topology])
+            .arg("--data-dir")
+            .arg(directory.path().join("data"))
             .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

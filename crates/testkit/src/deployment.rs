@@ -25,7 +25,8 @@ const GRACE: Duration = Duration::from_secs(30);
 pub struct DeploymentOptions {
     /// The port the server is to have on 127.0.0.1; a free one if it is taken, or 0.
     pub port: u16,
-    /// What the server is told besides where to listen and what the topology is.
+    /// What the server is told besides where to listen and what the topology is. Without a
+    /// `--data-dir` here its data are kept in the cluster's run, over restarts.
     pub server_arguments: Vec<String>,
     /// What each agent is told besides its node and server.
     pub agent_arguments: Vec<String>,

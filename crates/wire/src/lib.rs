@@ -68,3 +68,9 @@ pub const INGEST_PATH: &str = "/api/v1/flow-batches";
 ///
 /// It is not in the body, because the body stays the same over retries and the age does not.
 pub const AGE_HEADER: &str = "kubezonnet-window-age-ms";
+
+/// The header that says what the agent's wall clock shows at the time of this send, in milliseconds
+/// since 1970-01-01T00:00:00Z.
+///
+/// Nothing is placed in time by it: the server compares it with its own clock and shows the difference.
+pub const TIME_HEADER: &str = "kubezonnet-agent-time-ms";

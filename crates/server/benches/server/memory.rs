@@ -124,6 +124,7 @@ impl Server {
             .arg(format!("--listen={address}"))
             .arg(format!("--kubeconfig={}", kube.kubeconfig().display()))
             .arg("--flow-log=off")
+            .arg("--data-dir=none")
             .arg("--pending-timeout=1s")
             .stdout(Stdio::null())
             .stderr(Stdio::null())

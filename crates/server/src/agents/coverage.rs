@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use kubezonnet_model::{BatchHeader, Family, Hook, Timestamp, Window};
+use serde::{Deserialize, Serialize};
 
 /// How many stretches are kept a node and family: each is one life of an agent, or the time in which
 /// packets bypassed its hooks or did not. Windows later than sixteen of them do not come.
@@ -40,10 +41,10 @@ pub(crate) struct Noted {
 }
 
 /// The stretches of time in which a node's hooks were attached, for one family; the newest last.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Coverage(VecDeque<Stretch>);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Stretch {
     start: Timestamp,
     /// `None` while it goes on: it ends when the agent says so, not because a window is late.

@@ -14,27 +14,31 @@ fn window(seconds: i64) -> Window {
     Window::placed(end, Duration::ZERO, WINDOW)
 }
 
-fn admit_at(agents: &mut Agents, report: &Report, seconds: u64) -> Admission {
+/// Admits a window and applies it; `None` for a duplicate.
+fn admit_at(agents: &mut Agents, report: &Report, seconds: u64) -> Option<Applied> {
     let batch = &report.0;
     let window = window(seconds.cast_signed());
     let admission = agents
         .admit(&batch.header, &batch.node_addresses, window, window.end)
         .unwrap();
-    if admission != Admission::Duplicate {
-        agents.applied(&batch.header);
-    }
-    admission
+    let duplicate = admission == Admission::Duplicate;
+    assert_eq!(agents.has_applied(&batch.header), duplicate);
+    (!duplicate).then(|| agents.applied(&batch.header, window))
 }
 
-fn admit(agents: &mut Agents, report: &Report) -> Admission {
+fn admit(agents: &mut Agents, report: &Report) -> Option<Applied> {
     admit_at(agents, report, 0)
 }
 
-const fn new(missed: u64) -> Admission {
-    Admission::New {
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "compared with what is one or none"
+)]
+const fn new(missed: u64) -> Option<Applied> {
+    Some(Applied {
         missed,
-        undeclared: 0,
-    }
+        midway: false,
+    })
 }
 
 fn covered(agents: &Agents, node: &str, seconds: i64) -> Extent {
@@ -46,15 +50,9 @@ fn a_window_is_new_once() {
     let mut agents = Agents::default();
 
     assert_eq!(admit(&mut agents, &Report::of("n1", 1)), new(0));
-    assert_eq!(
-        admit(&mut agents, &Report::of("n1", 1)),
-        Admission::Duplicate
-    );
+    assert_eq!(admit(&mut agents, &Report::of("n1", 1)), None);
     assert_eq!(admit(&mut agents, &Report::of("n1", 2)), new(0));
-    assert_eq!(
-        admit(&mut agents, &Report::of("n1", 1)),
-        Admission::Duplicate
-    );
+    assert_eq!(admit(&mut agents, &Report::of("n1", 1)), None);
 }
 
 #[test]
@@ -65,7 +63,8 @@ fn a_window_that_did_not_reach_the_ledger_is_still_new() {
 
     let admissions = [NOW, NOW].map(|now| agents.admit(&second.0.header, &[], window(0), now));
 
-    assert_eq!(admissions, [Ok(new(0)), Ok(new(0))]);
+    let new = Ok(Admission::New { undeclared: 0 });
+    assert_eq!(admissions, [new, new]);
 }
 
 #[test]
@@ -82,17 +81,19 @@ fn a_gap_is_taken_and_told() {
     admit(&mut agents, &Report::of("n1", 1));
 
     assert_eq!(admit(&mut agents, &Report::of("n1", 5)), new(3));
-    assert_eq!(
-        admit(&mut agents, &Report::of("n1", 3)),
-        Admission::Duplicate
-    );
+    assert_eq!(admit(&mut agents, &Report::of("n1", 3)), None);
 }
 
 #[test]
 fn what_was_before_this_servers_time_is_no_gap() {
     let mut agents = Agents::default();
 
-    assert_eq!(admit(&mut agents, &Report::of("n1", 500)), new(0));
+    let met_midway = Applied {
+        missed: 0,
+        midway: true,
+    };
+    assert_eq!(admit(&mut agents, &Report::of("n1", 500)), Some(met_midway));
+    assert_eq!(admit(&mut agents, &Report::of("n1", 501)), new(0));
 }
 
 #[test]
@@ -121,12 +122,8 @@ fn a_closed_epoch_never_counts_a_window_twice() {
     let again = admit(&mut agents, &Report::of("n1", 7).epoch(1));
     let current = admit(&mut agents, &Report::of("n1", 1).epoch(2));
 
-    assert_eq!(again, Admission::Duplicate);
-    assert_eq!(
-        current,
-        Admission::Duplicate,
-        "the old epoch must not have come back"
-    );
+    assert_eq!(again, None);
+    assert_eq!(current, None, "the old epoch must not have come back");
 }
 
 #[test]
@@ -139,7 +136,7 @@ fn the_last_window_of_a_closed_epoch_still_counts_once() {
     let again = admit(&mut agents, &Report::of("n1", 8).epoch(1));
 
     assert_eq!(late, new(0));
-    assert_eq!(again, Admission::Duplicate);
+    assert_eq!(again, None);
 }
 
 #[test]
@@ -152,7 +149,7 @@ fn every_epoch_within_memory_stays_closed() {
 
     for epoch in 1..=last {
         let again = admit(&mut agents, &Report::of("n1", 1).epoch(epoch));
-        assert_eq!(again, Admission::Duplicate, "epoch {epoch}");
+        assert_eq!(again, None, "epoch {epoch}");
     }
 }
 
@@ -331,7 +328,7 @@ fn a_verdict_that_comes_a_moment_after_its_window_turns_no_whole_window_into_a_p
         let window = window(seconds.cast_signed());
         let now = window.end.plus(TOLERANCE);
         agents.admit(header, &[], window, now).unwrap();
-        agents.applied(header);
+        agents.applied(header, window);
     };
     late(&mut agents, &Report::of("n1", 1), 0);
     late(&mut agents, &Report::of("n1", 2).bypassed(), 10);
@@ -402,15 +399,9 @@ fn one_agent_cannot_declare_without_end() {
         report.0.node_addresses.push(IpAddr::V4(address));
     }
 
-    let admission = admit(&mut agents, &report);
+    let admission = agents.admit(&report.0.header, &report.0.node_addresses, window(0), NOW);
 
-    assert_eq!(
-        admission,
-        Admission::New {
-            missed: 0,
-            undeclared: 1
-        }
-    );
+    assert_eq!(admission, Ok(Admission::New { undeclared: 1 }));
     assert_eq!(agents.declared.len(), MAX_DECLARED);
 }
 
@@ -424,14 +415,19 @@ fn made_up_nodes_find_no_room_and_those_that_are_gone_give_theirs() {
     let admit_late = |agents: &mut Agents| agents.admit(&late.0.header, &[], window(100), NOW);
 
     let refused = admit_late(&mut agents);
-    agents.forget(NOW, |_| false);
+    let all = || ["gone", "silent", "busy"].map(node_name).to_vec();
+    let reported = agents.forget(all(), NOW);
     assert_eq!(agents.report_ages(NOW).len(), 3, "all have reported since");
     let since = NOW.plus(Duration::from_secs(1));
-    agents.forget(since, |node| node.as_str() == "silent");
+    let silent = agents.silent(since);
+    let gone = agents.forget(vec![node_name("gone")], since);
     let taken = admit_late(&mut agents);
 
+    assert_eq!(reported, []);
+    assert_eq!(silent, [node_name("gone"), node_name("silent")]);
+    assert_eq!(gone, [node_name("gone")]);
     assert_eq!(refused, Err(TooManyAgents(3)));
-    assert_eq!(taken, Ok(new(0)));
+    assert_eq!(taken, Ok(Admission::New { undeclared: 0 }));
     assert!(
         agents
             .declarer(ip("10.0.0.1"), &node_name("late"))

@@ -36,8 +36,8 @@ pub(super) fn check_head(headers: &HeaderMap, limit: usize) -> Result<(), Refusa
 #[derive(Debug)]
 pub(super) struct Whole {
     pub(super) bytes: Vec<u8>,
-    /// Given back with the bytes.
-    _share: Share,
+    /// Given back once the window is on disk: what is made of the bytes takes memory too.
+    pub(super) share: Share,
 }
 
 /// Reads up to the limit. Memory is taken as bytes come, not as they are announced; who is too slow
@@ -57,10 +57,7 @@ pub(super) async fn read(
         };
         let Some(frame) = frame.map_err(|_| Refusal::Slow)? else {
             share.keep();
-            return Ok(Whole {
-                bytes,
-                _share: share,
-            });
+            return Ok(Whole { bytes, share });
         };
         let frame = frame.map_err(|_| Refusal::Interrupted)?;
         // Trailers are nothing to us.

@@ -4,11 +4,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use kubezonnet_model::BatchHeader;
 use kubezonnet_wire::DecodedBatch;
 
 use super::Refusal;
 use crate::connections::ConnectionCounts;
 use crate::pipeline::Acceptance;
+
+/// What is left of a batch that is on its way to the disk.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// Whose window it is.
+    pub(super) header: BatchHeader,
+    /// How many records it had.
+    records: u64,
+}
+
+impl Received {
+    pub(super) fn of(batch: &DecodedBatch) -> Self {
+        let records = batch.flows.len() + batch.totals.len() + batch.skipped.len();
+        Self {
+            header: batch.header.clone(),
+            records: u64::try_from(records).unwrap_or(u64::MAX),
+        }
+    }
+}
 
 /// What came in so far; all of it only rises.
 #[derive(Debug, Default)]
@@ -18,6 +38,7 @@ pub struct IngestCounts {
     records: AtomicU64,
     body_bytes: AtomicU64,
     missed: AtomicU64,
+    midway: AtomicU64,
     undeclared: AtomicU64,
     /// In the order of [`Refusal::reasons`].
     refused: [AtomicU64; Refusal::REASON_COUNT],
@@ -52,6 +73,11 @@ impl IngestCounts {
         self.missed.load(Ordering::Relaxed)
     }
 
+    /// Agents of which nothing was known when a window came that was not their first.
+    pub fn met_midway_agents(&self) -> u64 {
+        self.midway.load(Ordering::Relaxed)
+    }
+
     /// Addresses that agents declared beyond the limit.
     pub fn undeclared_addresses(&self) -> u64 {
         self.undeclared.load(Ordering::Relaxed)
@@ -81,19 +107,24 @@ impl IngestCounts {
         self.body_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn accepted(&self, batch: &DecodedBatch, acceptance: Acceptance) {
+    pub(super) fn accepted(&self, received: &Received, acceptance: Acceptance) {
         match acceptance {
-            Acceptance::Applied { missed, undeclared } => {
-                let records = batch.flows.len() + batch.totals.len() + batch.skipped.len();
-                let records = u64::try_from(records).unwrap_or(u64::MAX);
+            Acceptance::Applied {
+                missed,
+                undeclared,
+                midway,
+            } => {
                 self.applied.fetch_add(1, Ordering::Relaxed);
-                self.records.fetch_add(records, Ordering::Relaxed);
+                self.records.fetch_add(received.records, Ordering::Relaxed);
                 rise(&self.missed, missed);
                 self.undeclared.fetch_add(undeclared, Ordering::Relaxed);
+                if midway {
+                    self.met_midway(received);
+                }
                 if missed > 0 {
                     tracing::warn!(
-                        node = %batch.header.node,
-                        sequence = batch.header.sequence,
+                        node = %received.header.node,
+                        sequence = received.header.sequence,
                         missed,
                         "windows of this node never came"
                     );
@@ -103,6 +134,16 @@ impl IngestCounts {
                 self.duplicate.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    fn met_midway(&self, received: &Received) {
+        self.midway.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(
+            node = %received.header.node,
+            sequence = received.header.sequence,
+            "this agent has reported elsewhere before: this server is new to it, or its data were lost \
+             or restored from earlier; what the agent sent there and did not hear of counts twice"
+        );
     }
 
     pub(super) fn refused(&self, refusal: &Refusal) {
@@ -171,14 +212,15 @@ mod tests {
     #[test]
     fn missed_windows_never_begin_again_at_zero() {
         let counts = IngestCounts::default();
-        let batch = Report::of("n1", 1).decoded();
+        let received = Received::of(&Report::of("n1", 1).decoded());
 
         for missed in [u64::MAX - 1, u64::MAX, 5] {
             let applied = Acceptance::Applied {
                 missed,
                 undeclared: 0,
+                midway: false,
             };
-            counts.accepted(&batch, applied);
+            counts.accepted(&received, applied);
             assert!(counts.missed_windows() >= u64::MAX - 1, "it fell");
         }
     }

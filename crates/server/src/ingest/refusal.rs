@@ -104,6 +104,7 @@ impl Refusal {
         Self::Rejected(Rejection::TooManyAgents(_)) => "too_many_agents",
         Self::Rejected(Rejection::Implausible(_)) => "implausible",
         Self::Rejected(Rejection::Full) => "full",
+        Self::Rejected(Rejection::Storage(_)) => "storage",
         Self::Busy => "busy",
         Self::TooOften { .. } => "too_often",
         Self::Denied(Denied::NoToken) => "no_token",
@@ -161,7 +162,10 @@ impl Refusal {
             Self::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Rejected(Rejection::Implausible(_)) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Rejected(
-                Rejection::NotSynced | Rejection::TooManyAgents(_) | Rejection::Full,
+                Rejection::NotSynced
+                | Rejection::TooManyAgents(_)
+                | Rejection::Full
+                | Rejection::Storage(_),
             )
             | Self::Busy
             | Self::Denied(Denied::Unreviewed)

@@ -124,7 +124,10 @@ async fn a_window_is_acknowledged_by_name_and_a_second_time_as_duplicate() {
     let second = edge.send(request(good().body())).await;
 
     let epoch = "01".repeat(16);
-    let told = |outcome| format!(r#"{{"epoch":"{epoch}","sequence":1,"outcome":"{outcome}"}}"#);
+    let server = edge.pipeline.id();
+    let told = |outcome| {
+        format!(r#"{{"epoch":"{epoch}","sequence":1,"outcome":"{outcome}","server":"{server}"}}"#)
+    };
     assert_eq!(
         (first.status, first.text),
         (StatusCode::OK, told("applied"))

@@ -6,13 +6,14 @@ use foldhash::HashMap;
 use kubezonnet_model::{
     Direction, Endpoint, FlowCounters, Locality, Skipped, Total, TotalKind, UnknownReason, Zone,
 };
+use serde::{Deserialize, Serialize};
 
 use super::{SeenAt, Subject, Traffic};
 use crate::books::{Books, Disposition};
 use crate::resolve::{Outcome, ResolvedBatch};
 
 /// All that one batch, or one look at what waited, adds to the ledger.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// What the hooks saw, by where.
     pub seen: HashMap<SeenAt, FlowCounters>,

@@ -1,6 +1,9 @@
 use std::net::Ipv4Addr;
 
+use kubezonnet_model::{Direction, Locality};
+
 use super::*;
+use crate::books::Disposition;
 use crate::testing::{NOW, counters, ip, node_name};
 
 fn pod(name: &str) -> Subject {

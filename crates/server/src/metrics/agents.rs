@@ -54,4 +54,34 @@ pub(super) const FAMILIES: &[Family] = &[
             Ok(())
         },
     },
+    Family {
+        name: "kubezonnet_agents_met_midway_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Agents that came with a window which was not their first though nothing was known of \
+               them: they reported to another server before, or this one's data were lost; windows \
+               that were counted there and not acknowledged count twice",
+        write: |scrape, samples| samples.counter(&[], scrape.ingest.met_midway),
+    },
+    Family {
+        name: "kubezonnet_agent_clock_skew_seconds",
+        kind: Kind::Gauge,
+        labels: &["node"],
+        help: "How far the node's wall clock was ahead of this server's when its agent last reported; \
+               nothing is placed in time by it",
+        write: |scrape, samples| {
+            for (node, millis) in &scrape.clock_skews {
+                samples.gauge(&[node.as_str()], &seconds(*millis))?;
+            }
+            Ok(())
+        },
+    },
 ];
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a clock that is 285,000 years off is off enough"
+)]
+fn seconds(millis: i64) -> f64 {
+    millis as f64 / 1e3
+}

@@ -13,6 +13,7 @@ use crate::ingest::IngestCounts;
 use crate::ledger::Snapshot;
 use crate::pipeline::Pipeline;
 use crate::resolve::Wanted;
+use crate::store::{Failure, StoreCounts, StoreSizes};
 use crate::tls::{Credential, Status};
 
 /// Everything a page is made of. The ledger is of one instant, so that its books balance; what
@@ -31,6 +32,10 @@ pub struct Scrape {
     pub agents: Vec<(NodeName, Duration)>,
     /// What left through the uplinks of each node.
     pub uplinks: Vec<NodeUplinks>,
+    /// How far the wall clock of each node is ahead, in milliseconds.
+    pub clock_skews: Vec<(NodeName, i64)>,
+    /// How the store fares.
+    pub store: StoreScrape,
     /// The topology.
     pub topology: TopologyScrape,
     /// Credentials and reviews of tokens.
@@ -60,12 +65,33 @@ pub struct IngestScrape {
     pub body_bytes: u64,
     /// Windows that never came.
     pub missed: u64,
+    /// Agents of which nothing was known when a window came that was not their first.
+    pub met_midway: u64,
     /// Addresses declared beyond the limit.
     pub undeclared: u64,
     /// How many requests fell in each bucket of latency, by upper bound in seconds.
     pub latency: Vec<(f64, u64)>,
     /// Sum of all latencies in seconds.
     pub latency_sum: f64,
+}
+
+/// How the store fares.
+#[derive(Debug, Default)]
+pub struct StoreScrape {
+    /// What is acknowledged is on disk.
+    pub durable: bool,
+    /// It can be written now.
+    pub up: bool,
+    /// How often it failed, by reason.
+    pub failures: Vec<(Failure, u64)>,
+    /// How many commits fell in each bucket of duration, by upper bound in seconds.
+    pub commits: Vec<(f64, u64)>,
+    /// Sum of their durations in seconds.
+    pub commits_sum: f64,
+    /// How often the journal was brought into the tables.
+    pub checkpoints: u64,
+    /// How large things are.
+    pub sizes: StoreSizes,
 }
 
 /// The topology.
@@ -120,6 +146,8 @@ impl Scrape {
             ingest: IngestScrape::of(ingest),
             agents: pipeline.report_ages(now),
             uplinks: pipeline.uplinks(),
+            clock_skews: pipeline.clock_skews(),
+            store: StoreScrape::of(pipeline.store()),
             topology: TopologyScrape::of(pipeline.topology(), now),
             security: SecurityScrape::default(),
             exports: pipeline.exporters().counts(),
@@ -142,9 +170,24 @@ impl IngestScrape {
             records: counts.records(),
             body_bytes: counts.body_bytes(),
             missed: counts.missed_windows(),
+            met_midway: counts.met_midway_agents(),
             undeclared: counts.undeclared_addresses(),
             latency: counts.latency().buckets(),
             latency_sum: counts.latency().sum(),
+        }
+    }
+}
+
+impl StoreScrape {
+    fn of(counts: &StoreCounts) -> Self {
+        Self {
+            durable: counts.is_durable(),
+            up: counts.down().is_none(),
+            failures: counts.failures().collect(),
+            commits: counts.commits().buckets(),
+            commits_sum: counts.commits().sum(),
+            checkpoints: counts.checkpoints(),
+            sizes: counts.sizes(),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::*;
 use crate::authenticate::Outcome;
 use crate::export::ExportCounts;
 use crate::ingest::{IngestCounts, LATENCY_BOUNDS, Refusal};
+use crate::store::{Failure, StoreSizes};
 use crate::testing::{IN, NOW, OUT, POD_TO_HOST, Report, TO_HOST, cluster, node_name, pipeline};
 use crate::tls::Credential;
 
@@ -52,6 +53,7 @@ fn scrape() -> Scrape {
     scrape.ingest.records = 15;
     scrape.ingest.body_bytes = 1234;
     scrape.ingest.missed = 2;
+    scrape.ingest.met_midway = 1;
     scrape.ingest.undeclared = 1;
     let bounds = LATENCY_BOUNDS.into_iter().chain([f64::INFINITY]);
     scrape.ingest.latency = bounds.zip(1..).collect();
@@ -60,6 +62,18 @@ fn scrape() -> Scrape {
     scrape
         .agents
         .push((node_name("n3"), Duration::from_millis(12_345)));
+    scrape.clock_skews = vec![(node_name("n1"), -3_600_000), (node_name("n2"), 250)];
+    scrape.store.durable = true;
+    scrape.store.failures = Failure::ALL.into_iter().zip(0..).collect();
+    let bounds = LATENCY_BOUNDS.into_iter().chain([f64::INFINITY]);
+    scrape.store.commits = bounds.zip(1..).collect();
+    scrape.store.commits_sum = 0.5;
+    scrape.store.checkpoints = 2;
+    scrape.store.sizes = StoreSizes {
+        journal_rows: 17,
+        journal_bytes: 40_000,
+        database_bytes: 8_192,
+    };
     scrape.topology.age = Some(Duration::from_millis(1500));
     scrape.security = SecurityScrape {
         ends: vec![(Credential::Ingest, Timestamp(1_800_172_800_999))],

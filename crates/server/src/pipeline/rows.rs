@@ -92,7 +92,7 @@ impl Pipeline {
     }
 
     fn resolve_addresses(&self, node: &NodeName, addresses: &[IpAddr], window: Window) -> Resolved {
-        let agents = self.agents();
+        let agents = self.state.agents();
         let topology = self.topology.read();
         let views = Views {
             topology: &topology,

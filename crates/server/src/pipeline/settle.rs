@@ -1,9 +1,13 @@
 //! Records that wait for an owner or for a report: put off, looked at again, settled.
 
+use std::sync::Arc;
+
 use kubezonnet_model::{FlowKey, FlowRecord, Timestamp, Window};
 
 use super::Pipeline;
 use super::rows::Resolved;
+use crate::change::{Change, Settled};
+use crate::committer::Ticket;
 use crate::ledger::Entry;
 use crate::pending::Waiting;
 use crate::resolve::{ResolvedBatch, ResolvedFlow, Wanted};
@@ -11,10 +15,21 @@ use crate::resolve::{ResolvedBatch, ResolvedFlow, Wanted};
 impl Pipeline {
     /// Looks again at what waits: where the views have changed since, or the time is over.
     pub fn settle(&self, now: Timestamp) {
-        let version = self.version();
+        if !self.topology.is_synced() {
+            // Who holds what is not known yet, as after a start.
+            return;
+        }
+        let version = Some(self.version());
         let due = |waiting: &Waiting| waiting.version != version || waiting.deadline <= now;
-        for waiting in self.pending.take(due) {
-            self.settle_group(&waiting, now);
+        let taken = self.state.pending().take(due);
+        // All are on their way before the first is waited for, so that they share a sync.
+        let tickets: Vec<_> = taken
+            .into_iter()
+            .filter_map(|waiting| self.settle_group(waiting, now))
+            .collect();
+        for ticket in tickets {
+            // What cannot be written now is put back, and looked at again the next time.
+            ticket.wait().ok();
         }
     }
 
@@ -51,9 +66,10 @@ impl Pipeline {
                 continue;
             }
             groups.push(Waiting {
+                id: self.state.pending().next_id(),
                 node: batch.reporter.node.name.clone(),
                 window: batch.window,
-                version,
+                version: Some(version),
                 deadline,
                 records: records(&batch, &flows),
             });
@@ -61,29 +77,37 @@ impl Pipeline {
         (batch, groups)
     }
 
-    fn settle_group(&self, waiting: &Waiting, now: Timestamp) {
+    /// Looks at one group again; what is settled of it is on its way to the disk.
+    fn settle_group(&self, waiting: Waiting, now: Timestamp) -> Option<Ticket> {
         let resolved = self.resolve_records(&waiting.node, &waiting.records, waiting.window);
         // Who had room to wait has it still, whatever it waits for now.
-        let (batch, groups) = self.postpone(resolved, now, |_, _| true);
-        let settled = batch.flows.len();
-        if settled > 0 {
-            let mut entry = Entry {
-                settled: batch.flows.iter().map(|flow| flow.counters).sum(),
-                ..Entry::default()
-            };
-            entry.flows(&batch);
-            self.ledger().record(entry, now);
-            self.exporters.offer(batch);
-            self.pending.release(settled);
+        let (batch, mut groups) = self.postpone(resolved, now, |_, _| true);
+        if batch.flows.is_empty()
+            && let [group] = &mut *groups
+        {
+            // All of it waits on: on disk it is the same group as before.
+            group.id = waiting.id;
+            self.state.pending().put(groups.remove(0));
+            return None;
         }
-        for group in groups {
-            self.pending.put(group);
-        }
+        let mut entry = Entry {
+            settled: batch.flows.iter().map(|flow| flow.counters).sum(),
+            ..Entry::default()
+        };
+        entry.flows(&batch);
+        let settled = Settled {
+            id: waiting.id,
+            now,
+            entry,
+            waiting: groups,
+        };
+        let change = Change::Settled(Box::new(settled));
+        Some(self.committer.submit(change, Some(waiting), Some(batch)))
     }
 }
 
 /// The flows as they were before they were resolved.
-fn records(batch: &ResolvedBatch, flows: &[ResolvedFlow]) -> Vec<FlowRecord> {
+fn records(batch: &ResolvedBatch, flows: &[ResolvedFlow]) -> Arc<[FlowRecord]> {
     let address = |position: u32| batch.parties[position as usize].address;
     flows
         .iter()

@@ -122,6 +122,7 @@ fn a_window_sent_again_changes_nothing() {
     let applied = Acceptance::Applied {
         missed: 0,
         undeclared: 0,
+        midway: false,
     };
     assert_eq!((first, second), (applied, Acceptance::Duplicate));
     assert_eq!(pipeline.snapshot().totals.books, before.totals.books);

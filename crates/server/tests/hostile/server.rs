@@ -73,6 +73,8 @@ impl Server {
             .args(["--log-format", "json"])
             .args(["--flow-log", "off", "--topology-file"])
             .arg(&topology)
+            .arg("--data-dir")
+            .arg(directory.path().join("data"))
             .args(more)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -70,6 +70,11 @@ impl Launch {
             .arg(format!("--topology-file={}", self.topology.display()))
             .args(self.server_security(cluster))
             .args(&self.options.server_arguments);
+        let given = |argument: &String| argument.starts_with("--data-dir");
+        if !self.options.server_arguments.iter().any(given) {
+            let data = cluster.run().dir().join("data");
+            command.arg(format!("--data-dir={}", data.display()));
+        }
         let command = plain(&mut command);
         Process::start_with_output(cluster.run(), "kubezonnet-server", command, log)
     }

@@ -1,0 +1,247 @@
+//! Makes changes take effect: first on disk, then in memory, then acknowledged.
+//!
+//! One thread takes all changes that are there, writes them as one transaction with one sync, makes
+//! them in memory, and answers everybody. While it syncs the next group gathers: the more agents
+//! there are, the more share a sync. Without a store the changes are made at once, by who brings them.
+//!
+//! While the disk fails everybody is told so at once, and the database is opened again every second.
+
+mod core;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use self::core::Core;
+use crate::agents::Applied;
+use crate::change::Change;
+use crate::export::Exporters;
+use crate::pending::Waiting;
+use crate::resolve::ResolvedBatch;
+use crate::state::State;
+use crate::store::{Failure, Record, Store, StoreCounts};
+
+/// Changes that wait for the thread; who finds no place waits for one. As many as a group takes.
+const QUEUE: usize = MAX_GROUP;
+
+/// The most changes of one transaction, and the bytes past which no more are added: some
+/// milliseconds of writing, so that the first in it does not wait long for the last.
+const MAX_GROUP: usize = 256;
+const MAX_GROUP_BYTES: usize = 8 << 20;
+
+/// How often the thread looks whether something is due when nothing comes.
+const TICK: Duration = Duration::from_millis(250);
+
+/// A change on its way.
+#[derive(Debug)]
+pub struct Submission {
+    /// What changes.
+    pub change: Change,
+    /// The group of waiting records that was taken out for it: it is put back if nothing changes.
+    pub taken: Option<Waiting>,
+    /// What the exporters get once it has changed.
+    pub resolved: Option<ResolvedBatch>,
+    /// The change in bytes, made by who brings it; none without a store.
+    record: Option<Record>,
+    reply: oneshot::Sender<Reply>,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is made; this is what a window says of those before it.
+    Made(Applied),
+    /// The window had been applied before.
+    Duplicate,
+}
+
+type Reply = Result<Outcome, Failure>;
+
+/// Waits for what becomes of a change.
+#[derive(Debug)]
+pub struct Ticket(oneshot::Receiver<Reply>);
+
+impl Ticket {
+    /// Waits as a task.
+    ///
+    /// # Errors
+    ///
+    /// Why the change could not be written.
+    pub async fn answer(self) -> Result<Outcome, Failure> {
+        self.0.await.unwrap_or(Err(Failure::Other))
+    }
+
+    /// Waits as a thread.
+    ///
+    /// # Errors
+    ///
+    /// Why the change could not be written.
+    pub fn wait(mut self) -> Result<Outcome, Failure> {
+        // Without a store the answer is there already.
+        if let Ok(reply) = self.0.try_recv() {
+            return reply;
+        }
+        self.0.blocking_recv().unwrap_or(Err(Failure::Other))
+    }
+}
+
+/// Makes changes take effect.
+#[derive(Debug)]
+pub struct Committer {
+    way: Way,
+    counts: Arc<StoreCounts>,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// Without a store.
+    Direct(Box<Mutex<Core>>),
+    /// With one.
+    Thread {
+        /// `None` once it is closed.
+        queue: Mutex<Option<SyncSender<Submission>>>,
+        thread: Mutex<Option<JoinHandle<()>>>,
+    },
+}
+
+impl Committer {
+    /// Makes changes of a state, and hands what was resolved to the exporters.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no thread for it.
+    pub fn new(state: Arc<State>, exporters: Arc<Exporters>, store: Option<Store>) -> Self {
+        let counts = Arc::<StoreCounts>::default();
+        if store.is_some() {
+            counts.set_durable();
+        }
+        let durable = store.is_some();
+        let core = Core::new(state, exporters, store, Arc::clone(&counts));
+        let way = if durable {
+            let (queue, changes) = sync_channel(QUEUE);
+            let thread = thread::Builder::new()
+                .name("committer".to_owned())
+                .spawn(move || run(core, &changes))
+                .expect("a system that runs a server has one thread more");
+            Way::Thread {
+                queue: Mutex::new(Some(queue)),
+                thread: Mutex::new(Some(thread)),
+            }
+        } else {
+            Way::Direct(Box::new(Mutex::new(core)))
+        };
+        Self { way, counts }
+    }
+
+    /// How the store fares.
+    pub fn counts(&self) -> &StoreCounts {
+        &self.counts
+    }
+
+    /// Takes a change; waits while too many are under way.
+    pub fn submit(
+        &self,
+        change: Change,
+        taken: Option<Waiting>,
+        resolved: Option<ResolvedBatch>,
+    ) -> Ticket {
+        let (reply, answer) = oneshot::channel();
+        let mut submission = Submission {
+            change,
+            taken,
+            resolved,
+            record: None,
+            reply,
+        };
+        match &self.way {
+            Way::Direct(core) => core
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .turn(vec![submission]),
+            Way::Thread { queue, .. } => {
+                submission.record = Some(Record::of(&submission.change));
+                let queue = queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                if let Some(queue) = queue {
+                    // A thread that is gone answers nobody, and the ticket says so.
+                    queue.send(submission).ok();
+                }
+            }
+        }
+        Ticket(answer)
+    }
+
+    /// Whether it can make no more changes, though nobody has closed it.
+    pub fn has_failed(&self) -> bool {
+        match &self.way {
+            Way::Direct(_) => false,
+            Way::Thread { thread, .. } => {
+                let thread = thread.lock().unwrap_or_else(PoisonError::into_inner);
+                thread.as_ref().is_some_and(JoinHandle::is_finished)
+            }
+        }
+    }
+
+    /// Makes the changes that are under way, brings the journal into the tables, and closes the store.
+    pub fn close(&self) {
+        let Way::Thread { queue, thread } = &self.way else {
+            return;
+        };
+        drop(queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It says itself what it panics of.
+            thread.join().ok();
+        }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Takes changes until nobody can bring any more.
+fn run(mut core: Core, changes: &Receiver<Submission>) {
+    loop {
+        let patience = if core.has_work() {
+            Duration::ZERO
+        } else {
+            TICK
+        };
+        let group = match changes.recv_timeout(patience) {
+            Ok(first) => gather(first, changes),
+            Err(RecvTimeoutError::Timeout) => Vec::new(),
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        let turn = AssertUnwindSafe(|| core.turn(group));
+        if std::panic::catch_unwind(turn).is_err() {
+            // What memory holds may be half a change: only a new start knows what is true.
+            tracing::error!("the committer panicked, the server must start anew");
+            return;
+        }
+    }
+    core.close();
+}
+
+/// All that is there, up to the limits.
+fn gather(first: Submission, changes: &Receiver<Submission>) -> Vec<Submission> {
+    let mut bytes = first.bytes();
+    let mut group = vec![first];
+    while group.len() < MAX_GROUP && bytes < MAX_GROUP_BYTES {
+        let Ok(next) = changes.try_recv() else { break };
+        bytes += next.bytes();
+        group.push(next);
+    }
+    group
+}
+
+impl Submission {
+    fn bytes(&self) -> usize {
+        self.record.as_ref().map_or(0, Record::len)
+    }
+}

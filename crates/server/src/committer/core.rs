@@ -1,0 +1,290 @@
+//! What the committer does with a group of changes, and with a disk that fails.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kubezonnet_model::{Epoch, NodeName};
+
+use super::{Outcome, Submission};
+use crate::agents::Applied;
+use crate::change::Change;
+use crate::export::Exporters;
+use crate::state::State;
+use crate::store::{Failure, Record, Store, StoreCounts};
+
+/// How often a database that failed is opened again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How long bringing the journal into the tables may take at the end; a start does the rest.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// Makes changes, one group after the other.
+#[derive(Debug)]
+pub(super) struct Core {
+    state: Arc<State>,
+    exporters: Arc<Exporters>,
+    store: Option<Store>,
+    counts: Arc<StoreCounts>,
+    /// Why the store is closed, and when it was last tried to open it.
+    down: Option<(Failure, Instant)>,
+    /// The changes of which it is not known whether they are on disk. Who brought them has been told
+    /// to come again.
+    in_doubt: Vec<Submission>,
+    last_checkpoint: Instant,
+}
+
+impl Core {
+    pub(super) fn new(
+        state: Arc<State>,
+        exporters: Arc<Exporters>,
+        store: Option<Store>,
+        counts: Arc<StoreCounts>,
+    ) -> Self {
+        if let Some(store) = &store {
+            counts.set_sizes(store.sizes());
+        }
+        Self {
+            state,
+            exporters,
+            store,
+            counts,
+            down: None,
+            in_doubt: Vec::new(),
+            last_checkpoint: Instant::now(),
+        }
+    }
+
+    /// Whether there is something to do though no change comes.
+    pub(super) fn has_work(&self) -> bool {
+        self.down.is_none() && self.store.as_ref().is_some_and(Store::is_checkpointing)
+    }
+
+    /// Makes a group of changes, and whatever else is due.
+    pub(super) fn turn(&mut self, group: Vec<Submission>) {
+        self.try_again();
+        if let Some((failure, _)) = self.down {
+            for submission in group {
+                self.discard(&submission);
+                submission.answer(Err(failure));
+            }
+            return;
+        }
+        let (mut new, duplicates) = self.admit(group);
+        if let Some(store) = &mut self.store {
+            if store.begin_checkpoint_if_due(&self.state, self.last_checkpoint.elapsed()) {
+                self.last_checkpoint = Instant::now();
+            }
+            if !new.is_empty() || store.is_checkpointing() {
+                let begun = Instant::now();
+                let records: Vec<_> = new.iter_mut().map(Submission::record).collect();
+                match store.commit(&records) {
+                    Ok(checkpointed) => {
+                        self.counts.committed(begun.elapsed());
+                        if checkpointed {
+                            self.counts.checkpointed();
+                        }
+                        self.counts.set_sizes(store.sizes());
+                    }
+                    Err(failure) => {
+                        for (submission, record) in new.iter_mut().zip(records) {
+                            submission.record = Some(record);
+                        }
+                        self.fail(failure, new, duplicates);
+                        return;
+                    }
+                }
+            }
+        }
+        for submission in new {
+            self.make(submission);
+        }
+        for submission in duplicates {
+            self.discard(&submission);
+            submission.answer(Ok(Outcome::Duplicate));
+        }
+    }
+
+    /// Brings the journal into the tables, so that the next start has little to do, and closes.
+    pub(super) fn close(mut self) {
+        self.try_again();
+        let Some(mut store) = self.store.take() else {
+            return;
+        };
+        if self.down.is_some() {
+            tracing::error!(
+                "the database cannot be closed in order, the next start reads its journal"
+            );
+            return;
+        }
+        let begun = Instant::now();
+        // The one that may be under way, and one of all that came since it began.
+        for _ in 0..2 {
+            store.begin_checkpoint(&self.state);
+            while store.is_checkpointing() && begun.elapsed() < CLOSING {
+                if store.commit(&[]).is_err() {
+                    return;
+                }
+            }
+        }
+        if let Err(error) = store.close() {
+            tracing::warn!(%error, "the database was not closed in order, the next start sees to it");
+        }
+    }
+
+    /// Parts the changes that are new from the windows that were applied before: on disk, or earlier
+    /// in this group.
+    fn admit(&self, group: Vec<Submission>) -> (Vec<Submission>, Vec<Submission>) {
+        let mut in_group: HashMap<(NodeName, Epoch), u64> = HashMap::new();
+        let mut admitted = Vec::with_capacity(group.len());
+        let mut duplicates = Vec::new();
+        for mut submission in group {
+            match &mut submission.change {
+                Change::Window(arrived) => {
+                    let header = &arrived.header;
+                    let key = (header.node.clone(), header.epoch);
+                    let last = in_group.entry(key).or_default();
+                    if header.sequence <= *last || self.state.agents().has_applied(header) {
+                        duplicates.push(submission);
+                        continue;
+                    }
+                    *last = header.sequence;
+                }
+                Change::Forgotten(forgotten) => {
+                    // Here, and not when they were found: one may have reported since.
+                    let gone = std::mem::take(&mut forgotten.agents);
+                    forgotten.agents = self.state.agents_mut().forget(gone, forgotten.before);
+                    submission.record = None;
+                }
+                Change::Settled(_) => {}
+            }
+            admitted.push(submission);
+        }
+        (admitted, duplicates)
+    }
+
+    /// Makes a change that is on disk.
+    fn make(&mut self, submission: Submission) {
+        let Submission {
+            change,
+            taken,
+            resolved,
+            reply,
+            ..
+        } = submission;
+        if let Some(store) = &mut self.store {
+            match &change {
+                Change::Window(arrived) => store.note(None, &arrived.waiting),
+                Change::Settled(settled) => store.note(Some(settled.id), &settled.waiting),
+                Change::Forgotten(_) => {}
+            }
+        }
+        let applied = match change {
+            Change::Window(arrived) => self.state.arrive(*arrived),
+            Change::Settled(settled) => {
+                let records = taken.map_or(0, |taken| taken.records.len());
+                self.state.settle(*settled, records);
+                Applied::default()
+            }
+            Change::Forgotten(forgotten) => {
+                self.state.forget(&forgotten);
+                Applied::default()
+            }
+        };
+        if let Some(resolved) = resolved {
+            self.exporters.offer(resolved);
+        }
+        // Who asked may have gone away.
+        reply.send(Ok(Outcome::Made(applied))).ok();
+    }
+
+    /// Undoes what was prepared for a change that is not made.
+    fn discard(&self, submission: &Submission) {
+        let pending = self.state.pending();
+        match &submission.change {
+            Change::Window(arrived) => {
+                let records = arrived.waiting.iter().map(|each| each.records.len());
+                pending.release(records.sum());
+            }
+            Change::Settled(_) => {
+                if let Some(taken) = &submission.taken {
+                    pending.put(taken.clone());
+                }
+            }
+            Change::Forgotten(_) => {}
+        }
+    }
+
+    /// The disk failed: everybody is told to come again.
+    fn fail(&mut self, failure: Failure, new: Vec<Submission>, duplicates: Vec<Submission>) {
+        self.counts.set_down(Some(failure));
+        self.down = Some((failure, Instant::now()));
+        for submission in duplicates {
+            self.discard(&submission);
+            submission.answer(Err(failure));
+        }
+        for mut submission in new {
+            let (nobody, _) = tokio::sync::oneshot::channel();
+            let reply = std::mem::replace(&mut submission.reply, nobody);
+            reply.send(Err(failure)).ok();
+            self.in_doubt.push(submission);
+        }
+    }
+
+    /// Opens the database again if it is closed and time has passed, and finds out what became of the
+    /// changes that were under way.
+    fn try_again(&mut self) {
+        let (Some(store), Some((failure, tried))) = (&mut self.store, &mut self.down) else {
+            return;
+        };
+        if tried.elapsed() < RETRY {
+            return;
+        }
+        *tried = Instant::now();
+        let mut in_doubt = std::mem::take(&mut self.in_doubt);
+        let records: Vec<_> = in_doubt.iter_mut().map(Submission::record).collect();
+        match store.reopen(&records) {
+            Ok(are_there) => {
+                tracing::info!(
+                    windows_in_doubt = records.len(),
+                    are_there,
+                    "the database can be written again"
+                );
+                self.down = None;
+                self.counts.set_down(None);
+                self.counts.set_sizes(store.sizes());
+                for submission in in_doubt {
+                    if are_there {
+                        self.make(submission);
+                    } else {
+                        self.discard(&submission);
+                    }
+                }
+            }
+            Err(error) => {
+                if *failure != error.failure() {
+                    tracing::error!(%error, "the database still cannot be written");
+                }
+                *failure = error.failure();
+                self.counts.set_down(Some(*failure));
+                for (submission, record) in in_doubt.iter_mut().zip(records) {
+                    submission.record = Some(record);
+                }
+                self.in_doubt = in_doubt;
+            }
+        }
+    }
+}
+
+impl Submission {
+    /// Its bytes, which are made now if they were not yet or are no longer true.
+    fn record(&mut self) -> Record {
+        let record = self.record.take();
+        record.unwrap_or_else(|| Record::of(&self.change))
+    }
+
+    fn answer(self, reply: super::Reply) {
+        // Who asked may have gone away.
+        self.reply.send(reply).ok();
+    }
+}

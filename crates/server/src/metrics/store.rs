@@ -1,0 +1,63 @@
+//! Whether what is acknowledged is on disk, and how the disk fares.
+
+use super::{Family, Kind};
+
+/// The families of this file.
+pub(super) const FAMILIES: &[Family] = &[
+    Family {
+        name: "kubezonnet_store_durable",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "1 if windows are on disk before they are acknowledged, 0 with --data-dir none",
+        write: |scrape, samples| samples.gauge(&[], &u32::from(scrape.store.durable)),
+    },
+    Family {
+        name: "kubezonnet_store_up",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "1 while windows can be kept, 0 while the disk fails and every agent is told to come \
+               again",
+        write: |scrape, samples| samples.gauge(&[], &u32::from(scrape.store.up)),
+    },
+    Family {
+        name: "kubezonnet_store_failures_total",
+        kind: Kind::Counter,
+        labels: &["reason"],
+        help: "Writes to the database, and tries to open it again, that failed",
+        write: |scrape, samples| {
+            for (failure, count) in &scrape.store.failures {
+                samples.counter(&[failure.as_str()], *count)?;
+            }
+            Ok(())
+        },
+    },
+    Family {
+        name: "kubezonnet_store_commit_duration_seconds",
+        kind: Kind::Histogram,
+        labels: &[],
+        help: "Time to write a group of changes to the database and sync it; the count is that of \
+               commits",
+        write: |scrape, samples| samples.histogram(scrape.store.commits_sum, &scrape.store.commits),
+    },
+    Family {
+        name: "kubezonnet_store_checkpoints_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Times the journal of changes was brought into the tables",
+        write: |scrape, samples| samples.counter(&[], scrape.store.checkpoints),
+    },
+    Family {
+        name: "kubezonnet_store_journal_rows",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Changes that are not all in the tables yet, and that the next start would make again",
+        write: |scrape, samples| samples.gauge(&[], &scrape.store.sizes.journal_rows),
+    },
+    Family {
+        name: "kubezonnet_store_database_bytes",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Size of the database file",
+        write: |scrape, samples| samples.gauge(&[], &scrape.store.sizes.database_bytes),
+    },
+];

@@ -1,0 +1,389 @@
+//! What the server keeps on disk: a journal of changes, and tables into which it is brought in time.
+//!
+//! ```text
+//! Change ─▶ journal (one row, one sync for all that came together) ─▶ acknowledged
+//!              │ checkpoint: now and then, in short steps
+//!              ▼
+//!           series, totals, agents, waiting ─▶ replay at the next start ─▶ State
+//! ```
+//!
+//! One SQLite file in a directory of the server's own, with a write-ahead log that is synced with
+//! every transaction. A file that is damaged, of another program or of a later version is refused:
+//! to begin again at zero is somebody's decision. [`Store`] knows no thread and no time; what is
+//! done when a write fails is the committer's part.
+
+mod blob;
+mod checkpoint;
+mod counts;
+mod database;
+mod error;
+mod replay;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use self::checkpoint::{Checkpoint, WaitingChanges};
+pub use self::counts::{StoreCounts, StoreSizes};
+use self::database::Directory;
+pub use self::error::{Failure, OpenError};
+use crate::change::Change;
+use crate::pending::Waiting;
+use crate::state::State;
+
+/// Bytes that are written to see whether there is room again: as much as a large batch takes.
+const PROBE_BYTES: i32 = 1 << 20;
+
+/// Where data is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DataDir {
+    /// Nowhere: in memory, until the server ends.
+    None,
+    /// In this directory.
+    Path(PathBuf),
+}
+
+impl std::str::FromStr for DataDir {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self::None),
+            "" => Err("expected a directory, or none".to_owned()),
+            path => Ok(Self::Path(path.into())),
+        }
+    }
+}
+
+/// Tells one store from any other: 16 random bytes that are made with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct StoreId([u8; 16]);
+
+impl StoreId {
+    /// A new one.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel has no random bytes, which it always has.
+    pub fn random() -> Self {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).expect("the kernel has random bytes for everybody");
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for StoreId {
+    /// 32 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreId({self})")
+    }
+}
+
+/// A change as it goes to disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record(Vec<u8>);
+
+impl Record {
+    /// The bytes of a change.
+    pub fn of(change: &Change) -> Self {
+        Self(blob::write(change))
+    }
+
+    /// How many bytes it is.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it is nothing at all, which it never is.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// When the journal is brought into the tables, and in what steps.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Rows and bytes of the journal after which it is: they bound the disk that it takes, and the
+    /// time that a start takes (a row of a busy node is some 30 kB, and is made again in a tenth of
+    /// a millisecond).
+    pub rows: u64,
+    /// See `rows`.
+    pub bytes: usize,
+    /// After this time it is, however little there is.
+    pub every: Duration,
+    /// Rows of the tables that one step writes.
+    pub rows_a_step: usize,
+}
+
+impl Default for Pace {
+    /// A step of one or two milliseconds.
+    fn default() -> Self {
+        Self {
+            rows: 4096,
+            bytes: 64 << 20,
+            every: Duration::from_mins(1),
+            rows_a_step: 512,
+        }
+    }
+}
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    pace: Pace,
+    directory: Directory,
+    /// `None` between a failure and the next try.
+    connection: Option<Connection>,
+    id: StoreId,
+    /// The next row of the journal.
+    next: u64,
+    /// The first row of the journal that is there.
+    first: u64,
+    /// Bytes of the journal's rows since the last checkpoint began.
+    journal_bytes: usize,
+    waiting: WaitingChanges,
+    checkpoint: Option<Checkpoint>,
+}
+
+impl Store {
+    /// Opens the store of a directory, makes it if there is none, and brings the state, which knows
+    /// nothing yet, to where it is.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], which says which file it is and what to do.
+    pub fn open(path: &Path, state: &State, pace: Pace) -> Result<Self, OpenError> {
+        let directory = Directory::lock(path)?;
+        let (connection, is_new) = directory.open()?;
+        let path = directory.database();
+        let of = |error| OpenError::of(path.clone(), error);
+        if is_new {
+            tracing::warn!(
+                path = %path.display(),
+                "there was no database: counters begin at zero, as they must on a first start only"
+            );
+        }
+        let id: [u8; 16] = tables::meta(&connection, "id").map_err(|error| match error {
+            rusqlite::Error::QueryReturnedNoRows => OpenError::Damaged {
+                path: path.clone(),
+                what: "it has no name".to_owned(),
+            },
+            error => of(error),
+        })?;
+        let replayed = replay::replay(&connection, &path, state)?;
+        let (first, last) = replayed.rows.unwrap_or((0, 0));
+        let next = last.max(replayed.folded) + 1;
+        tracing::info!(
+            path = %path.display(),
+            store = %StoreId(id),
+            agents = state.agents().states().len(),
+            replayed = last.saturating_sub(replayed.folded),
+            waiting_records = state.pending().len(),
+            "the database is open"
+        );
+        Ok(Self {
+            pace,
+            directory,
+            connection: Some(connection),
+            id: StoreId(id),
+            next,
+            first: if replayed.rows.is_some() { first } else { next },
+            journal_bytes: 0,
+            waiting: replayed.waiting,
+            checkpoint: None,
+        })
+    }
+
+    /// What tells it from any other.
+    pub fn id(&self) -> StoreId {
+        self.id
+    }
+
+    /// Writes changes as one transaction, and a step of the checkpoint that is under way with them.
+    /// Returns once they are on disk, and says whether a checkpoint has ended.
+    ///
+    /// # Errors
+    ///
+    /// Why it failed. Whether the changes are on disk is not known then: [`Self::reopen`] tells.
+    pub fn commit(&mut self, records: &[Record]) -> Result<bool, Failure> {
+        let connection = self.connection.as_mut().ok_or(Failure::Io)?;
+        let written = write(
+            connection,
+            self.next,
+            records,
+            self.checkpoint.as_ref(),
+            self.pace,
+        );
+        match written {
+            Ok(position) => {
+                self.have_written(records);
+                Ok(self.advance(position))
+            }
+            Err(error) => {
+                tracing::error!(
+                    path = %self.directory.database().display(),
+                    %error,
+                    "cannot write: no window is acknowledged until it can be written again"
+                );
+                let failure = Failure::of(&error);
+                // Whatever it is worth now: it is opened anew.
+                self.connection = None;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Notes what a change that is on disk does to the records that wait.
+    pub fn note(&mut self, taken: Option<u64>, put: &[Waiting]) {
+        if let Some(id) = taken {
+            self.waiting.remove(id);
+        }
+        for waiting in put {
+            self.waiting.put(waiting);
+        }
+    }
+
+    /// Opens the database again after a failure, and says whether the changes that failed, so many,
+    /// are on disk. If they are, they are as good as committed.
+    ///
+    /// # Errors
+    ///
+    /// If it still cannot be used.
+    pub fn reopen(&mut self, records: &[Record]) -> Result<bool, OpenError> {
+        let path = self.directory.database();
+        let of = |error| OpenError::of(path.clone(), error);
+        let connection = self.directory.reopen()?;
+        // What was lost while it was closed, or put there by others, is not what memory holds.
+        let id: [u8; 16] = tables::meta(&connection, "id").map_err(of)?;
+        if id != self.id.0 {
+            return Err(OpenError::Damaged {
+                path,
+                what: "another database has taken its place".to_owned(),
+            });
+        }
+        let last = connection.query_row("SELECT max(id) FROM journal", [], |row| {
+            Ok(row.get::<_, Option<i64>>(0)?.map(i64::cast_unsigned))
+        });
+        let last = last.map_err(of)?;
+        let made = !records.is_empty() && last.is_some_and(|last| last >= self.next);
+        probe(&connection).map_err(of)?;
+        self.connection = Some(connection);
+        if made {
+            self.have_written(records);
+        }
+        Ok(made)
+    }
+
+    /// Begins to bring the journal into the tables if it is time to, `idle` after it last was; says
+    /// whether it did.
+    pub fn begin_checkpoint_if_due(&mut self, state: &State, idle: Duration) -> bool {
+        let rows = self.next - self.first;
+        let due = rows >= self.pace.rows
+            || self.journal_bytes >= self.pace.bytes
+            || (rows > 0 && idle >= self.pace.every);
+        if !due || self.checkpoint.is_some() {
+            return false;
+        }
+        self.begin_checkpoint(state);
+        true
+    }
+
+    /// Begins to bring the journal into the tables, if that is not under way already.
+    pub fn begin_checkpoint(&mut self, state: &State) {
+        let at = self.next - 1;
+        if self.checkpoint.is_none() && at >= self.first {
+            let waiting = std::mem::take(&mut self.waiting);
+            self.checkpoint = Some(Checkpoint::of(state, at, self.first, waiting));
+            self.journal_bytes = 0;
+        }
+    }
+
+    /// Whether a checkpoint is under way.
+    pub fn is_checkpointing(&self) -> bool {
+        self.checkpoint.is_some()
+    }
+
+    /// How large things are.
+    pub fn sizes(&self) -> StoreSizes {
+        let bytes = std::fs::metadata(self.directory.database()).map_or(0, |file| file.len());
+        StoreSizes {
+            journal_rows: self.next - self.first,
+            journal_bytes: self.journal_bytes,
+            database_bytes: bytes,
+        }
+    }
+
+    /// Closes it, all of it in one file.
+    ///
+    /// # Errors
+    ///
+    /// If that fails; nothing is lost, as the next start reads SQLite's journal too.
+    pub fn close(mut self) -> Result<(), rusqlite::Error> {
+        match self.connection.take() {
+            Some(connection) => {
+                database::empty_wal(&connection)?;
+                connection.close().map_err(|(_, error)| error)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn have_written(&mut self, records: &[Record]) {
+        self.next += u64::try_from(records.len()).expect("a group of changes is small");
+        self.journal_bytes += records.iter().map(Record::len).sum::<usize>();
+    }
+
+    fn advance(&mut self, position: Option<checkpoint::Position>) -> bool {
+        let (Some(checkpoint), Some(position)) = (&mut self.checkpoint, position) else {
+            return false;
+        };
+        let ended = checkpoint.advance(position);
+        if ended {
+            self.first = checkpoint.at() + 1;
+            self.checkpoint = None;
+        }
+        ended
+    }
+}
+
+fn write(
+    connection: &mut Connection,
+    first: u64,
+    records: &[Record],
+    checkpoint: Option<&Checkpoint>,
+    pace: Pace,
+) -> rusqlite::Result<Option<checkpoint::Position>> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    {
+        let mut insert =
+            transaction.prepare_cached("INSERT INTO journal (id, change) VALUES (?1, ?2)")?;
+        for (id, Record(bytes)) in (first..).zip(records) {
+            insert.execute(params![id.cast_signed(), bytes])?;
+        }
+    }
+    let position = match checkpoint {
+        Some(checkpoint) => Some(checkpoint.write(&transaction, pace.rows_a_step)?),
+        None => None,
+    };
+    transaction.commit()?;
+    Ok(position)
+}
+
+/// Writes as much as a large batch takes, and removes it.
+fn probe(connection: &Connection) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', zeroblob(?1))";
+    connection.execute(sql, [PROBE_BYTES])?;
+    connection.execute("DELETE FROM meta WHERE key = 'probe'", [])?;
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! How the store fares, for metrics and health.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::Failure;
+use crate::ingest::Latency;
+
+/// How large things are on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreSizes {
+    /// Rows of the journal.
+    pub journal_rows: u64,
+    /// Bytes that were written to the journal since the last checkpoint began.
+    pub journal_bytes: usize,
+    /// Bytes of the database, without SQLite's own journal.
+    pub database_bytes: u64,
+}
+
+/// How the store fares.
+#[derive(Debug, Default)]
+pub struct StoreCounts {
+    /// There is one: what is acknowledged is on disk.
+    durable: AtomicBool,
+    /// Why it cannot write now.
+    down: Mutex<Option<Failure>>,
+    /// Commits and tries to open that failed, in the order of [`Failure::ALL`].
+    failures: [AtomicU64; Failure::ALL.len()],
+    /// How long each commit took.
+    commits: Latency,
+    checkpoints: AtomicU64,
+    sizes: Mutex<StoreSizes>,
+}
+
+impl StoreCounts {
+    /// Whether what is acknowledged is on disk.
+    pub fn is_durable(&self) -> bool {
+        self.durable.load(Ordering::Relaxed)
+    }
+
+    /// Why it cannot write now; `None` while it can.
+    pub fn down(&self) -> Option<Failure> {
+        *self.down.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often it failed, by reason.
+    pub fn failures(&self) -> impl Iterator<Item = (Failure, u64)> {
+        let counts = self
+            .failures
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
+        Failure::ALL.into_iter().zip(counts)
+    }
+
+    /// How long commits took.
+    pub fn commits(&self) -> &Latency {
+        &self.commits
+    }
+
+    /// How often the journal was brought into the tables.
+    pub fn checkpoints(&self) -> u64 {
+        self.checkpoints.load(Ordering::Relaxed)
+    }
+
+    /// How large things are.
+    pub fn sizes(&self) -> StoreSizes {
+        *self.sizes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_durable(&self) {
+        self.durable.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_down(&self, failure: Option<Failure>) {
+        *self.down.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        if let Some(failure) = failure {
+            self.failures[failure as usize].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn committed(&self, took: Duration) {
+        self.commits.observe(took);
+    }
+
+    pub(crate) fn checkpointed(&self) {
+        self.checkpoints.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_sizes(&self, sizes: StoreSizes) {
+        *self.sizes.lock().unwrap_or_else(PoisonError::into_inner) = sizes;
+    }
+}

@@ -1,0 +1,167 @@
+//! Why the store cannot be opened, or cannot write.
+
+use std::io;
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+
+use super::blob::Unreadable;
+
+/// Why the store does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory, or a file in it, cannot be made or read.
+    #[error(
+        "--data-dir: cannot {what} {}: {source}; make the directory writable for the server, give \
+         another one, or none to keep everything in memory",
+        .path.display()
+    )]
+    Directory {
+        /// What was tried.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another server has it.
+    #[error(
+        "--data-dir: another kubezonnet-server uses {}: each server needs a directory of its own",
+        .0.display()
+    )]
+    InUse(PathBuf),
+    /// The file is no database of a kubezonnet-server.
+    #[error(
+        "--data-dir: {} is a database of another program: give a directory of the server's own",
+        .0.display()
+    )]
+    Foreign(PathBuf),
+    /// The file was written by a later version.
+    #[error(
+        "--data-dir: {} has schema {found}, and this server knows schemas up to {known}: run the \
+         version that wrote it or a later one, or restore a backup of before",
+        .path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The last one known.
+        known: usize,
+    },
+    /// The file is damaged.
+    #[error(
+        "--data-dir: {} is damaged ({what}): restore a backup of it, or move it away together with \
+         the -wal file beside it; without it all counters begin again at zero, and windows that \
+         were counted but not acknowledged count again",
+        .path.display()
+    )]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// It cannot be read or written now.
+    #[error("--data-dir: cannot use {}: {source}", .path.display())]
+    Unusable {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+}
+
+impl OpenError {
+    /// Sorts what SQLite says of a database.
+    pub(super) fn of(path: PathBuf, source: rusqlite::Error) -> Self {
+        match Failure::of(&source) {
+            Failure::Corrupt => Self::Damaged {
+                path,
+                what: source.to_string(),
+            },
+            Failure::Locked => Self::InUse(path),
+            Failure::Full | Failure::ReadOnly | Failure::Io | Failure::Other => {
+                Self::Unusable { path, source }
+            }
+        }
+    }
+
+    /// Part of the database cannot be understood.
+    pub(super) fn damaged(path: PathBuf, part: &str, why: &Unreadable) -> Self {
+        Self::Damaged {
+            path,
+            what: format!("{part}: {why}"),
+        }
+    }
+
+    /// What kind of failure it is, for who tries again.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Directory { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Failure::Full,
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+                    Failure::ReadOnly
+                }
+                _ => Failure::Io,
+            },
+            Self::InUse(_) => Failure::Locked,
+            Self::Foreign(_) | Self::Newer { .. } | Self::Damaged { .. } => Failure::Corrupt,
+            Self::Unusable { source, .. } => Failure::of(source),
+        }
+    }
+}
+
+/// Why something could not be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// No room.
+    Full,
+    /// The file system, or the file, is read-only.
+    ReadOnly,
+    /// Reading, writing or syncing failed.
+    Io,
+    /// The database is damaged.
+    Corrupt,
+    /// Somebody else has it locked.
+    Locked,
+    /// Anything else.
+    Other,
+}
+
+impl Failure {
+    /// Every kind, in the order of their numbers.
+    pub const ALL: [Self; 6] = [
+        Self::Full,
+        Self::ReadOnly,
+        Self::Io,
+        Self::Corrupt,
+        Self::Locked,
+        Self::Other,
+    ];
+
+    /// The name in metrics and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::ReadOnly => "read_only",
+            Self::Io => "io",
+            Self::Corrupt => "corrupt",
+            Self::Locked => "locked",
+            Self::Other => "other",
+        }
+    }
+
+    /// Sorts what SQLite says.
+    pub(super) fn of(error: &rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly,
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => Self::Io,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
+            _ => Self::Other,
+        }
+    }
+}

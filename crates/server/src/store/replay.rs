@@ -1,0 +1,167 @@
+//! From the file to the state: the tables, and the journal's changes made again.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use kubezonnet_model::NodeName;
+use rusqlite::Connection;
+
+use super::checkpoint::WaitingChanges;
+use super::tables::LoadError;
+use super::{OpenError, blob, tables};
+use crate::change::{Arrived, Change, Forgotten, Settled};
+use crate::ledger::Subject;
+use crate::state::State;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Replayed {
+    /// The last row of the journal that is in the tables.
+    pub(super) folded: u64,
+    /// The first and the last row of the journal, if there are any.
+    pub(super) rows: Option<(u64, u64)>,
+    /// What the journal says of waiting records.
+    pub(super) waiting: WaitingChanges,
+}
+
+/// Where rows of the tables are further than the tables as a whole.
+#[derive(Debug, Default)]
+struct Ahead {
+    series: HashMap<Subject, u64>,
+    agents: HashMap<NodeName, u64>,
+}
+
+/// Brings a state that knows nothing to where the file is. It notes what changes from the journal on.
+pub(super) fn replay(
+    connection: &Connection,
+    path: &Path,
+    state: &State,
+) -> Result<Replayed, OpenError> {
+    let of = |error: LoadError| match error {
+        LoadError::Database(error) => OpenError::of(path.to_owned(), error),
+        LoadError::Unknown(unknown) => OpenError::Damaged {
+            path: path.to_owned(),
+            what: unknown.to_string(),
+        },
+    };
+    let mut replayed = Replayed::default();
+    let ahead = load(connection, state, &mut replayed).map_err(of)?;
+    state.ledger().note_changes();
+    let of = |error| OpenError::of(path.to_owned(), error);
+    let sql = "SELECT id, change FROM journal ORDER BY id";
+    let mut statement = connection.prepare(sql).map_err(of)?;
+    let mut rows = statement.query([]).map_err(of)?;
+    while let Some(row) = rows.next().map_err(of)? {
+        let id = tables::unsigned(row, 0).map_err(of)?;
+        let (first, _) = replayed.rows.unwrap_or((id, id));
+        replayed.rows = Some((first, id));
+        if id <= replayed.folded {
+            // In the tables, and not removed yet.
+            continue;
+        }
+        let bytes: Vec<u8> = row.get(1).map_err(of)?;
+        let change = blob::read(&bytes).map_err(|error| {
+            OpenError::damaged(path.to_owned(), &format!("row {id} of the journal"), &error)
+        })?;
+        make(state, &mut replayed.waiting, &ahead, id, change);
+    }
+    Ok(replayed)
+}
+
+fn load(
+    connection: &Connection,
+    state: &State,
+    replayed: &mut Replayed,
+) -> Result<Ahead, LoadError> {
+    let folded: i64 = tables::meta(connection, "folded")?;
+    replayed.folded = folded.cast_unsigned();
+    let mut ahead = Ahead::default();
+    let mut ledger = state.ledger();
+    ledger.restore_totals(tables::totals(connection)?);
+    for (subject, series, folded) in tables::series(connection)? {
+        if folded > replayed.folded {
+            ahead.series.insert(subject.clone(), folded);
+        }
+        ledger.restore_series(subject, series);
+    }
+    drop(ledger);
+    for (node, agent, folded) in tables::agents(connection)? {
+        if folded > replayed.folded {
+            ahead.agents.insert(node.clone(), folded);
+        }
+        state.agents_mut().restore(node, agent);
+    }
+    for waiting in tables::waiting(connection)? {
+        state.pending().restore(waiting);
+    }
+    Ok(ahead)
+}
+
+/// Makes a change of the past again, but where a row is further already.
+fn make(state: &State, noted: &mut WaitingChanges, ahead: &Ahead, id: u64, change: Change) {
+    let series_is_ahead = |subject: &Subject| {
+        let folded = ahead.series.get(subject);
+        folded.is_some_and(|folded| *folded >= id)
+    };
+    let agent_is_ahead = |node: &NodeName| {
+        let folded = ahead.agents.get(node);
+        folded.is_some_and(|folded| *folded >= id)
+    };
+    match change {
+        Change::Window(arrived) => {
+            let Arrived {
+                header,
+                declared,
+                window,
+                now,
+                mut entry,
+                waiting,
+            } = *arrived;
+            entry
+                .subjects
+                .retain(|subject, _| !series_is_ahead(subject));
+            state.ledger().record(entry, now);
+            keep(state, noted, waiting);
+            if !agent_is_ahead(&header.node) {
+                let mut agents = state.agents_mut();
+                // There was room for it, and whether it is new was decided before it was written.
+                agents.admit(&header, &declared, window, now).ok();
+                agents.applied(&header, window);
+            }
+        }
+        Change::Settled(settled) => {
+            let Settled {
+                id,
+                now,
+                mut entry,
+                waiting,
+            } = *settled;
+            entry
+                .subjects
+                .retain(|subject, _| !series_is_ahead(subject));
+            state.ledger().record(entry, now);
+            state.pending().remove(id);
+            noted.remove(id);
+            keep(state, noted, waiting);
+        }
+        Change::Forgotten(Forgotten {
+            mut subjects,
+            before,
+            mut agents,
+        }) => {
+            subjects.retain(|subject| !series_is_ahead(subject));
+            state.ledger().forget(&subjects, before);
+            agents.retain(|node| !agent_is_ahead(node));
+            state.agents_mut().remove(&agents);
+        }
+    }
+}
+
+fn keep(state: &State, noted: &mut WaitingChanges, groups: Vec<crate::pending::Waiting>) {
+    for waiting in groups {
+        noted.put(&waiting);
+        // A checkpoint that was not ended may have written it already.
+        state.pending().remove(waiting.id);
+        state.pending().restore(waiting);
+    }
+}

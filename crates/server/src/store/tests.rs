@@ -1,0 +1,442 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use rusqlite::Connection;
+
+use super::*;
+use crate::ledger::{Snapshot, Subject};
+use crate::pipeline::Pipeline;
+use crate::testing::{IN, NOW, OUT, Report, cluster, crashed, durable, durable_at};
+
+fn open(directory: &Path) -> Result<(Store, State), OpenError> {
+    let state = State::with_room(100, 100);
+    let store = Store::open(directory, &state, Pace::default())?;
+    Ok((store, state))
+}
+
+fn refused(directory: &Path) -> String {
+    open(directory).map(drop).unwrap_err().to_string()
+}
+
+/// A directory in which a server counted a thousand bytes, and ended in order.
+fn used() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = durable(&cluster(), directory.path());
+    count(&pipeline, 1);
+    pipeline.close();
+    directory
+}
+
+fn count(pipeline: &Pipeline, sequence: u64) {
+    let report = Report::of("n1", sequence)
+        .declares("10.66.9.9")
+        .record("10.67.1.1", "10.67.2.1", OUT, 1000)
+        .record("10.67.3.1", "10.67.1.2", IN, 10)
+        .record("10.67.1.1", "10.67.9.9", OUT, 1);
+    pipeline
+        .apply(&report.decoded(), Duration::ZERO, NOW)
+        .unwrap();
+}
+
+fn database(directory: &Path) -> PathBuf {
+    directory.join("kubezonnet.db")
+}
+
+/// Everything a state has, to be compared.
+fn all(state: &State) -> (Snapshot, Vec<(String, String)>, usize) {
+    let snapshot = state.ledger().snapshot();
+    let mut agents: Vec<_> = state.agents().states();
+    agents.sort_by(|one, other| one.0.cmp(&other.0));
+    let agents = agents.into_iter();
+    let agents = agents.map(|(node, agent)| (node.to_string(), format!("{agent:?}")));
+    (snapshot, agents.collect(), state.pending().len())
+}
+
+#[test]
+fn a_new_directory_is_made_and_has_a_name_that_stays() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("deep/er");
+
+    let first = open(&directory).unwrap().0.id();
+    let second = open(&directory).unwrap().0.id();
+    let other = open(&parent.path().join("other")).unwrap().0.id();
+
+    assert_eq!(first, second);
+    assert_ne!(first, other);
+    assert_eq!(first.to_string().len(), 32);
+}
+
+#[test]
+fn a_second_server_on_the_same_directory_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let _first = open(directory.path()).unwrap();
+
+    let message = refused(directory.path());
+
+    assert!(
+        message.contains("another kubezonnet-server uses"),
+        "{message}"
+    );
+    assert!(
+        message.contains(directory.path().to_str().unwrap()),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_database_of_another_program_is_refused_and_left_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database(directory.path());
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs (a)")
+        .unwrap();
+    let before = fs::read(&path).unwrap();
+
+    let message = refused(directory.path());
+
+    assert!(message.contains("of another program"), "{message}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_schema_of_a_later_version_is_refused_and_left_as_it_is() {
+    let directory = used();
+    let path = database(directory.path());
+    let connection = Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 2).unwrap();
+    connection.close().unwrap();
+    let before = fs::read(&path).unwrap();
+
+    let message = refused(directory.path());
+
+    assert!(
+        message.contains("has schema 2, and this server knows schemas up to 1"),
+        "{message}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_damaged_file_is_refused_with_its_name_and_what_to_do() {
+    type Damage = fn(&Path);
+    let cases: [(&str, Damage); 4] = [
+        ("emptied", |path| fs::write(path, []).unwrap()),
+        ("text", |path| {
+            fs::write(path, "not a database, whatever its name is. ".repeat(99)).unwrap();
+        }),
+        ("cut", |path| {
+            let bytes = fs::read(path).unwrap();
+            fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+        }),
+        ("overwritten", |path| {
+            let mut bytes = fs::read(path).unwrap();
+            for byte in bytes.iter_mut().skip(4096) {
+                *byte = 0xa5;
+            }
+            fs::write(path, bytes).unwrap();
+        }),
+    ];
+    for (what, damage) in cases {
+        let directory = used();
+        let path = database(directory.path());
+        damage(&path);
+        let before = fs::read(&path).unwrap();
+
+        let message = refused(directory.path());
+
+        assert!(
+            message.contains(path.to_str().unwrap()),
+            "{what}: {message}"
+        );
+        assert!(message.contains("is damaged"), "{what}: {message}");
+        assert!(
+            message.contains("restore a backup of it, or move it away"),
+            "{what}: {message}"
+        );
+        assert_eq!(fs::read(&path).unwrap(), before, "{what}: it was touched");
+    }
+}
+
+#[test]
+fn a_blob_that_is_damaged_or_of_a_later_version_is_refused() {
+    for (bytes, expected) in [
+        (vec![1, 0xff], "damaged"),
+        (vec![9, 0], "version 9"),
+        (vec![], "empty"),
+    ] {
+        let directory = used();
+        let connection = Connection::open(database(directory.path())).unwrap();
+        connection
+            .execute("UPDATE agents SET state = ?1", [&bytes])
+            .unwrap();
+        connection.close().unwrap();
+
+        let message = refused(directory.path());
+
+        assert!(
+            message.contains("agents: ") && message.contains(expected),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_log_without_its_database_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("kubezonnet.db-wal"), "left").unwrap();
+
+    let message = refused(directory.path());
+
+    assert!(
+        message.contains("kubezonnet.db-wal is left of it"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_directory_that_cannot_be_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+
+    let message = refused(&file.join("data"));
+
+    assert!(message.contains("cannot make the directory"), "{message}");
+    assert!(message.contains("give another one, or none"), "{message}");
+}
+
+#[test]
+fn a_server_that_died_while_it_made_its_database_makes_it_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("kubezonnet.db-new"), "half").unwrap();
+
+    open(directory.path()).unwrap();
+
+    assert!(!directory.path().join("kubezonnet.db-new").exists());
+}
+
+#[test]
+fn counters_of_the_largest_size_come_back_as_they_were() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, state) = open(directory.path()).unwrap();
+    let mut traffic = crate::ledger::Traffic::default();
+    let most = kubezonnet_model::FlowCounters {
+        bytes: u64::MAX,
+        packets: (3 << 62) + 1,
+    };
+    traffic.add(
+        kubezonnet_model::Direction::Egress,
+        kubezonnet_model::Locality::CrossZone,
+        most,
+    );
+    let subject = Subject::Node(crate::testing::node_name("n1"));
+    let mut entry = crate::ledger::Entry::default();
+    entry.books.add(crate::books::Disposition::CrossZone, most);
+    entry
+        .subjects
+        .insert(subject.clone(), (crate::testing::ip("::1"), traffic));
+    let forgotten = Change::Forgotten(crate::change::Forgotten::default());
+    store.commit(&[Record::of(&forgotten)]).unwrap();
+    state.ledger().note_changes();
+    state.ledger().record(entry, NOW);
+    fold(&mut store, &state);
+    let before = all(&state);
+    store.close().unwrap();
+
+    let (_, restored) = open(directory.path()).unwrap();
+
+    assert_eq!(all(&restored), before);
+    assert_eq!(restored.ledger().snapshot().totals.books.sum(), most);
+}
+
+fn fold(store: &mut Store, state: &State) {
+    store.begin_checkpoint(state);
+    while store.is_checkpointing() {
+        store.commit(&[]).unwrap();
+    }
+}
+
+/// Changes of every kind, as a server wrote them that reported, settled and forgot.
+fn changes() -> Vec<Change> {
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = durable_at(Pace::default(), &cluster(), directory.path());
+    let later = |minutes| NOW.plus(Duration::from_mins(minutes));
+    for sequence in 1..=3 {
+        count(&pipeline, sequence);
+    }
+    pipeline.topology().write().delete_pod("pod-q1", NOW);
+    pipeline.settle(later(2));
+    count(&pipeline, 4);
+    pipeline.forget(later(30));
+    let left = crashed(directory.path());
+    let connection = Connection::open(database(left.path())).unwrap();
+    let mut statement = connection
+        .prepare("SELECT change FROM journal ORDER BY id")
+        .unwrap();
+    let rows = statement
+        .query_map([], |row| row.get::<_, Vec<u8>>(0))
+        .unwrap();
+    rows.map(|row| blob::read(&row.unwrap()).unwrap()).collect()
+}
+
+#[test]
+fn a_crash_between_any_two_steps_of_a_checkpoint_changes_nothing() {
+    let changes = changes();
+    let kinds: std::collections::BTreeSet<_> = changes.iter().map(kind).collect();
+    assert_eq!(kinds.len(), 3, "there is one of each kind");
+    let half = changes.len() / 2;
+    let pace = Pace {
+        rows_a_step: 1,
+        ..Pace::default()
+    };
+    // What the changes give, made one after the other without any checkpoint.
+    let plain = tempfile::tempdir().unwrap();
+    write(&mut open(plain.path()).unwrap().0, &changes);
+    let expected = all(&open(plain.path()).unwrap().1);
+
+    let mut steps = 0;
+    loop {
+        let directory = tempfile::tempdir().unwrap();
+        write(&mut open(directory.path()).unwrap().0, &changes[..half]);
+        let state = State::with_room(100, 100);
+        let mut store = Store::open(directory.path(), &state, pace).unwrap();
+        store.begin_checkpoint(&state);
+        for _ in 0..steps {
+            store.commit(&[]).unwrap();
+        }
+        let ended = !store.is_checkpointing();
+        write(&mut store, &changes[half..]);
+        drop(store);
+
+        let (mut store, state) = open(directory.path()).unwrap();
+
+        assert_eq!(all(&state), expected, "after {steps} steps");
+        // And once more, from tables alone.
+        fold(&mut store, &state);
+        drop(store);
+        let (store, state) = open(directory.path()).unwrap();
+        assert_eq!(
+            all(&state),
+            expected,
+            "after {steps} steps and a whole checkpoint"
+        );
+        assert_eq!(store.sizes().journal_rows, 0);
+        if ended {
+            break;
+        }
+        steps += 1;
+    }
+    assert!(steps >= 10, "only {steps} steps");
+}
+
+fn write(store: &mut Store, changes: &[Change]) {
+    for change in changes {
+        store.commit(&[Record::of(change)]).unwrap();
+    }
+}
+
+fn kind(change: &Change) -> &'static str {
+    match change {
+        Change::Window(_) => "window",
+        Change::Settled(_) => "settled",
+        Change::Forgotten(_) => "forgotten",
+    }
+}
+
+#[test]
+fn rows_of_the_journal_never_have_a_number_twice() {
+    let directory = used();
+    let (mut store, state) = open(directory.path()).unwrap();
+    let change = [Record::of(&Change::Forgotten(
+        crate::change::Forgotten::default(),
+    ))];
+    store.commit(&change).unwrap();
+    let next = store.next;
+    fold(&mut store, &state);
+    store.close().unwrap();
+
+    let (store, _) = open(directory.path()).unwrap();
+
+    assert_eq!(store.sizes().journal_rows, 0);
+    assert_eq!(store.next, next);
+}
+
+#[test]
+fn changes_that_failed_are_looked_for_when_the_database_opens_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, _) = open(directory.path()).unwrap();
+    let changes = [Record::of(&Change::Forgotten(
+        crate::change::Forgotten::default(),
+    ))];
+
+    // The sync failed, and the row is not there.
+    store.connection = None;
+    assert_eq!(store.commit(&changes), Err(Failure::Io));
+    assert!(!store.reopen(&changes).unwrap());
+    // It failed, and the row is there.
+    let next = store.next;
+    store.commit(&changes).unwrap();
+    store.next = next;
+    store.connection = None;
+    assert!(store.reopen(&changes).unwrap());
+
+    assert_eq!(store.next, next + 1);
+    store.commit(&changes).unwrap();
+    let sizes = store.sizes();
+    assert_eq!(sizes.journal_rows, 2);
+}
+
+#[test]
+fn a_database_that_was_replaced_while_it_was_closed_is_not_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, _) = open(directory.path()).unwrap();
+    store.connection = None;
+    let other = used();
+    fs::copy(database(other.path()), database(directory.path())).unwrap();
+
+    let error = store.reopen(&[]).unwrap_err().to_string();
+
+    assert!(
+        error.contains("another database has taken its place"),
+        "{error}"
+    );
+}
+
+#[test]
+fn only_its_owner_reads_the_database() {
+    let directory = used();
+
+    let mode = fs::metadata(database(directory.path()))
+        .unwrap()
+        .permissions()
+        .mode();
+
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
+}
+
+/// The bytes of the journal as they are on disk. They change with the types; then it is another
+/// version, and the old bytes must still be read.
+#[test]
+fn the_bytes_of_a_change_are_as_they_were() {
+    let mut arrived = None;
+    for change in changes() {
+        if let Change::Window(window) = change {
+            arrived = Some(window);
+            break;
+        }
+    }
+    let mut arrived = arrived.expect("a window is among them");
+    // Hash maps have no order.
+    arrived
+        .entry
+        .subjects
+        .retain(|subject, _| subject.labels()[1] == "p1");
+    let bytes = Record::of(&Change::Window(arrived)).0;
+
+    let lines: Vec<_> = bytes
+        .chunks(16)
+        .map(|line| format!("{line:02x?}"))
+        .collect();
+    insta::assert_snapshot!("window", lines.join("\n"));
+}

@@ -1,7 +1,9 @@
 //! YAML text to typed Kubernetes objects, with nothing left over.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, StatefulSet};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Namespace, PersistentVolumeClaim, Secret, Service, ServiceAccount,
+};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -23,6 +25,7 @@ pub(crate) struct Manifest {
     pub(crate) priority_classes: Vec<PriorityClass>,
     pub(crate) daemon_sets: Vec<DaemonSet>,
     pub(crate) stateful_sets: Vec<StatefulSet>,
+    pub(crate) volume_claims: Vec<PersistentVolumeClaim>,
     pub(crate) services: Vec<Service>,
     pub(crate) service_monitors: Vec<ServiceMonitor>,
 }
@@ -97,6 +100,9 @@ impl Manifest {
         match (word("/apiVersion"), word("/kind")) {
             ("v1", "Namespace") => self.namespaces.push(strict(object, document)?),
             ("v1", "Service") => self.services.push(strict(object, document)?),
+            ("v1", "PersistentVolumeClaim") => {
+                self.volume_claims.push(strict(object, document)?);
+            }
             ("v1", "ServiceAccount") => self.service_accounts.push(strict(object, document)?),
             ("apps/v1", "DaemonSet") => self.daemon_sets.push(strict(object, document)?),
             ("apps/v1", "StatefulSet") => self.stateful_sets.push(strict(object, document)?),
@@ -136,6 +142,7 @@ impl Manifest {
             + self.priority_classes.len()
             + self.daemon_sets.len()
             + self.stateful_sets.len()
+            + self.volume_claims.len()
             + self.services.len()
             + self.service_monitors.len()
     }

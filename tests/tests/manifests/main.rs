@@ -155,6 +155,16 @@ fn a_broken_reference_is_found() {
             "DaemonSet kubezonnet-agent: its selector does not match its own pods",
         ),
         (
+            "claimName: kubezonnet-server",
+            "claimName: kubezonnet",
+            "StatefulSet kubezonnet-server: /var/lib/kubezonnet is on no known claim: kubezonnet",
+        ),
+        (
+            "mountPath: /var/lib/kubezonnet",
+            "mountPath: /var/lib/elsewhere",
+            "StatefulSet kubezonnet-server: /var/lib/kubezonnet is on no known claim: (none)",
+        ),
+        (
             "priorityClassName: kubezonnet-agent",
             "priorityClassName: system-node-critical",
             "DaemonSet kubezonnet-agent: no priority class system-node-critical",

@@ -1,6 +1,6 @@
 //! Looks up what one object says of another. Each rule returns its faults as sentences.
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Container, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -17,6 +17,7 @@ pub(crate) const RULES: &[fn(&Manifest) -> Vec<String>] = &[
     roles_and_accounts_exist,
     named_objects_exist,
     agents_and_server_agree,
+    data_are_kept_on_claims,
 ];
 
 fn namespaces_exist(manifest: &Manifest) -> Vec<String> {
@@ -35,6 +36,12 @@ fn namespaces_exist(manifest: &Manifest) -> Vec<String> {
             .stateful_sets
             .iter()
             .map(|o| ("StatefulSet", &o.metadata)),
+    )
+    .chain(
+        manifest
+            .volume_claims
+            .iter()
+            .map(|o| ("PersistentVolumeClaim", &o.metadata)),
     )
     .chain(manifest.services.iter().map(|o| ("Service", &o.metadata)))
     .chain(manifest.roles.iter().map(|o| ("Role", &o.metadata)))
@@ -351,4 +358,36 @@ fn agents_and_server_agree(manifest: &Manifest) -> Vec<String> {
         }
     }
     faults
+}
+
+/// A directory given with `--data-dir` is on a claim that there is, of the same namespace.
+fn data_are_kept_on_claims(manifest: &Manifest) -> Vec<String> {
+    let mut faults = Vec::new();
+    for workload in manifest.workloads() {
+        for container in workload.containers() {
+            let arguments = Workload::arguments(container).iter();
+            for directory in arguments.filter_map(|given| given.strip_prefix("--data-dir=")) {
+                let claim = claim_behind(&workload, container, directory);
+                let is_there = manifest.volume_claims.iter().any(|known| {
+                    known.metadata.name == claim
+                        && known.metadata.namespace == workload.metadata.namespace
+                });
+                if claim.is_none() || !is_there {
+                    let claim = claim.as_deref().unwrap_or("(none)");
+                    let name = workload.name();
+                    faults.push(format!("{name}: {directory} is on no known claim: {claim}"));
+                }
+            }
+        }
+    }
+    faults
+}
+
+fn claim_behind(workload: &Workload<'_>, container: &Container, directory: &str) -> Option<String> {
+    let mut mounts = container.volume_mounts.iter().flatten();
+    let mount = mounts.find(|mount| mount.mount_path == directory)?;
+    let mut volumes = workload.pod().volumes.iter().flatten();
+    let volume = volumes.find(|volume| volume.name == mount.name)?;
+    let claim = volume.persistent_volume_claim.as_ref()?;
+    Some(claim.claim_name.clone())
 }

@@ -354,6 +354,11 @@ static __always_inline void add_segments(struct packet *packet, __u8 protocol,
 	size->bytes += (__u64)(segments - 1) * header;
 	size->packets = segments;
 	packet->piece = header + segment;
+	/* udp6_ufo_fragment() */
+	if (ipv6 && shared->gso_type & SKB_GSO_UDP) {
+		size->bytes += (__u64)segments * FRAGMENT_HEADER;
+		packet->piece += FRAGMENT_HEADER;
+	}
 	if (!received && segment != GSO_BY_FRAGS && header + segment > SMALLEST_FRAGMENTED)
 		add_fragments_of_segments(packet, header, segment, size, ipv6);
 }

@@ -7,4 +7,5 @@ mod classes;
 mod headers;
 mod limits;
 mod packets;
+mod segments;
 mod tunnels;

@@ -275,3 +275,79 @@ fn headers_that_are_apart_from_the_rest_are_read_where_they_are() {
         assert_one_sctp_flow(&there, family, sent_by(&link));
     }
 }
+
+/// `IFF_VNET_HDR`: with each packet comes what is to be made of it, as from a virtual machine.
+const OF_A_MACHINE: libc::c_int = libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
+
+/// `VIRTIO_NET_HDR_GSO_UDP`: to be cut into fragments of this size.
+fn to_be_fragmented(size: u16, headers: u16) -> Vec<u8> {
+    let mut header = vec![0, 3];
+    header.extend(headers.to_ne_bytes());
+    header.extend(size.to_ne_bytes());
+    header.extend([0; 4]);
+    header
+}
+
+#[test]
+fn datagrams_that_a_virtual_machine_leaves_to_be_fragmented_are_counted_as_fragments() {
+    const PAYLOAD: u16 = 4_000;
+    let cluster = cluster(|node| node, |pod| pod, None);
+    let netns = cluster.node("node-a").netns();
+    let mut machine = netns
+        .run(|| device(SPLITTER, OF_A_MACHINE))
+        .unwrap()
+        .unwrap();
+    let lines = [
+        format!("link set {SPLITTER} addrgenmode none up"),
+        format!(
+            "route add {} dev {SPLITTER}",
+            Splitter::address(Family::Ipv4)
+        ),
+        format!(
+            "route add {} dev {SPLITTER}",
+            Splitter::address(Family::Ipv6)
+        ),
+    ];
+    netns.ip(&lines).unwrap();
+    let mut a = CapturingNode::attach(&cluster, "node-a", &Config::default());
+    let length = usize::from(PAYLOAD) + 8;
+    let mut datagram = [40_000_u16, 9, PAYLOAD + 8, 0]
+        .map(u16::to_be_bytes)
+        .concat();
+    datagram.resize(length, 0);
+    for (family, headers) in [(Family::Ipv4, 28), (Family::Ipv6, 48)] {
+        let to = server(&cluster).address(family);
+        let mut header = match family {
+            Family::Ipv4 => ipv4_header(to, length),
+            Family::Ipv6 => ipv6_header(to, 17, length),
+        };
+        if family == Family::Ipv4 {
+            header = of_udp(header);
+        }
+        let before = cluster.settled_uplink("node-a").unwrap();
+
+        let packet = [to_be_fragmented(1_400, headers), header, datagram.clone()].concat();
+        machine.write_all(&packet).unwrap();
+
+        let link = cluster.settled_uplink("node-a").unwrap().since(&before);
+        assert_eq!(link.tx_packets, 3, "{}", family.as_str());
+        assert_eq!(
+            seen_at(&a.take(), leaving),
+            sent_by(&link),
+            "{}",
+            family.as_str()
+        );
+    }
+}
+
+/// An IPv4 header of UDP instead of SCTP, with its checksum.
+fn of_udp(mut header: Vec<u8>) -> Vec<u8> {
+    header[9] = 17;
+    let check = u16::from_be_bytes([header[10], header[11]]);
+    // The protocol is the lower byte of its word: the sum falls by the difference.
+    let sum = u32::from(!check) + 0xffff - u32::from(SCTP - 17);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let check = !u16::try_from(sum).unwrap();
+    header[10..12].copy_from_slice(&check.to_be_bytes());
+    header
+}

@@ -18,7 +18,7 @@ export PATH := $(TOOLS)/bin:$(PATH)
 export PROMETHEUS ?= $(TOOLS)/prometheus/usr/bin/prometheus
 export PROMTOOL ?= $(TOOLS)/prometheus/usr/bin/promtool
 
-FUZZ_SECONDS ?= 60
+export FUZZ_SECONDS ?= 60
 
 # Read by crates/capture/build.rs.
 export BPF_CFLAGS ?= -Werror
@@ -57,6 +57,7 @@ accuracy: deps-test ## Measure the matrix of traffic and write docs/accuracy.md 
 .PHONY: lint
 lint: deps-lint ## Check format, clippy, rustdoc, BPF C and shell; anything found is an error
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	clang-format-19 --dry-run --Werror $(BPF_SOURCES)
 	shellcheck $(SHELL_SOURCES)
 	cargo deny --log-level error check licenses bans sources
@@ -66,6 +67,7 @@ lint: deps-lint ## Check format, clippy, rustdoc, BPF C and shell; anything foun
 .PHONY: fmt
 fmt: deps-lint ## Format Rust and BPF C
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 	clang-format-19 -i $(BPF_SOURCES)
 
 .PHONY: bench
@@ -77,8 +79,8 @@ bench-quick: deps-bench ## Measure the essential in a minute, once it is compile
 	scripts/bench.sh --quick
 
 .PHONY: fuzz
-fuzz: deps-fuzz ## Fuzz the decoder of batches for FUZZ_SECONDS (60)
-	cd crates/wire && cargo +nightly fuzz run decode -- -max_total_time=$(FUZZ_SECONDS)
+fuzz: deps-fuzz ## Fuzz every decoder of what comes from outside for FUZZ_SECONDS (60) each
+	scripts/fuzz.sh
 
 .PHONY: images
 images: deps-images ## Build both container images with static binaries and start each once; needs root

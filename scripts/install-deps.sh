@@ -59,6 +59,7 @@ need_lint() {
 }
 
 need_fuzz() {
+    need_build
     need g++ "compiles libFuzzer" command -v c++
 }
 

@@ -12,6 +12,8 @@
 
 mod classify;
 mod follow;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod measure;
 mod message;
 pub mod netlink;

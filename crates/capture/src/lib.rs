@@ -18,6 +18,8 @@ mod abi;
 mod batch;
 mod capture;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hook;
 mod load;
 mod maps;

@@ -143,6 +143,11 @@ fn parse(path: &Path, text: &str) -> Result<FileView, FileError> {
     })
 }
 
+#[cfg(fuzzing)]
+pub(crate) fn parse_text(text: &str) -> Result<FileView, Problem> {
+    document::parse(text)
+}
+
 impl FileView {
     /// Makes the topology what the file says: what it no longer has ends now.
     pub fn give_to(self, topology: &Topology, now: Timestamp) {

@@ -144,3 +144,13 @@ async fn from_file(path: &Path) -> Result<Config, ConnectError> {
         .await
         .map_err(failed)
 }
+
+#[cfg(fuzzing)]
+pub(crate) fn parse_pod<'de, D: serde::Deserializer<'de>>(object: D) -> Option<crate::PodState> {
+    convert::pod_state(serde::Deserialize::deserialize(object).ok()?).ok()
+}
+
+#[cfg(fuzzing)]
+pub(crate) fn parse_node<'de, D: serde::Deserializer<'de>>(object: D) -> Option<crate::NodeState> {
+    convert::node_state(serde::Deserialize::deserialize(object).ok()?).ok()
+}

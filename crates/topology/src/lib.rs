@@ -14,6 +14,8 @@
 
 mod clock;
 pub mod file;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod index;
 pub mod kubernetes;
 mod state;

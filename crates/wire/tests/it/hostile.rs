@@ -93,7 +93,7 @@ proptest! {
 
 #[test]
 fn the_seeds_of_the_fuzzer_never_panic() {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/decode");
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/batch");
     let seeds: Vec<_> = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())

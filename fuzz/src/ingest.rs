@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use kubezonnet_model::Timestamp;
+use kubezonnet_server::authenticate::Claims;
 use kubezonnet_server::export::Exporters;
 use kubezonnet_server::ingest::{self, BodyLimits, Ingest};
 use kubezonnet_server::pipeline::{Pipeline, Settings};
@@ -56,6 +57,17 @@ pub fn batch(bytes: &[u8]) {
     let batch = decoded.into_batch();
     let again = decode(&encode(&batch), &Limits::default()).expect("what was accepted is written");
     assert_eq!(again.into_batch(), batch);
+}
+
+/// A token. What it says of itself is read or refused, and its time is never before 1970.
+pub fn token(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(claims) = Claims::read(text) {
+        assert_eq!(text.split('.').count(), 3);
+        assert_eq!(claims.expiry().0 % 1000 == 0, claims.expiry().0 != u64::MAX);
+    }
 }
 
 /// A body. It is applied once, and the books balance at every moment.

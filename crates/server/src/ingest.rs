@@ -20,7 +20,7 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use kubezonnet_model::{BatchHeader, Timestamp};
+use kubezonnet_model::{BatchHeader, NodeName, Timestamp};
 use kubezonnet_topology::Clock;
 use kubezonnet_wire::Limits;
 use tokio::sync::Semaphore;
@@ -120,12 +120,21 @@ impl Ingest {
         refusal.into_response()
     }
 
+    /// Counts a batch of a node, unless there were enough of late.
+    fn pace(&self, node: &NodeName) -> Result<(), Refusal> {
+        let paced = self.pace.step(node);
+        paced.map_err(|seconds| Refusal::TooOften { seconds })
+    }
+
     async fn take(self: &Arc<Self>, request: Request) -> Result<Answer, Refusal> {
         let (head, body) = request.into_parts();
         let identity = self.door.identify(&head).await?;
         body::check_head(&head.headers, self.limits.bytes)?;
         let age = age::of(&head.headers)?;
         self.pipeline.check_ready()?;
+        if let Some(node) = identity.node() {
+            self.pace(node)?;
+        }
         let told = Told {
             identity,
             age,
@@ -171,8 +180,10 @@ impl Ingest {
             drop(bytes);
             let node = &batch.header.node;
             told.identity.check(node)?;
-            let paced = ingest.pace.step(node);
-            paced.map_err(|seconds| Refusal::TooOften { seconds })?;
+            // Where nobody is checked, the batch is the first to tell.
+            if told.identity.node().is_none() {
+                ingest.pace(node)?;
+            }
             let taken = ingest.pipeline.take(&batch, told.age, told.now)?;
             if let Some(clock) = told.clock {
                 ingest.pipeline.note_clock(node, clock, told.now);

@@ -47,5 +47,5 @@ pub use privilege::{check_root, require_root};
 pub use process::{Process, binary};
 pub use relay::{Relay, Way};
 pub use run::Run;
-pub use scrape::Scrape;
+pub use scrape::{Sample, Scrape, get};
 pub use wait::{wait_for, wait_until_steady};

@@ -1,3 +1,4 @@
+mod durable;
 mod laws;
 mod waiting;
 

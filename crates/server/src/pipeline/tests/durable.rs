@@ -1,0 +1,310 @@
+//! What survives the end of a server, and that nothing of it counts twice.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::testing::{crashed, durable, ip};
+
+/// An address that nobody holds until it is told of.
+const LATE: &str = "10.67.2.9";
+
+fn report(node: &str, sequence: u64) -> Report {
+    Report::of(node, sequence)
+        .record("10.67.1.1", "10.67.2.1", OUT, 1000 + sequence)
+        .record("10.67.1.1", LATE, OUT, 10)
+}
+
+fn open(directory: &Path) -> Pipeline {
+    durable(&cluster(), directory)
+}
+
+#[test]
+fn what_is_acknowledged_is_there_after_a_crash() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = open(directory.path());
+    let bypassed = report("n2", 1).epoch(3).bypassed().declares("10.66.9.9");
+    apply(&pipeline, &bypassed);
+    for sequence in 1..=3 {
+        apply(&pipeline, &report("n1", sequence));
+    }
+
+    let after = open(crashed(directory.path()).path());
+
+    assert_eq!(after.snapshot(), pipeline.snapshot());
+    assert_eq!(after.uplinks(), pipeline.uplinks());
+    assert_eq!(after.report_ages(NOW), pipeline.report_ages(NOW));
+    assert_eq!(after.pending_records(), 4);
+    assert_eq!(after.id(), pipeline.id());
+    assert_eq!(apply(&after, &report("n1", 3)), Acceptance::Duplicate);
+    assert_eq!(apply(&after, &bypassed), Acceptance::Duplicate);
+    let next = Acceptance::Applied {
+        missed: 1,
+        undeclared: 0,
+        midway: false,
+    };
+    assert_eq!(apply(&after, &report("n1", 5)), next);
+}
+
+#[test]
+fn a_window_of_an_earlier_life_of_the_agent_is_known_after_a_crash() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = open(directory.path());
+    apply(&pipeline, &report("n1", 7).epoch(1));
+    apply(&pipeline, &report("n1", 1).epoch(2));
+
+    let after = open(crashed(directory.path()).path());
+
+    assert_eq!(
+        apply(&after, &report("n1", 7).epoch(1)),
+        Acceptance::Duplicate
+    );
+}
+
+#[test]
+fn an_agent_that_is_met_midway_is_told_of_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = open(directory.path());
+    let midway = |acceptance| {
+        matches!(
+            acceptance,
+            Acceptance::Applied {
+                midway: true,
+                missed: 0,
+                ..
+            }
+        )
+    };
+
+    assert!(midway(apply(&pipeline, &report("n1", 40))));
+    let after = open(crashed(directory.path()).path());
+    assert!(!midway(apply(&after, &report("n1", 41))));
+}
+
+#[test]
+fn records_wait_on_after_a_crash_and_are_settled_by_who_holds_the_address_then() {
+    let directory = tempfile::tempdir().unwrap();
+    apply(&open(directory.path()), &report("n1", 1));
+    let after = open(directory.path());
+    assert_eq!((pending(&after), after.pending_records()), (10, 1));
+
+    tell_of_pod(&after, "late", 2, 9);
+    settle_at(&after, 1);
+    let once_more = open(crashed(directory.path()).path());
+
+    assert_eq!(booked(&after, Disposition::CrossZone), 1011);
+    assert_eq!((pending(&after), after.pending_records()), (0, 0));
+    assert_eq!(once_more.snapshot(), after.snapshot());
+    assert_eq!(once_more.pending_records(), 0);
+}
+
+#[test]
+fn nothing_is_settled_or_forgotten_before_the_topology_is_known_again() {
+    let directory = tempfile::tempdir().unwrap();
+    apply(&open(directory.path()), &report("n1", 1));
+
+    let after = durable(&Topology::new(), directory.path());
+    let before = after.snapshot();
+    after.settle(later(3600));
+    after.forget(later(360_000));
+
+    assert_eq!(after.snapshot(), before);
+    assert_eq!(after.pending_records(), 1);
+}
+
+#[test]
+fn a_series_that_was_forgotten_does_not_come_back_by_a_crash() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = open(directory.path());
+    apply(&pipeline, &report("n1", 1));
+    pipeline.topology().write().delete_pod("pod-p1", later(30));
+    pipeline.forget(later(3600));
+    assert_eq!(left_zone(&pipeline, "shop", "p1"), None);
+
+    let after = open(crashed(directory.path()).path());
+    assert_eq!(left_zone(&after, "shop", "p1"), None);
+    apply_at(&after, &report("n1", 2), 7200);
+
+    assert_eq!(left_zone(&after, "shop", "p1"), Some(1002));
+}
+
+#[test]
+fn a_window_sent_twice_at_once_counts_once_on_disk_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = open(directory.path());
+    let batch = report("n1", 1).decoded();
+
+    let acceptances: Vec<_> = std::thread::scope(|scope| {
+        let send = || pipeline.apply(&batch, Duration::ZERO, NOW).unwrap();
+        let sends: Vec<_> = (0..8).map(|_| scope.spawn(send)).collect();
+        sends.into_iter().map(|send| send.join().unwrap()).collect()
+    });
+
+    let duplicate = |each: &&Acceptance| **each == Acceptance::Duplicate;
+    assert_eq!(acceptances.iter().filter(duplicate).count(), 7);
+    assert_eq!(pipeline.pending_records(), 1, "room is given back");
+    let after = open(crashed(directory.path()).path());
+    assert_eq!(after.snapshot(), pipeline.snapshot());
+    assert_eq!(booked(&after, Disposition::CrossZone), 1001);
+}
+
+/// What can happen to a cluster.
+#[derive(Debug, Clone)]
+enum Event {
+    /// An agent sends its next window; so many copies of it arrive.
+    Send { node: usize, copies: usize },
+    /// An old window arrives once more.
+    Stray { node: usize, back: u64 },
+    /// The agent is replaced, with another epoch.
+    Replace { node: usize },
+    /// The server dies between two commits, and starts again.
+    Crash,
+    /// The server ends in order, and starts again.
+    Restart,
+    /// What waits is looked at.
+    Settle,
+    /// The pod of the address nobody holds appears.
+    Tell,
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => (0..3_usize, 1..3_usize).prop_map(|(node, copies)| Event::Send { node, copies }),
+        2 => (0..3_usize, 0..4_u64).prop_map(|(node, back)| Event::Stray { node, back }),
+        1 => (0..3_usize).prop_map(|node| Event::Replace { node }),
+        2 => Just(Event::Crash),
+        1 => Just(Event::Restart),
+        2 => Just(Event::Settle),
+        1 => Just(Event::Tell),
+    ]
+}
+
+/// An agent: its epoch and the last window it sent.
+#[derive(Debug, Clone, Copy)]
+struct Agent {
+    epoch: u8,
+    sequence: u64,
+}
+
+fn window_of(node: usize, agent: Agent) -> Report {
+    let (from, to) = (
+        format!("10.67.{}.1", node + 1),
+        ["10.67.2.1", "10.67.3.1", "10.67.1.1"],
+    );
+    let bytes = 100 * agent.sequence + u64::from(agent.epoch);
+    Report::of(&format!("n{}", node + 1), agent.sequence)
+        .epoch(agent.epoch)
+        .uplinks(500_000, 900_000)
+        .record(&from, to[node], OUT, bytes)
+        .record(&from, LATE, OUT, 7)
+        .record(&from, "8.8.8.8", OUT, 3)
+}
+
+proptest! {
+    // Each case opens databases and syncs.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_ledger_is_what_each_window_once_would_give_whatever_is_sent_again_or_restarted(
+        events in proptest::collection::vec(any_event(), 1..40),
+    ) {
+        let topology = cluster();
+        let mut directory: TempDir = tempfile::tempdir().unwrap();
+        let mut tested = durable(&topology, directory.path());
+        // One that never ends, and is sent each window once.
+        let plain = pipeline(&topology);
+        let mut agents = [Agent { epoch: 1, sequence: 0 }; 3];
+        let mut before = tested.snapshot();
+        for (step, event) in (0_u64..).zip(events) {
+            let now = later(step);
+            match event {
+                Event::Send { node, copies } => {
+                    agents[node].sequence += 1;
+                    let window = window_of(node, agents[node]).decoded();
+                    plain.apply(&window, Duration::ZERO, now).unwrap();
+                    for copy in 0..copies {
+                        let acceptance = tested.apply(&window, Duration::ZERO, now).unwrap();
+                        prop_assert_eq!(acceptance == Acceptance::Duplicate, copy > 0);
+                    }
+                }
+                Event::Stray { node, back } => {
+                    let sequence = agents[node].sequence.saturating_sub(back);
+                    if sequence > 0 {
+                        let window = window_of(node, Agent { sequence, ..agents[node] });
+                        let stray = tested.apply(&window.decoded(), Duration::ZERO, now);
+                        prop_assert_eq!(stray, Ok(Acceptance::Duplicate));
+                    }
+                }
+                Event::Replace { node } => {
+                    let epoch = agents[node].epoch + 1;
+                    agents[node] = Agent { epoch, sequence: 0 };
+                }
+                Event::Crash => {
+                    let left = crashed(directory.path());
+                    tested = durable(&topology, left.path());
+                    directory = left;
+                }
+                Event::Restart => {
+                    tested.close();
+                    tested = durable(&topology, directory.path());
+                }
+                Event::Settle => {
+                    tested.settle(now);
+                    plain.settle(now);
+                }
+                Event::Tell => tell_of_pod(&plain, "late", 2, 9),
+            }
+            assert_balanced(&tested);
+            let after = tested.snapshot();
+            assert_only_rose(&before, &after);
+            before = after;
+        }
+        // Whatever a restart has made earlier or later, all of it is settled in the end.
+        for pipeline in [&tested, &plain] {
+            pipeline.settle(later(100_000));
+        }
+        prop_assert_eq!(tested.snapshot(), plain.snapshot());
+        prop_assert_eq!(tested.uplinks(), plain.uplinks());
+        prop_assert_eq!(tested.pending_records(), 0);
+    }
+}
+
+fn assert_only_rose(before: &Snapshot, after: &Snapshot) {
+    for disposition in Disposition::ALL {
+        let of = |snapshot: &Snapshot| snapshot.totals.books.get(disposition);
+        assert!(of(after) >= of(before), "{disposition:?} fell");
+    }
+    for (subject, traffic) in &before.series {
+        let now = after.series.iter().find(|(other, _)| other == subject);
+        let sum = |traffic: &crate::ledger::Traffic| -> u64 {
+            traffic.cells().map(|(.., counters)| counters.bytes).sum()
+        };
+        assert!(
+            now.is_some_and(|(_, now)| sum(now) >= sum(traffic)),
+            "{subject:?} fell"
+        );
+    }
+}
+
+#[test]
+fn addresses_that_a_node_declares_are_known_after_a_crash() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = open(directory.path());
+    apply(&pipeline, &Report::of("n1", 1).declares("10.66.9.9"));
+    let from_declared = |sequence| {
+        let report = Report::of("n1", sequence);
+        report.record("10.66.9.9", "10.67.2.1", OUT, 50)
+    };
+
+    let after = open(crashed(directory.path()).path());
+    let declarer = {
+        let agents = after.state.agents();
+        agents.declarer(ip("10.66.9.9"), &node_name("n2")).cloned()
+    };
+
+    assert_eq!(declarer, Some(node_name("n1")));
+    apply(&after, &from_declared(2).declares("10.66.9.9"));
+    assert_eq!(left_zone(&after, "_node_", "n1"), Some(50));
+}

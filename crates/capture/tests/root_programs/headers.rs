@@ -69,19 +69,17 @@ fn the_service_port_is_the_one_outside_the_ephemeral_range_or_the_lower() {
         ((443, 8080), service(443, PortSide::Source)),
         ((5353, 5353), service(5353, PortSide::Destination)),
     ];
-    for ((source, destination), expected) in cases {
-        for packet in [
-            ipv4(17, 0, 0, &udp(source, destination, 0)),
-            ipv6(17, &udp(source, destination, 0)),
-        ] {
-            let record = only(&count_leaving(&[packet]));
+    let packets = cases.map(|((source, destination), _)| {
+        let datagram = udp(source, destination, 0);
+        [ipv4(17, 0, 0, &datagram), ipv6(17, &datagram)]
+    });
 
-            let transport = record.key.transport.unwrap();
-            assert_eq!(
-                transport.service,
-                Some(expected),
-                "{source} -> {destination}"
-            );
+    let counted = count_each(InterfaceClass::Uplink, Hook::Postrouting, &packets.concat());
+
+    for (drained, (ports, expected)) in counted.chunks(2).zip(cases) {
+        for drained in drained {
+            let transport = only(drained).key.transport.unwrap();
+            assert_eq!(transport.service, Some(expected), "{ports:?}");
             assert_eq!(transport.client_port, None);
         }
     }

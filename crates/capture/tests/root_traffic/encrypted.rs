@@ -105,27 +105,36 @@ fn what_wireguard_says_by_itself_is_the_nodes() {
 }
 
 #[test]
-fn a_wireguard_whose_port_nobody_told_of_counts_as_the_nodes_once() {
+fn a_wireguard_counts_as_the_nodes_until_its_port_is_told_and_once_it_is_gone() {
     let cluster = cluster(|node| node, |pod| pod.mtu(MTU.into()), None);
     let _tunnel = StandIn::start(&cluster, Family::Ipv4);
+    let told = config(&cluster, "node-a").tunnel_ports;
     let mut node = CapturingNode::attach(&cluster, "node-a", &Config::default());
-    let before = cluster.settled_uplink("node-a").unwrap();
+    let host = cluster.node("node-a").address(Family::Ipv4);
+    let pod = cluster.pod("test/client").address(Family::Ipv4);
+    for (ports, owner) in [
+        (BTreeMap::new(), host),
+        (told, pod),
+        (BTreeMap::new(), host),
+    ] {
+        node.tell_tunnel_ports(&ports);
+        let before = cluster.settled_uplink("node-a").unwrap();
 
-    let (_, _, send) = UDP_SMALL;
-    send(&cluster, Family::Ipv4);
+        let (_, _, send) = UDP_SMALL;
+        send(&cluster, Family::Ipv4);
 
-    let link = cluster.settled_uplink("node-a").unwrap().since(&before);
-    let drained = node.take();
-    let leaving = |point: ObservationPoint| point.output == InterfaceClass::Uplink;
-    assert_eq!(seen_at(&drained, leaving), sent_by(&link));
-    let own = cluster.node("node-a").address(Family::Ipv4);
-    assert!(
-        drained
-            .records
-            .iter()
-            .all(|record| record.key.source == own),
-        "{drained:?}"
-    );
-    assert_eq!(drained.skipped.len(), 1);
-    assert_eq!(drained.skipped[0].reason, SkipReason::Encapsulated);
+        let link = cluster.settled_uplink("node-a").unwrap().since(&before);
+        let drained = node.take();
+        let leaving = |point: ObservationPoint| point.output == InterfaceClass::Uplink;
+        assert_eq!(seen_at(&drained, leaving), sent_by(&link));
+        let [record] = drained.records[..] else {
+            panic!("not one record: {drained:?}")
+        };
+        assert_eq!(record.key.source, owner, "{ports:?}");
+        let [skipped] = drained.skipped[..] else {
+            panic!("not one left out: {drained:?}")
+        };
+        assert_eq!(skipped.reason, SkipReason::Encapsulated);
+        assert_eq!(skipped.counters.packets, record.counters.packets);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kubezonnet_capture::{Capture, CaptureError, Config, Drained};
+use kubezonnet_capture::{Capture, CaptureError, Config, Drained, Tunnel};
 use kubezonnet_model::{FlowCounters, InterfaceClass, ObservationPoint};
 use kubezonnet_testkit::{Cluster, LinkCounters, Netns, Place};
 
@@ -37,6 +37,12 @@ impl CapturingNode {
         Ok(Self {
             capture: capture.expect("the namespace is there")?,
         })
+    }
+
+    /// As an agent whose node's tunnels change.
+    pub(crate) fn tell_tunnel_ports(&mut self, ports: &BTreeMap<u16, Tunnel>) {
+        let told = self.capture.set_tunnel_ports(ports);
+        told.expect("the programs are told");
     }
 
     /// The priority at the first hook.

@@ -38,14 +38,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     // The second is for tests, which cannot be told apart here from what is to be run.
     let mut objects = vec!["capture", "arithmetic"];
-    if env::var_os("CARGO_FEATURE_YARDSTICK").is_some() {
-        objects.push("yardstick");
+    for (feature, object) in [("YARDSTICK", "yardstick"), ("LONGER_LAYOUT", "longer")] {
+        if env::var_os(format!("CARGO_FEATURE_{feature}")).is_some() {
+            objects.push(object);
+        }
     }
     for object in objects {
         let source = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("src/bpf");
         let skeleton = PathBuf::from(env::var("OUT_DIR")?);
         SkeletonBuilder::new()
             .source(source.join(format!("{object}.bpf.c")))
+            .obj(skeleton.join(format!("{object}.bpf.o")))
             .clang(clang()?)
             .clang_args(&arguments)
             .build_and_generate(skeleton.join(format!("{object}.skel.rs")))?;

@@ -5,6 +5,7 @@
 //! body and says why, as that server does. Everything else (wrong path, missing rights, a proxy in
 //! between, a server that is busy or broken) can pass, so the same window is sent again.
 
+use std::fmt;
 use std::time::Duration;
 
 use kubezonnet_model::Epoch;
@@ -22,6 +23,37 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// For the log: the server's words, or why there are none.
     pub detail: String,
+    /// Who acknowledged the window, where the server says so.
+    pub server: Option<ServerId>,
+    /// The server may have the window all the same.
+    pub is_doubtful: bool,
+}
+
+/// What a server calls itself: 128 random bits that belong to its store, and so to what it has
+/// applied.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerId(pub [u8; 16]);
+
+impl ServerId {
+    /// Reads 32 hexadecimal digits. All zeros are nobody.
+    fn parse(text: &str) -> Option<Self> {
+        let is_plain = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = u128::from_str_radix(text, 16).ok().filter(|_| is_plain)?;
+        (number != 0).then_some(Self(number.to_be_bytes()))
+    }
+}
+
+impl fmt::Display for ServerId {
+    /// 32 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerId({self})")
+    }
 }
 
 /// The ways an attempt can end.
@@ -80,6 +112,8 @@ struct Acknowledgement {
     epoch: String,
     sequence: u64,
     outcome: String,
+    #[serde(default)]
+    server: Option<String>,
 }
 
 /// The body of a refusal.
@@ -96,7 +130,15 @@ impl Answer {
             outcome,
             retry_after: None,
             detail: detail.into(),
+            server: None,
+            is_doubtful: outcome == Outcome::TimedOut,
         }
+    }
+
+    /// The same, where the server may have the window although nobody says so.
+    pub fn doubtful(mut self, is_doubtful: bool) -> Self {
+        self.is_doubtful |= is_doubtful;
+        self
     }
 
     /// Reads an HTTP answer to the window `sequence` of `epoch`.
@@ -110,8 +152,11 @@ impl Answer {
         retry_after: Option<&str>,
         body: &[u8],
     ) -> Self {
+        let acknowledgement = acknowledgement(epoch, sequence, body);
         let outcome = match status {
-            200 => acknowledgement(epoch, sequence, body).unwrap_or(Outcome::Unexpected),
+            200 => acknowledgement
+                .as_ref()
+                .map_or(Outcome::Unexpected, |(outcome, _)| *outcome),
             // These judge the body, which never changes.
             400 | 413 | 422 if refusal(body).is_some() => Outcome::Refused,
             401 | 403 => Outcome::Unauthorized,
@@ -125,20 +170,28 @@ impl Answer {
             outcome,
             retry_after,
             detail: format!("status {status}: {}", words(body)),
+            server: acknowledgement.and_then(|(_, server)| server),
+            // Somebody between the agent and the server may have lost the server's answer.
+            is_doubtful: outcome == Outcome::Unexpected && (status == 200 || status >= 500),
         }
     }
 }
 
-fn acknowledgement(epoch: Epoch, sequence: u64, body: &[u8]) -> Option<Outcome> {
+fn acknowledgement(
+    epoch: Epoch,
+    sequence: u64,
+    body: &[u8],
+) -> Option<(Outcome, Option<ServerId>)> {
     let read: Acknowledgement = serde_json::from_slice(body).ok()?;
     if read.epoch != epoch.to_string() || read.sequence != sequence {
         return None;
     }
-    match read.outcome.as_str() {
-        "applied" => Some(Outcome::Acknowledged),
-        "duplicate" => Some(Outcome::Duplicate),
-        _ => None,
-    }
+    let outcome = match read.outcome.as_str() {
+        "applied" => Outcome::Acknowledged,
+        "duplicate" => Outcome::Duplicate,
+        _ => return None,
+    };
+    Some((outcome, read.server.as_deref().and_then(ServerId::parse)))
 }
 
 fn refusal(body: &[u8]) -> Option<Refusal> {
@@ -192,6 +245,39 @@ mod tests {
         for (body, outcome) in cases {
             assert_eq!(read(200, &body).outcome, outcome, "{body}");
         }
+    }
+
+    #[test]
+    fn a_server_that_names_itself_is_known_and_one_that_does_not_is_not() {
+        let server = |name: &str| {
+            let body = format!(r#"{{"epoch":"{EPOCH}","sequence":7,"outcome":"applied"{name}}}"#);
+            read(200, &body).server
+        };
+
+        let named = server(r#","server":"000000000000000000000000000000ff""#);
+
+        assert_eq!(
+            named.unwrap().to_string(),
+            "000000000000000000000000000000ff"
+        );
+        for nobody in [
+            "",
+            r#","server":null"#,
+            r#","server":"ff""#,
+            r#","server":"+00000000000000000000000000000ff""#,
+            r#","server":"00000000000000000000000000000000""#,
+        ] {
+            assert_eq!(server(nobody), None, "{nobody}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_the_servers_leaves_doubt_and_a_clear_no_does_not() {
+        for (status, is_doubtful) in [(200, true), (502, true), (404, false), (503, false)] {
+            assert_eq!(read(status, "").is_doubtful, is_doubtful, "{status}");
+        }
+        assert!(Answer::none(Outcome::TimedOut, "").is_doubtful);
+        assert!(!Answer::none(Outcome::Unreachable, "").is_doubtful);
     }
 
     #[test]

@@ -3,27 +3,28 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Context as _;
-use kubezonnet_capture::{Capture, Problem, preflight};
-use kubezonnet_model::{Epoch, FlowCounters, InterfaceClass};
+use kubezonnet_capture::{Capture, ClosedWindow, Detachment, Problem, Progress, preflight};
+use kubezonnet_model::{FlowBatch, FlowCounters, InterfaceClass};
+use kubezonnet_wire::{DecodedBatch, Limits};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::backoff::Backoff;
-use crate::config::{Config, Target};
+use crate::config::{Config, Target, Task};
 use crate::links::{self, Given, View};
 use crate::lock::{self, Lock};
 use crate::metrics::Metrics;
 use crate::send::Sender;
+use crate::source::{Draining, Source};
 use crate::status::{self, Bounded, Health};
 use crate::table::Table;
 use crate::tick::Tick;
 use crate::uplinks::{Kernel, Meter};
-use crate::window::Windows;
+use crate::window::{Pace, Plan, Windows};
 
 /// The ports that clients use; /proc/sys/net shows the network namespace of who reads it.
 const EPHEMERAL_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
@@ -114,34 +115,144 @@ async fn start(config: &Config) -> Result<(), Failure> {
         tunnel_ports: config.tunnel_ports.clone(),
     };
     let links = links::follow(given).context("failed to look at the node's network interfaces")?;
-    let capture = attach(config, &links.borrow(), &metrics)?;
-    let windows = Windows::new(
-        config.node.clone(),
-        Epoch(rand::random()),
-        config.interval,
-        Backoff::new(rand::random()),
-        Instant::now(),
-    );
-    let mut tick = Tick {
-        source: capture,
-        meter: Meter::new(Kernel),
-        windows,
+    let shared = Shared {
+        config,
         links,
         signals,
-        grace: config.grace,
         metrics,
         health,
     };
-    let lost = if let Some(sender) = sender {
-        tick.run(sender).await
+    match (sender, config.task) {
+        (Some(sender), Task::Report) => report(&shared, sender).await,
+        (Some(sender), Task::Detach) => detach(&shared, sender).await,
+        (None, _) => report_as_table(&shared).await,
+    }
+}
+
+/// What every loop of this process has in common.
+struct Shared<'a> {
+    config: &'a Config,
+    links: watch::Receiver<Arc<View>>,
+    signals: watch::Receiver<u32>,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+}
+
+impl Shared<'_> {
+    /// A loop over the windows of a source.
+    fn tick<S: Source>(&self, source: S, plan: Plan, progress: &Progress) -> Tick<S, Kernel> {
+        let config = self.config;
+        let kept = progress.closed.as_ref().and_then(kept);
+        let windows = Windows::new(
+            config.node.clone(),
+            plan,
+            Pace::of(&config.node, config.interval),
+            Backoff::new(rand::random()),
+            progress,
+            kept,
+        );
+        Tick {
+            source,
+            meter: Meter::new(Kernel),
+            windows,
+            links: self.links.clone(),
+            signals: self.signals.clone(),
+            grace: config.grace,
+            metrics: Arc::clone(&self.metrics),
+            health: Arc::clone(&self.health),
+        }
+    }
+
+    fn is_to_end(&self) -> bool {
+        *self.signals.borrow() > 0
+    }
+}
+
+/// What an agent before this one has kept of a window that it closed.
+fn kept(closed: &ClosedWindow) -> Option<FlowBatch> {
+    let decoded = kubezonnet_wire::decode(closed.note.as_ref()?, &Limits::default());
+    decoded
+        .inspect_err(|error| {
+            warn!(
+                error = error as &dyn std::error::Error,
+                "what was kept of an unacknowledged window cannot be read: it goes out with the \
+                 node's addresses as they are now"
+            );
+        })
+        .map(DecodedBatch::into_batch)
+        .ok()
+}
+
+/// Counts and reports until a signal comes.
+async fn report(shared: &Shared<'_>, mut sender: Sender) -> Result<(), Failure> {
+    let mut capture = attach(shared.config, &shared.links.borrow(), &shared.metrics)?;
+    while let Some(mut leftover) = capture.take_leftover() {
+        info!("another layout, or another size of maps, counted before: delivering that first");
+        let progress = leftover.progress();
+        let source = Draining {
+            leftover: &mut leftover,
+            capture: Some(&mut capture),
+        };
+        let mut tick = shared.tick(source, Plan::LEFTOVER, &progress);
+        tick.run(&mut sender).await;
+        if shared.is_to_end() {
+            report_stay();
+            return Ok(());
+        }
+        leftover.remove().context("failed to remove old maps")?;
+    }
+    let progress = capture.progress();
+    if capture.is_pinned() {
+        let mut tick = shared.tick(capture, Plan::PINNED, &progress);
+        tick.run(&mut sender).await;
+        report_stay();
     } else {
-        // Nobody waits to hear that the node is covered, and an empty table helps nobody.
-        tick.windows.skip_first();
-        tick.health.delivered();
-        tick.run(Table).await
-    };
-    // Hooks are taken off with the capture.
+        let mut tick = shared.tick(capture, Plan::ALONE, &progress);
+        let lost = tick.run(&mut sender).await;
+        drop(tick);
+        report_end(lost);
+    }
+    Ok(())
+}
+
+/// Prints what is counted until a signal comes.
+async fn report_as_table(shared: &Shared<'_>) -> Result<(), Failure> {
+    let capture = attach(shared.config, &shared.links.borrow(), &shared.metrics)?;
+    let progress = capture.progress();
+    let mut tick = shared.tick(capture, Plan::ALONE, &progress);
+    // Nobody waits to hear that the node is covered, and an empty table helps nobody.
+    tick.windows.skip_first();
+    tick.health.delivered();
+    let lost = tick.run(&mut Table).await;
     drop(tick);
+    report_end(lost);
+    Ok(())
+}
+
+/// Delivers what is pinned, and takes it off.
+async fn detach(shared: &Shared<'_>, mut sender: Sender) -> Result<(), Failure> {
+    let Some(path) = &shared.config.pin_dir else {
+        return Err(Failure::Usage(
+            "detach takes off what is pinned: it needs a --pin-dir".to_owned(),
+        ));
+    };
+    let failed = || format!("failed to take off what is pinned in {}", path.display());
+    let Some(mut detachment) = Detachment::begin(path).with_context(failed)? else {
+        info!(path = %path.display(), "nothing is pinned here");
+        return Ok(());
+    };
+    let mut lost = FlowCounters::ZERO;
+    while let Some((mut leftover, is_last)) = detachment.take_leftover() {
+        let progress = leftover.progress();
+        let source = Draining {
+            leftover: &mut leftover,
+            capture: None,
+        };
+        let mut tick = shared.tick(source, Plan::removal(is_last), &progress);
+        tick.hurry();
+        lost += tick.run(&mut sender).await;
+    }
+    detachment.finish().with_context(failed)?;
     report_end(lost);
     Ok(())
 }
@@ -187,10 +298,19 @@ fn attach(config: &Config, view: &View, metrics: &Metrics) -> anyhow::Result<Cap
         networks: config.networks.clone(),
         tunnel_ports: view.tunnel_ports.clone(),
         ephemeral_ports: ephemeral_ports()?,
+        pin_dir: config.pin_dir.clone(),
     };
     let capture = Capture::attach(&settings, &view.interfaces)
         .context("failed to attach to the network namespace's hooks")?;
     metrics.attached(capture.attached());
+    metrics.pinned(capture.is_pinned());
+    if let Some(reason) = capture.unpinnable() {
+        warn!(
+            %reason,
+            "hooks and counts end with this agent: nothing can be pinned (--pin-dir=none if that is \
+             meant)"
+        );
+    }
     metrics.interfaces(&view.interfaces);
     for attached in capture.attached() {
         info!(
@@ -239,6 +359,10 @@ fn count_signals() -> anyhow::Result<watch::Receiver<u32>> {
         }
     });
     Ok(receiver)
+}
+
+fn report_stay() {
+    info!("ended; hooks stay attached and go on counting for the next agent");
 }
 
 fn report_end(lost: FlowCounters) {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
@@ -18,7 +19,7 @@ use crate::send::Credentials;
 mod duration;
 mod flags;
 
-use flags::{Detail, Flags, Listen};
+use flags::{Command, Detail, Flags, Listen, PinDir};
 
 /// Where `/metrics` is served if nothing else is said. The agent shares the network of its node,
 /// so any other address would open a port of the node to the network without having been asked.
@@ -30,6 +31,8 @@ const MAX_SHOWN: usize = 100;
 /// What the agent is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
+    /// What is to be done.
+    pub task: Task,
     /// The node's name.
     pub node: NodeName,
     /// Where windows go.
@@ -46,6 +49,8 @@ pub struct Config {
     pub max_flows: u32,
     /// Count only what has an end in one of these, unless there are none.
     pub networks: Vec<IpNet>,
+    /// Where hooks and counts outlive the agent, if they do.
+    pub pin_dir: Option<PathBuf>,
     /// Names of the interfaces that are uplinks; found if there are none.
     pub uplinks: Vec<String>,
     /// UDP ports of overlays, besides those that are known and found.
@@ -54,6 +59,15 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// How log lines look.
     pub log_format: LogFormat,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Count and report until a signal comes.
+    Report,
+    /// Deliver what is pinned, and take it off.
+    Detach,
 }
 
 /// Where windows go.
@@ -116,11 +130,24 @@ impl Config {
                 ));
             }
         };
+        let task = match flags.command {
+            None => Task::Report,
+            Some(Command::Detach) if target == Target::Table => {
+                return Err(wrong(
+                    "detach delivers what was counted and then removes it: it takes no --dry-run",
+                ));
+            }
+            Some(Command::Detach) => Task::Detach,
+        };
+        let pin_dir = match flags.pin_dir {
+            PinDir::At(path) if target != Target::Table => Some(path),
+            PinDir::At(_) | PinDir::None => None,
+        };
         let metrics_listen = match flags.metrics_listen {
             Some(Listen::At(address)) => Some(address),
             Some(Listen::Off) => None,
             // A look beside an agent that runs must not fail for its port.
-            None if flags.dry_run => None,
+            None if flags.dry_run || task == Task::Detach => None,
             None => Some(METRICS_LISTEN),
         };
         let credentials = Credentials {
@@ -134,6 +161,7 @@ impl Config {
             credentials.check_clear().map_err(wrong)?;
         }
         Ok(Self {
+            task,
             node,
             target,
             interval: flags.interval,
@@ -145,6 +173,7 @@ impl Config {
             },
             max_flows: flags.max_flows,
             networks: flags.networks,
+            pin_dir,
             uplinks: flags.uplinks,
             tunnel_ports: tunnel_ports(&flags.vxlan_ports, &flags.geneve_ports)?,
             metrics_listen,

@@ -20,7 +20,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::answer::Outcome;
-use crate::window::{Loss, LossReason};
+use crate::window::{Loss, LossReason, ServerChange};
 
 /// Upper bounds of the send latency's buckets, in seconds: from a server next door to the time
 /// limit of a request.
@@ -59,6 +59,9 @@ pub struct Metrics {
     uplink_read_failures: Counter,
     bypassed: Gauge,
     hook_priority: Family<Labels<2>, Gauge>,
+    pinned: Gauge,
+    server_changes: Counter,
+    windows_maybe_twice: Counter,
 }
 
 impl Metrics {
@@ -86,6 +89,9 @@ impl Metrics {
             uplink_read_failures: Counter::default(),
             bypassed: Gauge::default(),
             hook_priority: Family::default(),
+            pinned: Gauge::default(),
+            server_changes: Counter::default(),
+            windows_maybe_twice: Counter::default(),
         };
         metrics.register();
         metrics.show_zeros();
@@ -185,6 +191,27 @@ impl Metrics {
             "hook_priority",
             "Netfilter priority a hook is attached at; absent where it is not attached",
             self.hook_priority.clone(),
+        );
+        self.register_pins_and_servers();
+    }
+
+    fn register_pins_and_servers(&mut self) {
+        let own = &mut self.own;
+        own.register(
+            "pinned",
+            "1 if hooks and counts outlive the agent, 0 if they end with it",
+            self.pinned.clone(),
+        );
+        own.register(
+            "server_changes",
+            "Times that a window was acknowledged by another server than the one before",
+            self.server_changes.clone(),
+        );
+        own.register(
+            "windows_maybe_twice",
+            "Windows that another server acknowledged after an attempt at the one before ended \
+             without an answer: both may count them",
+            self.windows_maybe_twice.clone(),
         );
     }
 
@@ -314,6 +341,19 @@ impl Metrics {
             self.hook_priority
                 .get_or_create(&labels)
                 .set(i64::from(each.priority));
+        }
+    }
+
+    /// Whether hooks and counts outlive the agent.
+    pub fn pinned(&self, is_pinned: bool) {
+        self.pinned.set(is_pinned.into());
+    }
+
+    /// Another server acknowledged a window.
+    pub fn server_changed(&self, change: &ServerChange) {
+        self.server_changes.inc();
+        if change.is_maybe_twice {
+            self.windows_maybe_twice.inc();
         }
     }
 

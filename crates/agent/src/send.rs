@@ -1,8 +1,8 @@
 //! Brings windows to the server over HTTP(S).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kubezonnet_wire::{AGE_HEADER, CONTENT_TYPE, INGEST_PATH};
+use kubezonnet_wire::{AGE_HEADER, CONTENT_TYPE, INGEST_PATH, TIME_HEADER};
 use reqwest::header::{
     AUTHORIZATION, CONTENT_TYPE as CONTENT_TYPE_HEADER, HeaderValue, RETRY_AFTER,
 };
@@ -117,6 +117,7 @@ impl Sender {
         let response = request
             .header(CONTENT_TYPE_HEADER, CONTENT_TYPE)
             .header(AGE_HEADER, outgoing.age.as_millis().to_string())
+            .header(TIME_HEADER, wall_clock().as_millis().to_string())
             .body(outgoing.body)
             .send()
             .await?;
@@ -147,9 +148,19 @@ impl Deliver for Sender {
         match self.attempt(outgoing, token).await {
             Ok(answer) => answer,
             Err(error) if error.is_timeout() => Answer::none(Outcome::TimedOut, causes(&error)),
-            Err(error) => Answer::none(Outcome::Unreachable, cause::explain(&error)),
+            Err(error) => {
+                let arrived = !error.is_connect();
+                Answer::none(Outcome::Unreachable, cause::explain(&error)).doubtful(arrived)
+            }
         }
     }
+}
+
+/// The wall clock, which only tells the server how far it is off.
+fn wall_clock() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 /// The server's address with the path for windows behind its own.

@@ -9,8 +9,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kubezonnet_capture::Tunnel;
-use kubezonnet_model::{FlowCounters, InterfaceClass};
+use kubezonnet_capture::{Tunnel, fault};
+use kubezonnet_model::{FlowCounters, InterfaceClass, Uplinks};
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::source::Source;
 use crate::status::Health;
 use crate::uplinks::{Meter, ReadSent};
-use crate::window::{Contents, Loss, Outgoing, Settlement, Step, Windows};
+use crate::window::{Contents, Loss, Outgoing, ServerChange, Settlement, Step, Windows};
 
 /// The longest the loop sleeps without a sign of life to [`Health`].
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -62,10 +62,13 @@ struct Told {
 impl<S: Source, R: ReadSent> Tick<S, R> {
     /// Runs until a signal comes and the last window is settled, and returns what was lost at the
     /// end. Drop the source afterwards to take the hooks off.
-    pub async fn run<D: Deliver>(&mut self, mut deliver: D) -> FlowCounters {
+    pub async fn run<D: Deliver>(&mut self, deliver: &mut D) -> FlowCounters {
         // Links are told before the hooks are attached; only changes matter here.
         let view = Arc::clone(&self.links.borrow_and_update());
-        self.meter.begin(&view.uplinks, &self.metrics);
+        // Of a window that began before this process the first readings are missing.
+        if self.windows.is_new() {
+            self.meter.begin(&view.uplinks, &self.metrics);
+        }
         let mut told = Told {
             interfaces: view.interfaces.clone(),
             tunnel_ports: view.tunnel_ports.clone(),
@@ -76,6 +79,7 @@ impl<S: Source, R: ReadSent> Tick<S, R> {
             let step = self.windows.next(now());
             match step {
                 Step::Close => self.close(),
+                Step::Keep => self.keep(),
                 Step::Clear => self.clear(),
                 Step::Abandon => {
                     let loss = self.windows.abandon(now());
@@ -83,7 +87,7 @@ impl<S: Source, R: ReadSent> Tick<S, R> {
                     self.lost(&loss, "the time to shut down is over");
                 }
                 Step::Send => {
-                    let lost = self.send(&mut deliver, &mut told).await;
+                    let lost = self.send(deliver, &mut told).await;
                     if self.windows.deadline().is_some() {
                         lost_at_end += lost;
                     }
@@ -96,13 +100,26 @@ impl<S: Source, R: ReadSent> Tick<S, R> {
         }
     }
 
+    /// Everything is to be settled within the grace period.
+    pub fn hurry(&mut self) {
+        self.windows.shut_down(now(), now() + self.grace);
+    }
+
     fn close(&mut self) {
-        let ended = now();
+        if self.windows.takes_hooks_off()
+            && let Err(error) = self.source.take_hooks_off()
+        {
+            return self.kernel_refused("take the hooks off", &error);
+        }
         let view = Arc::clone(&self.links.borrow());
-        let closed = self
-            .meter
-            .end(&view.uplinks, &self.metrics, || self.source.close_window());
-        let (drained, uplinks) = match closed {
+        let closed = if self.windows.is_resumed() {
+            let closed = self.source.close_window();
+            closed.map(|closed| (closed, Uplinks::default()))
+        } else {
+            self.meter
+                .end(&view.uplinks, &self.metrics, || self.source.close_window())
+        };
+        let ((drained, ended), uplinks) = match closed {
             Ok(closed) => closed,
             Err(error) => return self.kernel_refused("close a window", &error),
         };
@@ -118,8 +135,18 @@ impl<S: Source, R: ReadSent> Tick<S, R> {
         debug!(bytes = seen.bytes, packets = seen.packets, "window closed");
     }
 
+    fn keep(&mut self) {
+        let Some(note) = self.windows.note() else {
+            return;
+        };
+        match self.source.keep(&note) {
+            Ok(()) => self.windows.kept(now()),
+            Err(error) => self.kernel_refused("keep a window", &error),
+        }
+    }
+
     fn clear(&mut self) {
-        match self.source.clear_closed() {
+        match self.source.clear_closed(self.windows.server()) {
             Ok(()) => self.windows.cleared(now()),
             Err(error) => self.kernel_refused("clear a window", &error),
         }
@@ -170,9 +197,13 @@ impl<S: Source, R: ReadSent> Tick<S, R> {
             }
         };
         self.metrics.sent(answer.outcome, now() - started);
+        fault::point("sent");
         match self.windows.answer(now(), &answer) {
-            Settlement::Delivered => {
+            Settlement::Delivered(change) => {
                 self.metrics.delivered(answer.outcome);
+                if let Some(change) = change {
+                    self.server_changed(sequence, &change);
+                }
                 if self.health.delivered() {
                     info!(sequence, "the server has the first window");
                 }
@@ -190,6 +221,22 @@ impl<S: Source, R: ReadSent> Tick<S, R> {
             ),
         }
         FlowCounters::ZERO
+    }
+
+    fn server_changed(&self, sequence: u64, change: &ServerChange) {
+        let ServerChange { from, to, .. } = change;
+        self.metrics.server_changed(change);
+        if change.is_maybe_twice {
+            warn!(
+                sequence,
+                %from,
+                %to,
+                "another server has this window, and the one before may have it too: an attempt to \
+                 deliver it there ended without an answer; its bytes may be counted by both"
+            );
+        } else {
+            info!(sequence, %from, %to, "another server has this window");
+        }
     }
 
     /// Waits for a signal, a change of links, or that point in time (or the next heartbeat).

@@ -15,6 +15,7 @@
 //! over all windows nothing is missing.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use kubezonnet_capture::Drained;
 use kubezonnet_model::{
@@ -99,11 +100,11 @@ impl<R: ReadSent> Meter<R> {
         &mut self,
         uplinks: &BTreeMap<u32, u64>,
         metrics: &Metrics,
-        close: impl FnOnce() -> Result<Drained, E>,
-    ) -> Result<(Drained, Uplinks), E> {
+        close: impl FnOnce() -> Result<(Drained, Instant), E>,
+    ) -> Result<((Drained, Instant), Uplinks), E> {
         let before = self.read(uplinks, metrics);
-        let drained = match close() {
-            Ok(drained) => drained,
+        let (drained, ended) = match close() {
+            Ok(closed) => closed,
             Err(error) => {
                 // The generations may be switched all the same: the next readings come too late.
                 self.last = None;
@@ -123,7 +124,7 @@ impl<R: ReadSent> Meter<R> {
         self.carried = carried;
         metrics.uplinks(&counted);
         self.judge(&counted, metrics);
-        Ok((drained, counted))
+        Ok(((drained, ended), counted))
     }
 
     fn read(&mut self, uplinks: &BTreeMap<u32, u64>, metrics: &Metrics) -> Option<Readings> {

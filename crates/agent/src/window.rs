@@ -3,49 +3,85 @@
 //! Pure: time and the server's answers go in, steps come out. [`crate::tick`] carries them out.
 //!
 //! ```text
-//!             due                    acknowledged, refused, abandoned
-//! Collecting ────▶ close ─▶ Sending ─────────────────────────────────▶ Clearing ─▶ Collecting
-//!                            ▲  │ anything else: the same body again,      (Ended after the last)
-//!                            └──┘ after a wait
+//!             due            kept               acknowledged, refused, abandoned
+//! Collecting ────▶ Keeping ──────▶ Sending ──────────────────────────────────────▶ Clearing ─▶ Collecting
+//!                                   ▲  │ anything else: the same body again,         (Ended after the last)
+//!                                   └──┘ after a wait
 //! ```
 //!
-//! Invariants: at most one window is unacknowledged; its body never changes; the next sequence is
-//! given out only when it is settled; windows leave no gap in time between each other.
+//! Invariants: at most one window is unacknowledged; its body never changes, and is kept before it is
+//! sent, so that it does not change with another agent either; the next sequence is given out only
+//! when it is settled; windows leave no gap in time between each other.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kubezonnet_capture::Drained;
+use kubezonnet_capture::Progress;
 use kubezonnet_model::{BatchHeader, Coverage, Epoch, FlowBatch, FlowCounters, NodeName};
 
-use crate::answer::{Answer, Outcome};
+use crate::answer::{Answer, Outcome, ServerId};
 use crate::backoff::Backoff;
+
+pub use outcome::{Contents, Loss, LossReason, Outgoing, ServerChange, Settlement, Step};
+pub use pace::{Pace, Plan};
+
+mod outcome;
+mod pace;
+
+/// A window as long as this one, or as old, cannot be told: servers refuse what is longer, and it can
+/// no longer be resolved. Thirty days.
+const LONGEST: Duration = Duration::from_hours(30 * 24);
+
+/// The most addresses of its own that a window tells of its node: servers take no more, and what is
+/// kept of a window has a bound.
+pub const MAX_NODE_ADDRESSES: usize = 1024;
 
 /// All windows of one epoch: the one that is unacknowledged, and when the next one is due.
 #[derive(Debug)]
 pub struct Windows {
     node: NodeName,
+    plan: Plan,
+    pace: Pace,
+    /// A moment at which a window is to end; the others are whole intervals away.
+    beat: Instant,
     epoch: Epoch,
-    interval: Duration,
     backoff: Backoff,
     /// Of the window that is unacknowledged, or else of the next one.
     sequence: u64,
     /// When the kernel last switched: where the next window begins.
     opened: Instant,
     stage: Stage,
+    /// Whether the next window was closed by an agent before this one.
+    resumed: Resumed,
+    /// Who acknowledged a window last.
+    server: Option<ServerId>,
+    /// The unacknowledged window may have arrived, though nobody said so.
+    is_doubtful: bool,
     /// Set once the agent is to end: nothing is sent after it.
     deadline: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Resumed {
+    /// It is open.
+    No,
+    /// It was closed; nothing else of it is known, so it was never sent.
+    Closed,
+    /// It was closed, and this is what was kept of it: all but its flows. It may have been sent.
+    Kept(Box<FlowBatch>),
 }
 
 #[derive(Debug)]
 enum Stage {
     /// The kernel collects, the other generation is empty.
     Collecting { due: Instant },
+    /// The other generation holds a window that is not kept yet.
+    Keeping { window: Closed, due: Instant },
     /// The other generation holds a window that is not acknowledged.
     Sending { window: Closed, due: Instant },
     /// The window is settled, its generation not yet empty.
-    Clearing { due: Instant },
+    Clearing { due: Instant, is_last: bool },
     /// The last window is settled.
     Ended,
 }
@@ -56,125 +92,54 @@ struct Closed {
     /// Its number within the epoch.
     sequence: u64,
     /// Whether it is the last one.
-    ends: bool,
+    is_last: bool,
     /// All that the hooks saw in it.
     seen: FlowCounters,
     /// The encoded batch; never changed.
     body: Bytes,
+    /// The same without flows: what of it is in no map.
+    note: Bytes,
     opened: Instant,
     ended: Instant,
 }
 
-/// What a window holds when it is closed.
-#[derive(Debug)]
-pub struct Contents {
-    /// What the kernel counted.
-    pub drained: Drained,
-    /// What was attached.
-    pub coverage: Coverage,
-    /// The node's own addresses.
-    pub node_addresses: Vec<IpAddr>,
-}
-
-/// What is to be done next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Close a window, then call [`Windows::close`].
-    Close,
-    /// Send [`Windows::outgoing`], then call [`Windows::answer`].
-    Send,
-    /// The time is over: call [`Windows::abandon`].
-    Abandon,
-    /// Empty the closed generation, then call [`Windows::cleared`].
-    Clear,
-    /// Nothing before this point in time.
-    Wait(Instant),
-    /// Nothing any more.
-    Done,
-}
-
-/// One attempt to deliver a window.
-#[derive(Debug, Clone)]
-pub struct Outgoing {
-    /// The epoch it belongs to.
-    pub epoch: Epoch,
-    /// Its number within the epoch.
-    pub sequence: u64,
-    /// How long ago the window ended; the only thing that differs between two attempts.
-    pub age: Duration,
-    /// The encoded batch.
-    pub body: Bytes,
-}
-
-/// What an answer did to the window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settlement {
-    /// The server has it.
-    Delivered,
-    /// The server will never have it.
-    Lost(Loss),
-    /// It goes out again after this wait.
-    Retry(Duration),
-}
-
-/// Bytes that were counted and do not reach the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Loss {
-    /// Why.
-    pub reason: LossReason,
-    /// The window they were in.
-    pub sequence: u64,
-    /// How many.
-    pub counters: FlowCounters,
-}
-
-/// Why counted bytes do not reach the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum LossReason {
-    /// The server refused the window.
-    Refused,
-    /// The agent ended before the server acknowledged the window.
-    Undelivered,
-}
-
-impl LossReason {
-    /// Every reason.
-    pub const ALL: [Self; 2] = [Self::Refused, Self::Undelivered];
-
-    /// The name in metrics and logs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Undelivered => "undelivered",
-        }
-    }
-}
-
 impl Windows {
-    /// The first window begins at `attached` and is due at once, so that the server knows early
-    /// that the node is covered.
+    /// Goes on from where the windows stand. The first one is due at once, so that the server knows
+    /// early that the node is covered. `kept` is what was kept of a window that is closed already.
     pub fn new(
         node: NodeName,
-        epoch: Epoch,
-        interval: Duration,
+        plan: Plan,
+        pace: Pace,
         backoff: Backoff,
-        attached: Instant,
+        progress: &Progress,
+        kept: Option<FlowBatch>,
     ) -> Self {
         Self {
             node,
-            epoch,
-            interval,
+            plan,
+            pace,
+            beat: progress.opened + pace.phase,
+            epoch: progress.epoch,
             backoff,
-            sequence: 1,
-            opened: attached,
-            stage: Stage::Collecting { due: attached },
+            sequence: progress.sequence,
+            opened: progress.opened,
+            stage: Stage::Collecting {
+                due: progress.opened,
+            },
+            resumed: match (&progress.closed, kept) {
+                (None, _) => Resumed::No,
+                (Some(_), None) => Resumed::Closed,
+                (Some(_), Some(kept)) => Resumed::Kept(Box::new(kept)),
+            },
+            server: progress.server.map(ServerId),
+            is_doubtful: false,
             deadline: None,
         }
     }
 
     /// Lets the first window last a whole interval.
     pub fn skip_first(&mut self) {
-        self.put_off(self.opened + self.interval);
+        self.put_off(self.opened + self.pace.interval);
     }
 
     /// What is to be done at `now`.
@@ -182,10 +147,16 @@ impl Windows {
         let over = self.deadline.is_some_and(|deadline| now >= deadline);
         let (due, step) = match &self.stage {
             Stage::Ended => return Step::Done,
+            Stage::Collecting { .. } | Stage::Keeping { .. } | Stage::Sending { .. }
+                if over && self.plan.stays =>
+            {
+                return Step::Done;
+            }
             Stage::Sending { .. } if over => return Step::Abandon,
             Stage::Collecting { due } => (*due, Step::Close),
+            Stage::Keeping { due, .. } => (*due, Step::Keep),
             Stage::Sending { due, .. } => (*due, Step::Send),
-            Stage::Clearing { due } => (*due, Step::Clear),
+            Stage::Clearing { due, .. } => (*due, Step::Clear),
         };
         if over || now >= due {
             return step;
@@ -193,38 +164,106 @@ impl Windows {
         Step::Wait(self.deadline.map_or(due, |deadline| due.min(deadline)))
     }
 
-    /// Takes over what the kernel counted up to `now`; the next window begins there.
+    /// Whether the next window is the first of its epoch.
+    pub fn is_new(&self) -> bool {
+        self.sequence == 1 && !self.is_resumed()
+    }
+
+    /// Whether the next window to be closed was closed by an agent before this one.
+    pub fn is_resumed(&self) -> bool {
+        !matches!(self.resumed, Resumed::No)
+    }
+
+    /// Whether the hooks are to be taken off before the next window is closed.
+    pub fn takes_hooks_off(&self) -> bool {
+        self.plan.ends && self.is_last()
+    }
+
+    /// Whether the next window to be closed is the last one.
+    fn is_last(&self) -> bool {
+        (self.deadline.is_some() || self.plan.hurries) && !self.is_resumed()
+    }
+
+    /// Takes over what the kernel counted up to `ended`; the next window begins there.
     /// Returns all that the hooks saw in the window.
-    pub fn close(&mut self, now: Instant, contents: Contents) -> FlowCounters {
-        let ends = self.deadline.is_some();
-        let mut coverage = contents.coverage;
-        coverage.ends = ends;
-        let batch = FlowBatch {
+    pub fn close(&mut self, ended: Instant, contents: Contents) -> FlowCounters {
+        let is_last = self.is_last();
+        let kept = match std::mem::replace(&mut self.resumed, Resumed::No) {
+            Resumed::Kept(kept) => Some(*kept),
+            Resumed::No | Resumed::Closed => None,
+        };
+        let is_kept = kept.is_some();
+        let mut batch = kept.unwrap_or_else(|| {
+            self.without_flows(ended, is_last, contents.coverage, contents.node_addresses)
+        });
+        let note = kubezonnet_wire::encode(&batch).into();
+        batch.records = contents.drained.records;
+        batch.totals = contents.drained.totals;
+        batch.skipped = contents.drained.skipped;
+        let seen = batch.seen();
+        let window = Closed {
+            sequence: self.sequence,
+            is_last,
+            seen,
+            body: kubezonnet_wire::encode(&batch).into(),
+            note,
+            opened: self.opened,
+            ended,
+        };
+        self.opened = ended;
+        self.backoff.reset();
+        // It may have been sent before.
+        self.is_doubtful = is_kept;
+        let due = ended;
+        self.stage = if is_kept {
+            Stage::Sending { window, due }
+        } else {
+            Stage::Keeping { window, due }
+        };
+        seen
+    }
+
+    /// The window without what is in the kernel's maps.
+    fn without_flows(
+        &self,
+        ended: Instant,
+        is_last: bool,
+        mut coverage: Coverage,
+        mut node_addresses: Vec<IpAddr>,
+    ) -> FlowBatch {
+        coverage.ends = is_last && self.plan.ends;
+        node_addresses.truncate(MAX_NODE_ADDRESSES);
+        let window = ended.saturating_duration_since(self.opened);
+        FlowBatch {
             header: BatchHeader {
                 node: self.node.clone(),
                 epoch: self.epoch,
                 sequence: self.sequence,
-                window: now.saturating_duration_since(self.opened),
+                window: window.min(LONGEST),
                 coverage,
             },
-            records: contents.drained.records,
-            totals: contents.drained.totals,
-            skipped: contents.drained.skipped,
-            node_addresses: contents.node_addresses,
-        };
-        let seen = batch.seen();
-        let window = Closed {
-            sequence: self.sequence,
-            ends,
-            seen,
-            body: kubezonnet_wire::encode(&batch).into(),
-            opened: self.opened,
-            ended: now,
-        };
-        self.opened = now;
+            records: Vec::new(),
+            totals: Vec::new(),
+            skipped: Vec::new(),
+            node_addresses,
+        }
+    }
+
+    /// What is to be kept of the window that was closed.
+    pub fn note(&self) -> Option<Bytes> {
+        match &self.stage {
+            Stage::Keeping { window, .. } => Some(window.note.clone()),
+            _ => None,
+        }
+    }
+
+    /// The window is kept, and goes out from now on.
+    pub fn kept(&mut self, now: Instant) {
         self.backoff.reset();
-        self.stage = Stage::Sending { window, due: now };
-        seen
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Ended) {
+            Stage::Keeping { window, .. } => Stage::Sending { window, due: now },
+            other => other,
+        };
     }
 
     /// The unacknowledged window as it goes out at `now`.
@@ -232,10 +271,11 @@ impl Windows {
         let Stage::Sending { window, .. } = &self.stage else {
             return None;
         };
+        let age = now.saturating_duration_since(window.ended);
         Some(Outgoing {
             epoch: self.epoch,
             sequence: window.sequence,
-            age: now.saturating_duration_since(window.ended),
+            age: age.min(LONGEST),
             body: window.body.clone(),
         })
     }
@@ -244,8 +284,9 @@ impl Windows {
     pub fn answer(&mut self, now: Instant, answer: &Answer) -> Settlement {
         match answer.outcome {
             Outcome::Acknowledged | Outcome::Duplicate => {
+                let change = self.acknowledged_by(answer.server);
                 self.settle(now);
-                Settlement::Delivered
+                Settlement::Delivered(change)
             }
             Outcome::Refused => Settlement::Lost(self.lose(now, LossReason::Refused)),
             Outcome::Unauthorized
@@ -253,11 +294,27 @@ impl Windows {
             | Outcome::Unexpected
             | Outcome::TimedOut
             | Outcome::Unreachable => {
+                self.is_doubtful |= answer.is_doubtful;
                 let wait = self.backoff.next(answer.retry_after);
                 self.put_off(now + wait);
                 Settlement::Retry(wait)
             }
         }
+    }
+
+    fn acknowledged_by(&mut self, server: Option<ServerId>) -> Option<ServerChange> {
+        let to = server?;
+        let from = self.server.replace(to)?;
+        (from != to).then_some(ServerChange {
+            from,
+            to,
+            is_maybe_twice: self.is_doubtful,
+        })
+    }
+
+    /// Who acknowledged a window last.
+    pub fn server(&self) -> Option<ServerId> {
+        self.server
     }
 
     /// Gives the unacknowledged window up: the time to deliver it is over.
@@ -268,11 +325,14 @@ impl Windows {
     /// The closed generation is empty again.
     pub fn cleared(&mut self, now: Instant) {
         self.backoff.reset();
-        let due = match self.deadline {
-            Some(_) => now,
-            None => self.opened + self.interval,
+        self.stage = match (&self.stage, self.deadline) {
+            (Stage::Clearing { is_last: true, .. }, _) => Stage::Ended,
+            (_, Some(_)) => Stage::Collecting { due: now },
+            (_, None) if self.plan.hurries => Stage::Collecting { due: now },
+            (_, None) => Stage::Collecting {
+                due: self.pace.due(self.beat, self.opened),
+            },
         };
-        self.stage = Stage::Collecting { due };
     }
 
     /// The kernel refused a step: the same again after the returned wait, or never if the time is
@@ -299,7 +359,7 @@ impl Windows {
     /// window, or of the one that is open.
     pub fn unacknowledged_since(&self) -> Instant {
         match &self.stage {
-            Stage::Sending { window, .. } => window.opened,
+            Stage::Keeping { window, .. } | Stage::Sending { window, .. } => window.opened,
             Stage::Collecting { .. } | Stage::Clearing { .. } | Stage::Ended => self.opened,
         }
     }
@@ -312,7 +372,7 @@ impl Windows {
     fn lose(&mut self, now: Instant, reason: LossReason) -> Loss {
         let counters = match &self.stage {
             Stage::Sending { window, .. } => window.seen,
-            Stage::Collecting { .. } | Stage::Clearing { .. } | Stage::Ended => FlowCounters::ZERO,
+            _ => FlowCounters::ZERO,
         };
         let loss = Loss {
             reason,
@@ -328,10 +388,13 @@ impl Windows {
         let Stage::Sending { window, .. } = &self.stage else {
             return;
         };
-        self.stage = if window.ends {
+        // Maps that go with the last window are not worth emptying.
+        let is_last = window.is_last;
+        let goes = is_last && (self.plan.hurries || !self.plan.stays);
+        self.stage = if goes {
             Stage::Ended
         } else {
-            Stage::Clearing { due: now }
+            Stage::Clearing { due: now, is_last }
         };
         self.sequence += 1;
         self.backoff.reset();
@@ -339,9 +402,10 @@ impl Windows {
 
     fn put_off(&mut self, until: Instant) {
         match &mut self.stage {
-            Stage::Collecting { due } | Stage::Sending { due, .. } | Stage::Clearing { due } => {
-                *due = until;
-            }
+            Stage::Collecting { due }
+            | Stage::Keeping { due, .. }
+            | Stage::Sending { due, .. }
+            | Stage::Clearing { due, .. } => *due = until,
             Stage::Ended => {}
         }
     }

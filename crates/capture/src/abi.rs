@@ -2,6 +2,9 @@
 //!
 //! Offsets are those of the types generated from the compiled object. Codes have no type there: the
 //! lists below hold them in their order, and a test reads the header to see that it is the same.
+//!
+//! Maps that an agent of another version made can have longer keys and more codes than these: then
+//! the known beginning of a key is read, and [`Dimensions`] tells the sizes of the arrays.
 
 use std::mem::offset_of;
 use std::net::{IpAddr, Ipv6Addr};
@@ -18,8 +21,11 @@ use crate::skeleton::types::{flow_counters, flow_key, hot_flow, interface_slot, 
 /// Size of the counters in a map.
 pub(crate) const COUNTERS_BYTES: usize = size_of::<flow_counters>();
 
-/// Size of a hot flow.
-pub(crate) const HOT_FLOW_BYTES: usize = size_of::<hot_flow>();
+/// Size of a flow's key.
+pub(crate) const FLOW_KEY_BYTES: usize = size_of::<flow_key>();
+
+/// Size of a pair's key.
+pub(crate) const PAIR_KEY_BYTES: usize = size_of::<pair_key>();
 
 pub(crate) const DETAIL_SERVICE: u8 = 0;
 pub(crate) const DETAIL_CONNECTION: u8 = 1;
@@ -58,10 +64,34 @@ const SKIP_REASONS: [SkipReason; 4] = [
     SkipReason::Malformed,
     SkipReason::Encapsulated,
 ];
-/// Entries of one generation in the array of totals.
-pub(crate) const TOTALS: usize = TOTAL_KINDS.len() * HOOKS.len() * CLASSES.len() * CLASSES.len();
-/// Entries of one generation in the array of what was left out.
-pub(crate) const SKIPS: usize = SKIP_REASONS.len() * HOOKS.len();
+/// How many codes of each kind a layout has: the sizes of the arrays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dimensions {
+    pub(crate) total_kinds: usize,
+    pub(crate) hooks: usize,
+    pub(crate) classes: usize,
+    pub(crate) skip_reasons: usize,
+}
+
+impl Dimensions {
+    /// Those of this layout.
+    pub(crate) const OURS: Self = Self {
+        total_kinds: TOTAL_KINDS.len(),
+        hooks: HOOKS.len(),
+        classes: CLASSES.len(),
+        skip_reasons: SKIP_REASONS.len(),
+    };
+
+    /// Entries of one generation in the array of totals.
+    pub(crate) const fn totals(&self) -> usize {
+        self.total_kinds * self.hooks * self.classes * self.classes
+    }
+
+    /// Entries of one generation in the array of what was left out.
+    pub(crate) const fn skips(&self) -> usize {
+        self.skip_reasons * self.hooks
+    }
+}
 
 /// A map's content does not follow the layout; the programs never write such an entry.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -114,19 +144,23 @@ fn flow_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
     })
 }
 
-/// Decodes the hot flows of one place, one a CPU; places that hold none are left out.
-pub(crate) fn hot(value: &[u8]) -> impl Iterator<Item = Result<FlowRecord, Undecodable>> {
-    let (key, counters) = (offset_of!(hot_flow, key), offset_of!(hot_flow, counters));
-    value.chunks_exact(HOT_FLOW_BYTES).filter_map(move |hot| {
-        let counters = &hot[counters..][..COUNTERS_BYTES];
+/// Decodes the hot flows of one place, one a CPU of `size` bytes each; places that hold none are left
+/// out. The counters are the last of it.
+pub(crate) fn hot(
+    value: &[u8],
+    size: usize,
+) -> impl Iterator<Item = Result<FlowRecord, Undecodable>> {
+    let key = offset_of!(hot_flow, key);
+    value.chunks_exact(size).filter_map(move |hot| {
+        let (rest, counters) = hot.split_at(size.checked_sub(COUNTERS_BYTES)?);
         let is_empty = counters.iter().all(|byte| *byte == 0);
-        (!is_empty).then(|| flow(&hot[key..][..size_of::<flow_key>()], counters))
+        (!is_empty).then(|| flow(rest.get(key..).unwrap_or_default(), counters))
     })
 }
 
-/// A place for a hot flow that holds none.
-pub(crate) fn empty_hot(generation: u32) -> [u8; HOT_FLOW_BYTES] {
-    let mut hot = [0; HOT_FLOW_BYTES];
+/// A place of that many bytes for a hot flow, which holds none.
+pub(crate) fn empty_hot(generation: u32, size: usize) -> Vec<u8> {
+    let mut hot = vec![0; size];
     hot[offset_of!(hot_flow, generation)..][..4].copy_from_slice(&generation.to_ne_bytes());
     hot
 }
@@ -157,7 +191,11 @@ fn pair_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
 }
 
 /// Decodes entry `index` of a generation's totals; `None` if nothing was counted there.
-pub(crate) fn total(index: usize, value: &[u8]) -> Result<Option<Total>, Undecodable> {
+pub(crate) fn total(
+    index: usize,
+    value: &[u8],
+    dimensions: &Dimensions,
+) -> Result<Option<Total>, Undecodable> {
     let entry = || Undecodable {
         map: "totals",
         entry: value.to_vec(),
@@ -166,10 +204,21 @@ pub(crate) fn total(index: usize, value: &[u8]) -> Result<Option<Total>, Undecod
     if counters == FlowCounters::ZERO {
         return Ok(None);
     }
-    let (rest, output) = split(index, &CLASSES);
-    let (rest, input) = split(rest, &CLASSES);
-    let (rest, hook) = split(rest, &HOOKS);
-    let kind = *TOTAL_KINDS.get(rest).ok_or_else(entry)?;
+    let (rest, output) = split(index, dimensions.classes);
+    let (rest, input) = split(rest, dimensions.classes);
+    let (kind, hook) = split(rest, dimensions.hooks);
+    // What only a newer agent knows: an interface of a class that is not known, a total without
+    // detail.
+    let class = |code: usize| CLASSES.get(code).copied().unwrap_or(InterfaceClass::Other);
+    let (input, output) = (class(input), class(output));
+    let hook = *HOOKS.get(hook).ok_or_else(entry)?;
+    if kind >= dimensions.total_kinds {
+        return Err(entry());
+    }
+    let kind = TOTAL_KINDS
+        .get(kind)
+        .copied()
+        .unwrap_or(TotalKind::Coarsened);
     let point = ObservationPoint {
         hook,
         input,
@@ -183,7 +232,11 @@ pub(crate) fn total(index: usize, value: &[u8]) -> Result<Option<Total>, Undecod
 }
 
 /// Decodes entry `index` of what a generation left out; `None` if nothing was.
-pub(crate) fn skip(index: usize, value: &[u8]) -> Result<Option<Skipped>, Undecodable> {
+pub(crate) fn skip(
+    index: usize,
+    value: &[u8],
+    dimensions: &Dimensions,
+) -> Result<Option<Skipped>, Undecodable> {
     let entry = || Undecodable {
         map: "skipped",
         entry: value.to_vec(),
@@ -192,8 +245,9 @@ pub(crate) fn skip(index: usize, value: &[u8]) -> Result<Option<Skipped>, Undeco
     if counters == FlowCounters::ZERO {
         return Ok(None);
     }
-    let (rest, hook) = split(index, &HOOKS);
-    let reason = *SKIP_REASONS.get(rest).ok_or_else(entry)?;
+    let (reason, hook) = split(index, dimensions.hooks);
+    let hook = *HOOKS.get(hook).ok_or_else(entry)?;
+    let reason = *SKIP_REASONS.get(reason).ok_or_else(entry)?;
     Ok(Some(Skipped {
         reason,
         hook,
@@ -202,8 +256,8 @@ pub(crate) fn skip(index: usize, value: &[u8]) -> Result<Option<Skipped>, Undeco
 }
 
 /// Takes the last dimension off the index into a flat array.
-fn split<T: Copy>(index: usize, dimension: &[T]) -> (usize, T) {
-    (index / dimension.len(), dimension[index % dimension.len()])
+fn split(index: usize, dimension: usize) -> (usize, usize) {
+    (index / dimension.max(1), index % dimension.max(1))
 }
 
 /// The slot that holds an interface's class.

@@ -1,29 +1,42 @@
-//! The front door: attach, close a window, clear it.
+//! The front door: attach, close a window, keep it, clear it.
 
-use std::collections::BTreeMap;
-use std::mem::MaybeUninit;
-use std::ops::RangeInclusive;
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::time::Instant;
 
-use ipnet::IpNet;
-use kubezonnet_model::{Coverage, FlowRecord, InterfaceClass, Skipped, Total};
-use libbpf_rs::Link;
+use kubezonnet_model::{Coverage, InterfaceClass};
+use libbpf_rs::{Link, MapCore as _, MapFlags, MapHandle};
 
-use crate::CaptureError;
-use crate::hook::{Attached, HOOKS};
-use crate::load::load;
-use crate::maps::Maps;
+use crate::error::Unpinnable;
+use crate::hook::{Attached, HOOKS, attached};
+use crate::leftover::Leftover;
+use crate::load::{Loaded, Opened, PROGRAMS};
+use crate::pin::{self, PinDir};
+use crate::set::Set;
+use crate::told::Told;
+use crate::window::{Drained, Progress};
+use crate::{CaptureError, Config, Tunnel, fault, namespace};
 
-/// Programs that count, and the maps they count into. Dropping it detaches them.
+/// Programs that count, and the maps they count into.
+///
+/// Dropping it detaches them, unless they are pinned: then they go on counting, and the next
+/// [`Self::attach`] finds them.
 #[derive(Debug)]
 pub struct Capture {
-    maps: Maps,
+    set: Set,
+    told: Told,
     attached: Vec<Attached>,
-    /// Only held: the programs are attached as long as these live.
-    _links: Vec<Link>,
+    links: Vec<Link>,
+    /// Only held: without a holder the kernel empties its slots.
+    _programs: MapHandle,
+    leftovers: VecDeque<Leftover>,
+    dir: Option<PinDir>,
+    unpinnable: Option<Unpinnable>,
 }
 
 impl Capture {
-    /// Loads the programs and attaches them in the network namespace of the calling thread.
+    /// Loads the programs and attaches them in the network namespace of the calling thread; or, if
+    /// an agent before this one left them pinned, takes its place behind them without a gap.
     ///
     /// `interfaces` tells the class of each interface by its index; see
     /// [`Self::set_interfaces`].
@@ -31,29 +44,136 @@ impl Capture {
     /// # Errors
     ///
     /// [`CaptureError`] where the kernel refuses; [`crate::preflight`] says the common reasons
-    /// beforehand, with what to do.
+    /// beforehand, with what to do. That nothing can be pinned is none: see [`Self::unpinnable`].
     pub fn attach(
         config: &Config,
         interfaces: &BTreeMap<u32, InterfaceClass>,
     ) -> Result<Self, CaptureError> {
-        let mut storage = MaybeUninit::uninit();
-        let skeleton = load(config, &mut storage)?;
-        let mut maps = Maps::of(&skeleton)?;
-        maps.set_networks(&config.networks)?;
-        maps.set_tunnel_ports(&config.tunnel_ports)?;
-        maps.set_interfaces(interfaces)?;
-        let mut links = Vec::new();
-        let mut attached = Vec::new();
-        for point in &HOOKS {
-            let (link, at) = point.attach(point.program(&skeleton))?;
-            links.push(link);
-            attached.push(at);
+        let Some(path) = &config.pin_dir else {
+            return Self::attach_alone(config, interfaces);
+        };
+        let pinned =
+            PinDir::make(path).and_then(|dir| Self::attach_pinned(config, interfaces, &dir));
+        match pinned {
+            Err(CaptureError::Unpinnable(reason)) => {
+                // Beside hooks that are attached and pinned, others would count a second time.
+                if PinDir::existing(path).is_some_and(|dir| dir.has_links()) {
+                    return Err(CaptureError::Unpinnable(reason));
+                }
+                let mut capture = Self::attach_alone(config, interfaces)?;
+                capture.unpinnable = Some(reason);
+                Ok(capture)
+            }
+            other => other,
         }
-        Ok(Self {
-            maps,
-            attached,
-            _links: links,
-        })
+    }
+
+    /// Attaches what ends with this process.
+    fn attach_alone(
+        config: &Config,
+        interfaces: &BTreeMap<u32, InterfaceClass>,
+    ) -> Result<Self, CaptureError> {
+        let loaded = Opened::new(config)?.load()?;
+        let set = Set::new(&loaded, 0)?;
+        Self::attach_to(config, interfaces, &loaded, set, VecDeque::new(), None)
+    }
+
+    /// Attaches what stays, or finds it.
+    fn attach_pinned(
+        config: &Config,
+        interfaces: &BTreeMap<u32, InterfaceClass>,
+        dir: &PinDir,
+    ) -> Result<Self, CaptureError> {
+        let cookie = namespace::cookie().map_err(CaptureError::Namespace)?;
+        let mut sets = dir.sets_of(cookie)?;
+        let mut opened = Opened::new(config)?;
+        if sets.is_empty() || !dir.programs().exists() {
+            // Nobody can read what they count any more, so they count for nothing.
+            dir.remove_links()?;
+            pin::remove_file(&dir.programs())?;
+        } else {
+            opened.reuse(PROGRAMS, &pin::open_map(&dir.programs())?)?;
+        }
+        let shapes = opened.maps();
+        // What no hook counted into is not gone on with: its next window would tell of a time in
+        // which nothing was counted.
+        let newest = sets.pop_if(|newest| dir.has_links() && newest.fits(&shapes));
+        let (set, loaded) = if let Some(set) = newest {
+            let at = set.dir().expect("it was opened from there").to_owned();
+            for (name, _) in &shapes {
+                opened.reuse(name, &pin::open_map(&at.join(name))?)?;
+            }
+            (set, opened.load()?)
+        } else {
+            let loaded = opened.load()?;
+            let mut set = Set::new(&loaded, cookie)?;
+            let at = dir.next_set()?;
+            if let Err(error) = set.pin(&loaded, &at) {
+                pin::remove_dir(&at)?;
+                return Err(error);
+            }
+            (set, loaded)
+        };
+        let leftovers = sets.into_iter().map(Leftover::new).collect();
+        Self::attach_to(config, interfaces, &loaded, set, leftovers, Some(dir))
+    }
+
+    fn attach_to(
+        config: &Config,
+        interfaces: &BTreeMap<u32, InterfaceClass>,
+        loaded: &Loaded,
+        set: Set,
+        leftovers: VecDeque<Leftover>,
+        dir: Option<&PinDir>,
+    ) -> Result<Self, CaptureError> {
+        let mut programs = loaded.map(PROGRAMS)?;
+        if let Some(path) = dir.map(PinDir::programs).filter(|path| !path.exists()) {
+            pin::pin_map(&mut programs, &path)?;
+            fault::point("programs-pinned");
+        }
+        let mut told = Told::of(&|name| loaded.map(name))?;
+        told.add_networks(&config.networks)?;
+        told.set_tunnel_ports(&config.tunnel_ports)?;
+        told.set_interfaces(interfaces)?;
+        fill_slots(loaded, &programs)?;
+        for leftover in &leftovers {
+            leftover.wait_for_programs()?;
+        }
+        told.keep_only_networks(&config.networks)?;
+        let mut capture = Self {
+            set,
+            told,
+            attached: Vec::new(),
+            links: Vec::new(),
+            _programs: programs,
+            leftovers,
+            dir: dir.cloned(),
+            unpinnable: None,
+        };
+        capture.attach_hooks(loaded)?;
+        Ok(capture)
+    }
+
+    /// Attaches each stub that is not attached yet.
+    fn attach_hooks(&mut self, loaded: &Loaded) -> Result<(), CaptureError> {
+        for point in &HOOKS {
+            let path = self.dir.as_ref().map(|dir| dir.link(point));
+            if let Some(path) = path.as_ref().filter(|path| path.exists()) {
+                let link = pin::open_link(path)?;
+                self.attached.push(attached(point, &link, path)?);
+                self.links.push(link);
+                continue;
+            }
+            let (mut link, at) = point.attach(&loaded.program(point.stub()))?;
+            if let Some(path) = path {
+                pin::pin_link(&mut link, &path)?;
+                fault::point("first-link-pinned");
+            }
+            self.links.push(link);
+            self.attached.push(at);
+        }
+        fault::point("links-pinned");
+        Ok(())
     }
 
     /// What is attached, and at which priority.
@@ -70,6 +190,27 @@ impl Capture {
         coverage
     }
 
+    /// Whether hooks and counts outlive this process.
+    pub fn is_pinned(&self) -> bool {
+        self.dir.is_some()
+    }
+
+    /// Why nothing could be pinned, though it was asked for.
+    pub fn unpinnable(&self) -> Option<&Unpinnable> {
+        self.unpinnable.as_ref()
+    }
+
+    /// What an agent with another layout or another size of maps has counted, oldest first. All of
+    /// it is to be delivered before the first window from here.
+    pub fn take_leftover(&mut self) -> Option<Leftover> {
+        self.leftovers.pop_front()
+    }
+
+    /// Where the windows stand.
+    pub fn progress(&self) -> Progress {
+        self.set.progress()
+    }
+
     /// Tells the programs the class of each interface; what is not named is
     /// [`InterfaceClass::Other`].
     ///
@@ -80,7 +221,7 @@ impl Capture {
         &mut self,
         interfaces: &BTreeMap<u32, InterfaceClass>,
     ) -> Result<(), CaptureError> {
-        self.maps.set_interfaces(interfaces)
+        self.told.set_interfaces(interfaces)
     }
 
     /// Tells the programs which UDP ports of the node hold packets of an overlay; others do not.
@@ -89,7 +230,7 @@ impl Capture {
     ///
     /// [`CaptureError::Write`].
     pub fn set_tunnel_ports(&mut self, ports: &BTreeMap<u16, Tunnel>) -> Result<(), CaptureError> {
-        self.maps.set_tunnel_ports(ports)
+        self.told.set_tunnel_ports(ports)
     }
 
     /// Ends the window: switches the programs to the other generation, waits until none adds to the
@@ -102,102 +243,57 @@ impl Capture {
     ///
     /// [`CaptureError`]; nothing is lost by one, and the call can be repeated.
     pub fn close_window(&mut self) -> Result<Drained, CaptureError> {
-        self.maps.close()
+        self.set.close(Instant::now())
     }
 
-    /// Empties the generation that was closed, once its content is safe elsewhere.
+    /// Keeps with the closed window what of it is in no map, for an agent after this one: until this
+    /// is done the window may not be sent.
     ///
     /// # Errors
     ///
     /// [`CaptureError`]; the call can be repeated.
-    pub fn clear_closed(&mut self) -> Result<(), CaptureError> {
-        self.maps.clear_closed()
+    pub fn keep(&mut self, note: &[u8]) -> Result<(), CaptureError> {
+        self.set.keep(note)
     }
-}
 
-/// How much of a flow's ports is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FlowDetail {
-    /// The service's port only: ten to a hundred times fewer entries.
-    #[default]
-    Service,
-    /// Both ports.
-    Connection,
-}
+    /// Empties the generation that was closed, once its content is safe elsewhere, and remembers who
+    /// has it.
+    ///
+    /// # Errors
+    ///
+    /// [`CaptureError`]; the call can be repeated.
+    pub fn clear_closed(&mut self, server: Option<[u8; 16]>) -> Result<(), CaptureError> {
+        self.set.settle(server)?;
+        self.set.clear()
+    }
 
-/// What is inside of an overlay's UDP datagrams. Tunnels without UDP (IPIP, SIT, GRE) are known by
-/// their protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Tunnel {
-    /// VXLAN (RFC 7348).
-    Vxlan,
-    /// Geneve (RFC 8926).
-    Geneve,
-    /// WireGuard, of the device with this interface index: what is inside is encrypted, so packets
-    /// are counted as they pass the device.
-    WireGuard {
-        /// The device.
-        interface: u32,
-    },
-}
-
-/// The ports that IANA gave to VXLAN and Geneve, and the one that Linux gave to VXLAN before.
-const USUAL_TUNNEL_PORTS: [(u16, Tunnel); 3] = [
-    (4789, Tunnel::Vxlan),
-    (8472, Tunnel::Vxlan),
-    (6081, Tunnel::Geneve),
-];
-
-/// What is decided before the programs are loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// Entries of each generation's flow map; the map of address pairs that takes over when it is
-    /// full has an eighth of it.
-    pub max_flows: u32,
-    /// How much of a flow's ports is kept.
-    pub detail: FlowDetail,
-    /// Packets are counted if source or destination is in one of these; all are if it is empty.
-    pub networks: Vec<IpNet>,
-    /// The UDP ports of the node whose datagrams hold packets of an overlay.
-    pub tunnel_ports: BTreeMap<u16, Tunnel>,
-    /// The ports that clients use (`net.ipv4.ip_local_port_range`).
-    pub ephemeral_ports: RangeInclusive<u16>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            max_flows: 65_536,
-            detail: FlowDetail::default(),
-            networks: Vec::new(),
-            tunnel_ports: BTreeMap::from(USUAL_TUNNEL_PORTS),
-            ephemeral_ports: 32_768..=60_999,
+    /// Takes the hooks off for good. What they counted stays to be read.
+    ///
+    /// # Errors
+    ///
+    /// [`CaptureError::Pinned`] if a pin cannot be removed.
+    pub fn take_hooks_off(&mut self) -> Result<(), CaptureError> {
+        if let Some(dir) = &self.dir {
+            dir.remove_links()?;
         }
+        self.links.clear();
+        self.set.wait_for_programs()
     }
 }
 
-/// The content of one generation: everything that was counted in a window.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Drained {
-    /// One record a key.
-    pub records: Vec<FlowRecord>,
-    /// What has no addresses.
-    pub totals: Vec<Total>,
-    /// What was left out.
-    pub skipped: Vec<Skipped>,
-    /// How full the maps were.
-    pub fill: Fill,
-}
-
-/// How full the maps of a generation were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Fill {
-    /// Entries in the flow map.
-    pub flows: u32,
-    /// Entries there is room for in the flow map.
-    pub max_flows: u32,
-    /// Entries in the map of address pairs, which takes what the flow map has no room for.
-    pub pairs: u32,
-    /// Entries there is room for in the map of address pairs.
-    pub max_pairs: u32,
+/// Puts each hook's program into its slot, in the place of what an agent before this one put there.
+pub(crate) fn fill_slots(loaded: &Loaded, programs: &MapHandle) -> Result<(), CaptureError> {
+    for (slot, point) in (0_u32..).zip(&HOOKS) {
+        let program = loaded.program(point.program());
+        let fd = program.as_fd().as_raw_fd();
+        programs
+            .update(&slot.to_ne_bytes(), &fd.to_ne_bytes(), MapFlags::ANY)
+            .map_err(|source| CaptureError::Write {
+                map: PROGRAMS,
+                source,
+            })?;
+        fault::point("slots-half-filled");
+    }
+    fault::point("slots-filled");
+    Ok(())
 }

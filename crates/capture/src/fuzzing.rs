@@ -1,6 +1,7 @@
-//! The decoder of map entries, for the fuzz target.
+//! The decoders of map entries and of the state, for the fuzz target.
 
-use crate::abi::{self, SKIPS, TOTALS};
+use crate::abi::{self, Dimensions};
+use crate::state::State;
 
 /// Reads bytes as an entry of each map: the first half is the key. Nothing panics.
 pub fn entries(bytes: &[u8]) {
@@ -14,10 +15,20 @@ pub fn entries(bytes: &[u8]) {
         let _ = abi::flow(key, value);
         let _ = abi::pair(key, value);
     }
-    abi::hot(bytes).for_each(drop);
+    let _ = State::decode(bytes);
     let index = bytes.iter().map(|byte| usize::from(*byte)).sum::<usize>();
-    for index in [index, index % TOTALS, index % SKIPS] {
-        let _ = abi::total(index, value);
-        let _ = abi::skip(index, value);
+    for size in [8, 64, 72, 1 + index % 256] {
+        abi::hot(bytes, size).for_each(drop);
+    }
+    let ours = Dimensions::OURS;
+    let others = Dimensions {
+        classes: index % 16,
+        ..ours
+    };
+    for dimensions in [ours, others] {
+        for index in [index, index % ours.totals(), index % ours.skips()] {
+            let _ = abi::total(index, value, &dimensions);
+            let _ = abi::skip(index, value, &dimensions);
+        }
     }
 }

@@ -1,13 +1,16 @@
 //! The hooks: where the programs are attached, in which order of priorities.
 
+use std::io;
+use std::path::Path;
+
 use kubezonnet_model::{Family, Hook};
+use libbpf_rs::query::LinkTypeInfo;
 use libbpf_rs::{
     Link, NF_INET_LOCAL_IN, NF_INET_POST_ROUTING, NFPROTO_IPV4, NFPROTO_IPV6, NetfilterOpts,
     ProgramMut,
 };
 
 use crate::CaptureError;
-use crate::skeleton::CaptureSkel;
 
 /// A program attached to a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +45,7 @@ const LAST: &[i32] = &[
     i32::MAX - 5,
 ];
 
-/// Every place, in the order of attaching.
+/// Every place, in the order of attaching, which is that of the slots (`enum hook_slot`).
 pub(crate) const HOOKS: [HookPoint; 4] = [
     HookPoint::new(Hook::Postrouting, Family::Ipv4),
     HookPoint::new(Hook::Postrouting, Family::Ipv6),
@@ -64,17 +67,23 @@ impl HookPoint {
         }
     }
 
-    /// The program that belongs here.
-    pub(crate) fn program<'a, 'object>(
-        &self,
-        skeleton: &'a CaptureSkel<'object>,
-    ) -> &'a ProgramMut<'object> {
-        let programs = &skeleton.progs;
+    /// The program that counts here.
+    pub(crate) fn program(&self) -> &'static str {
         match (self.hook, self.family) {
-            (Hook::Postrouting, Family::Ipv4) => &programs.postrouting_ipv4,
-            (Hook::Postrouting, Family::Ipv6) => &programs.postrouting_ipv6,
-            (Hook::LocalIn, Family::Ipv4) => &programs.local_in_ipv4,
-            (Hook::LocalIn, Family::Ipv6) => &programs.local_in_ipv6,
+            (Hook::Postrouting, Family::Ipv4) => "postrouting_v4",
+            (Hook::Postrouting, Family::Ipv6) => "postrouting_v6",
+            (Hook::LocalIn, Family::Ipv4) => "local_in_v4",
+            (Hook::LocalIn, Family::Ipv6) => "local_in_v6",
+        }
+    }
+
+    /// The program that is attached here, and goes on to the one that counts.
+    pub(crate) fn stub(&self) -> &'static str {
+        match (self.hook, self.family) {
+            (Hook::Postrouting, Family::Ipv4) => "stub_post_v4",
+            (Hook::Postrouting, Family::Ipv6) => "stub_post_v6",
+            (Hook::LocalIn, Family::Ipv4) => "stub_in_v4",
+            (Hook::LocalIn, Family::Ipv6) => "stub_in_v6",
         }
     }
 
@@ -147,6 +156,26 @@ impl HookPoint {
             family,
             priorities: priorities.to_vec(),
         })
+    }
+}
+
+/// What a link that was pinned is attached to.
+pub(crate) fn attached(
+    point: &HookPoint,
+    link: &Link,
+    path: &Path,
+) -> Result<Attached, CaptureError> {
+    let failed = |source| CaptureError::pinned(path, source);
+    let info = link
+        .info()
+        .map_err(|error| failed(io::Error::other(error)))?;
+    match info.info {
+        LinkTypeInfo::Netfilter(netfilter) => Ok(Attached {
+            hook: point.hook,
+            family: point.family,
+            priority: netfilter.priority,
+        }),
+        _ => Err(failed(io::Error::other("it is no netfilter link"))),
     }
 }
 

@@ -7,17 +7,17 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kubezonnet_model::{Family, Hook, InterfaceClass};
-use libbpf_rs::{OpenObject, ProgramInput};
+use libbpf_rs::{MapHandle, ProgramInput};
 
+use crate::capture::fill_slots;
 use crate::hook::{HOOKS, HookPoint};
-use crate::load::load;
-use crate::maps::Maps;
-use crate::skeleton::CaptureSkel;
+use crate::load::{Loaded, Opened, PROGRAMS};
+use crate::set::Set;
+use crate::told::Told;
 use crate::{CaptureError, Config, Drained};
 
 /// `sizeof(struct nf_hook_state)` on a 64-bit machine: two bytes, padding, five pointers.
@@ -27,31 +27,36 @@ const HOOK_STATE_BYTES: usize = 48;
 ///
 /// To the programs a packet run through [`Self::run`] seems to leave by interface 1 (the kernel gives
 /// the loopback interface for every hook here); what class that has is told to [`Self::load`].
-pub struct Trial<'object> {
-    skeleton: CaptureSkel<'object>,
-    maps: Maps,
+pub struct Trial {
+    loaded: Loaded,
+    set: Set,
+    /// Only held: without a holder the kernel empties its slots.
+    _programs: MapHandle,
 }
 
-impl<'object> Trial<'object> {
+impl Trial {
     /// Loads the programs, with the class that interface 1 is to have.
     ///
     /// # Errors
     ///
     /// [`CaptureError`] where the kernel refuses.
-    pub fn load(
-        config: &Config,
-        interface: InterfaceClass,
-        storage: &'object mut MaybeUninit<OpenObject>,
-    ) -> Result<Self, CaptureError> {
-        let skeleton = load(config, storage)?;
-        let mut maps = Maps::of(&skeleton)?;
-        maps.set_networks(&config.networks)?;
-        maps.set_tunnel_ports(&config.tunnel_ports)?;
-        maps.set_interfaces(&BTreeMap::from([(1, interface)]))?;
-        Ok(Self { skeleton, maps })
+    pub fn load(config: &Config, interface: InterfaceClass) -> Result<Self, CaptureError> {
+        let loaded = Opened::new(config)?.load()?;
+        let set = Set::new(&loaded, 0)?;
+        let mut told = Told::of(&|name| loaded.map(name))?;
+        told.add_networks(&config.networks)?;
+        told.set_tunnel_ports(&config.tunnel_ports)?;
+        told.set_interfaces(&BTreeMap::from([(1, interface)]))?;
+        let programs = loaded.map(PROGRAMS)?;
+        fill_slots(&loaded, &programs)?;
+        Ok(Self {
+            loaded,
+            set,
+            _programs: programs,
+        })
     }
 
-    /// Runs the program of a hook on a packet, from its IP header on, and tells the mean time a run
+    /// Runs the stub of a hook, and so its program, on a packet, from its IP header on, and tells the mean time a run
     /// took and what the program said (`NF_ACCEPT` is 1).
     ///
     /// # Errors
@@ -74,7 +79,7 @@ impl<'object> Trial<'object> {
             repeat,
             ..ProgramInput::default()
         };
-        let output = point.program(&self.skeleton).test_run(input)?;
+        let output = self.loaded.program(point.stub()).test_run(input)?;
         Ok((output.return_value, output.duration))
     }
 
@@ -84,8 +89,8 @@ impl<'object> Trial<'object> {
     ///
     /// [`CaptureError`].
     pub fn take(&mut self) -> Result<Drained, CaptureError> {
-        let drained = self.maps.close()?;
-        self.maps.clear_closed()?;
+        let drained = self.set.close(Instant::now())?;
+        self.set.clear()?;
         Ok(drained)
     }
 
@@ -97,7 +102,8 @@ impl<'object> Trial<'object> {
     /// What the kernel says to the question.
     pub fn verified_instructions(&self) -> io::Result<Vec<(Hook, Family, u32)>> {
         let of = |point: &HookPoint| {
-            let program = point.program(&self.skeleton).as_fd().as_raw_fd();
+            let program = self.loaded.program(point.program());
+            let program = program.as_fd().as_raw_fd();
             let mut info = libbpf_sys::bpf_prog_info::default();
             let mut size = INFO_BYTES;
             // SAFETY: `info` has room for `size` bytes, and both outlive the call.

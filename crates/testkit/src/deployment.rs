@@ -32,6 +32,8 @@ pub struct DeploymentOptions {
     pub agent_arguments: Vec<String>,
     /// How agents and server know each other.
     pub security: Security,
+    /// Whether hooks and counts outlive the agents, until the cluster goes.
+    pub is_pinned: bool,
     /// What each agent is started by, as a command line that its own follows: `setpriv …`.
     pub agent_wrapper: Vec<String>,
 }

@@ -7,6 +7,7 @@
 //! /run/netns/kz<pid>-<started>-<n>-…            its network namespaces
 //! /run/kubezonnet-testkit/kz<pid>-<started>-<n>/
 //!     processes/<pid>-<started>                 programs it started
+//!     bpf/                                      its BPF file system
 //!     …                                         its temporary files
 //! ```
 
@@ -15,6 +16,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -66,6 +68,23 @@ impl Run {
     /// A directory for its files, removed at its end.
     pub fn dir(&self) -> PathBuf {
         Path::new(RUNS_DIR).join(&self.id)
+    }
+
+    /// A BPF file system of this run alone. What is pinned in it goes with the run.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be mounted.
+    pub fn bpf_fs(&self) -> Result<PathBuf, Error> {
+        let dir = bpf_fs(&self.dir());
+        if dir.is_dir() {
+            return Ok(dir);
+        }
+        fs::create_dir(&dir).map_err(Error::io(format!("make {}", dir.display())))?;
+        let nothing = None::<&str>;
+        mount(Some("bpf"), &dir, Some("bpf"), MsFlags::empty(), nothing)
+            .map_err(Error::io(format!("mount {}", dir.display())))?;
+        Ok(dir)
     }
 
     /// Notes a program that this run started, so that it is ended with the run.
@@ -129,6 +148,9 @@ fn remove(id: &str) -> Result<(), Error> {
             }
         }
     }
+    // Links that are pinned keep their namespace alive. All pins of a mount go with it; where nothing
+    // is mounted there is nothing to do.
+    let _ = umount2(&bpf_fs(&dir), MntFlags::MNT_DETACH);
     let prefix = format!("{id}-");
     let lines: Vec<String> = names_in(NETNS_DIR)
         .into_iter()
@@ -150,6 +172,11 @@ fn remove(id: &str) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// Where a run has its BPF file system.
+fn bpf_fs(dir: &Path) -> PathBuf {
+    dir.join("bpf")
 }
 
 /// A process, told from others that had or will have its number by when it started.

@@ -22,7 +22,7 @@ fn a_second_agent_counts_nothing_until_the_first_has_ended() {
             "--server=http://127.0.0.1:9779",
             "--interval=1s",
         ])
-        .arg("--metrics-listen=off");
+        .args(["--metrics-listen=off", "--pin-dir=none"]);
     let run = deployment.cluster().run();
     let mut second = Process::start(run, "the second agent", &mut command).unwrap();
     second

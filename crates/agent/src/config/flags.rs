@@ -1,9 +1,7 @@
-//! The flags: their names, help texts, and how each value is read.
+//! The flags: their names and help texts.
 
-use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
@@ -13,7 +11,13 @@ use kubezonnet_model::NodeName;
 use reqwest::Url;
 
 use super::LogFormat;
-use super::duration::{parse_duration, show_duration};
+
+mod parse;
+
+use parse::{
+    parse_grace, parse_interval, parse_listen, parse_max_flows, parse_network, parse_node,
+    parse_pin_dir, parse_port, parse_server,
+};
 
 /// The most flows a window can hold. A window that is too large would be lost, so it has to fit into
 /// what a server takes by default, 262,144 records: with the pairs that come on top (an eighth) and
@@ -57,9 +61,13 @@ Examples:
     kubezonnet-agent --node worker-1 --server https://kubezonnet.example:8443 \\
         --token-file token --cidr 10.0.0.0/8 --cidr fd00::/8
 
+  Uninstall: deliver what the node has counted, then take everything off:
+    kubezonnet-agent detach --node worker-1 --server http://kubezonnet-server:8080
+
 Signals:
   SIGTERM and SIGINT end the agent: it delivers what is not acknowledged and one last window within
-  --grace, then takes its hooks off. A second signal ends it at once.
+  --grace. What is pinned (--pin-dir) goes on counting for the next agent, and what was not delivered
+  is kept for it; otherwise the hooks are taken off. A second signal ends it at once.
 
 Logs go to standard error; RUST_LOG sets their level (error, warn, info, debug, trace).
 
@@ -74,6 +82,10 @@ Exit status:
 #[command(name = "kubezonnet-agent", version, about = ABOUT, long_about = LONG_ABOUT)]
 #[command(after_long_help = EXAMPLES, max_term_width = 100)]
 pub(super) struct Flags {
+    /// What to do instead of counting.
+    #[arg(value_name = "COMMAND")]
+    pub(super) command: Option<Command>,
+
     /// Name of the node, as the server's topology has it.
     ///
     /// In Kubernetes, give it spec.nodeName by the downward API. The variable `NODE_NAME` will do
@@ -167,6 +179,21 @@ pub(super) struct Flags {
         help_heading = "Reporting"
     )]
     pub(super) grace: Duration,
+
+    /// Directory in a BPF file system in which hooks and counts outlive the agent, or `none`.
+    ///
+    /// What is pinned there goes on counting while the agent is stopped, killed or replaced, and the
+    /// next agent delivers it. Where nothing can be pinned the agent says why, and hooks and counts
+    /// end with it as with none. With --dry-run nothing is pinned.
+    #[arg(
+        long,
+        env = "KUBEZONNET_PIN_DIR",
+        value_name = "PATH",
+        default_value = "/sys/fs/bpf/kubezonnet",
+        value_parser = parse_pin_dir,
+        help_heading = "Counting"
+    )]
+    pub(super) pin_dir: PinDir,
 
     /// Print each window as a table instead of sending it.
     #[arg(
@@ -290,95 +317,23 @@ pub(super) enum Detail {
     Connection,
 }
 
+/// What the agent is started for, if not to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Command {
+    /// Take off what is pinned: deliver what was counted, then remove hooks, programs and maps.
+    Detach,
+}
+
+/// Where hooks and counts are to be pinned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PinDir {
+    None,
+    At(PathBuf),
+}
+
 /// Where `/metrics` is to be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listen {
     Off,
     At(SocketAddr),
-}
-
-fn parse_node(text: &str) -> Result<NodeName, String> {
-    // The value is shown by who calls this, cut.
-    NodeName::new(text).map_err(|_| "expected 1 to 253 bytes without control characters".to_owned())
-}
-
-fn parse_max_flows(text: &str) -> Result<u32, String> {
-    whole(text, MIN_FLOWS, MAX_FLOWS)
-}
-
-fn parse_port(text: &str) -> Result<u16, String> {
-    whole(text, 1, u16::MAX)
-}
-
-fn whole<T: FromStr + PartialOrd + Display + Copy>(
-    text: &str,
-    least: T,
-    most: T,
-) -> Result<T, String> {
-    let number = text.parse().ok();
-    number
-        .filter(|number| (&least..=&most).contains(&number))
-        .ok_or_else(|| format!("expected a whole number from {least} to {most}, in digits"))
-}
-
-fn parse_server(text: &str) -> Result<Url, String> {
-    let url = Url::from_str(text)
-        .map_err(|error| format!("{error}; expected http://HOST[:PORT] or https://HOST[:PORT]"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!(
-            "expected http:// or https://, not {}:",
-            url.scheme()
-        ));
-    }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err("the URL names no host".to_owned());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        // It would be in the log with every failure.
-        return Err("the URL must hold no user and no password".to_owned());
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("the URL must have no query and no fragment".to_owned());
-    }
-    Ok(url)
-}
-
-fn parse_network(text: &str) -> Result<IpNet, String> {
-    let network: IpNet = text
-        .trim()
-        .parse()
-        .map_err(|_| "expected an address and a prefix length, like 10.0.0.0/8".to_owned())?;
-    let truncated = network.trunc();
-    if network != truncated {
-        return Err(format!(
-            "has bits beyond its prefix length; did you mean {truncated}?"
-        ));
-    }
-    Ok(network)
-}
-
-fn parse_listen(text: &str) -> Result<Listen, String> {
-    if text == "off" {
-        return Ok(Listen::Off);
-    }
-    text.parse().map(Listen::At).map_err(|_| {
-        "expected an address and a port, like 127.0.0.1:9780 or [::]:9780, or off".into()
-    })
-}
-
-fn parse_interval(text: &str) -> Result<Duration, String> {
-    bounded(text, Duration::from_secs(1), Duration::from_mins(5))
-}
-
-fn parse_grace(text: &str) -> Result<Duration, String> {
-    bounded(text, Duration::ZERO, Duration::from_mins(10))
-}
-
-fn bounded(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
-    let duration = parse_duration(text)?;
-    if (least..=most).contains(&duration) {
-        return Ok(duration);
-    }
-    let [least, most] = [least, most].map(show_duration);
-    Err(format!("must be from {least} to {most}"))
 }

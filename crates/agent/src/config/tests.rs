@@ -27,6 +27,7 @@ fn a_node_and_a_server_are_enough() {
     let config = read("--node n1 --server http://server:8080").unwrap();
 
     let expected = Config {
+        task: Task::Report,
         node: NodeName::new("n1").unwrap(),
         target: Target::Server(Url::parse("http://server:8080").unwrap()),
         interval: Duration::from_secs(10),
@@ -35,6 +36,7 @@ fn a_node_and_a_server_are_enough() {
         flow_detail: FlowDetail::Service,
         max_flows: 65_536,
         networks: Vec::new(),
+        pin_dir: Some(PathBuf::from("/sys/fs/bpf/kubezonnet")),
         uplinks: Vec::new(),
         tunnel_ports: BTreeMap::new(),
         metrics_listen: Some("127.0.0.1:9780".parse().unwrap()),
@@ -181,6 +183,7 @@ fn every_flag_has_its_environment_variable() {
     let command = Flags::command();
     let flags = command
         .get_arguments()
+        .filter(|argument| !argument.is_positional())
         .filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()));
     for argument in flags {
         let flag = argument.get_long().unwrap();
@@ -222,4 +225,27 @@ fn a_certificate_comes_with_its_key() {
     let alone = refused("--node n1 --server https://server --client-cert /c");
 
     assert!(alone.contains("--client-key"), "{alone}");
+}
+
+#[test]
+fn pins_are_where_they_are_told_to_be_and_nowhere_in_a_dry_run() {
+    let server = "--node n1 --server http://s";
+
+    let elsewhere = read(&format!("{server} --pin-dir /run/bpf/kz")).unwrap();
+    let nowhere = read(&format!("{server} --pin-dir none")).unwrap();
+    let dry = read("--node n1 --dry-run").unwrap();
+
+    assert_eq!(elsewhere.pin_dir, Some(PathBuf::from("/run/bpf/kz")));
+    assert_eq!((nowhere.pin_dir, dry.pin_dir), (None, None));
+    let relative = refused(&format!("{server} --pin-dir kz"));
+    assert!(relative.contains("expected an absolute path"), "{relative}");
+}
+
+#[test]
+fn detach_takes_the_same_flags_and_opens_no_port() {
+    let config = read("detach --node n1 --server http://s --grace 5s").unwrap();
+
+    assert_eq!((config.task, config.metrics_listen), (Task::Detach, None));
+    assert_eq!(config.grace, Duration::from_secs(5));
+    assert!(refused("detach --node n1 --dry-run").contains("takes no --dry-run"));
 }

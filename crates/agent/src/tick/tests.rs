@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use kubezonnet_capture::Drained;
+use kubezonnet_capture::{Drained, Progress};
 use kubezonnet_exposition::Format;
 use kubezonnet_model::{
     Coverage, Epoch, Hook, NodeName, ObservationPoint, Total, TotalKind, Uplinks,
@@ -12,14 +12,18 @@ use kubezonnet_wire::Limits;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::answer::ServerId;
 use crate::backoff::Backoff;
 use crate::uplinks::Readings;
+use crate::window::{Pace, Plan};
 
 /// What the loop did to the source, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Call {
     Close,
+    Keep,
     Clear,
+    TakeHooksOff,
     SetInterfaces(BTreeMap<u32, InterfaceClass>),
     SetTunnelPorts(BTreeMap<u16, Tunnel>),
 }
@@ -55,7 +59,7 @@ impl FakeSource {
 impl Source for FakeSource {
     type Error = NotNow;
 
-    fn close_window(&mut self) -> Result<Drained, NotNow> {
+    fn close_window(&mut self) -> Result<(Drained, Instant), NotNow> {
         self.call(Call::Close)?;
         let total = Total {
             kind: TotalKind::Coarsened,
@@ -69,14 +73,25 @@ impl Source for FakeSource {
                 packets: 1,
             },
         };
-        Ok(Drained {
+        let drained = Drained {
             totals: vec![total],
             ..Drained::default()
-        })
+        };
+        Ok((drained, now()))
     }
 
-    fn clear_closed(&mut self) -> Result<(), NotNow> {
+    fn keep(&mut self, note: &[u8]) -> Result<(), NotNow> {
+        let kept = kubezonnet_wire::decode(note, &Limits::default()).unwrap();
+        assert!(kept.totals.is_empty(), "what is in the maps is kept there");
+        self.call(Call::Keep)
+    }
+
+    fn clear_closed(&mut self, _: Option<ServerId>) -> Result<(), NotNow> {
         self.call(Call::Clear)
+    }
+
+    fn take_hooks_off(&mut self) -> Result<(), NotNow> {
+        self.call(Call::TakeHooksOff)
     }
 
     fn coverage(&self) -> Coverage {
@@ -155,10 +170,20 @@ impl Bench {
             meter: Meter::new(FakeReader::default()),
             windows: Windows::new(
                 NodeName::new("n1").unwrap(),
-                Epoch([7; 16]),
-                Duration::from_secs(10),
+                Plan::ALONE,
+                Pace {
+                    interval: Duration::from_secs(10),
+                    phase: Duration::ZERO,
+                },
                 Backoff::new(1),
-                now(),
+                &Progress {
+                    epoch: Epoch([7; 16]),
+                    sequence: 1,
+                    opened: now(),
+                    server: None,
+                    closed: None,
+                },
+                None,
             ),
             links: links_receiver,
             signals: signals_receiver,
@@ -166,11 +191,11 @@ impl Bench {
             metrics: Arc::clone(&metrics),
             health: Arc::clone(&health),
         };
-        let server = FakeServer {
+        let mut server = FakeServer {
             answers: answers.iter().copied().collect(),
             arrivals: sender,
         };
-        let ended = tokio::spawn(async move { tick.run(server).await });
+        let ended = tokio::spawn(async move { tick.run(&mut server).await });
         Self {
             source,
             metrics,
@@ -215,7 +240,13 @@ async fn the_first_window_arrives_at_once_and_the_others_at_intervals() {
     );
     assert_eq!(
         bench.source.calls(),
-        [Call::Close, Call::Clear, Call::Close]
+        [
+            Call::Close,
+            Call::Keep,
+            Call::Clear,
+            Call::Close,
+            Call::Keep
+        ]
     );
     assert!(bench.health.is_ready());
 }
@@ -232,7 +263,7 @@ async fn nothing_is_closed_while_a_window_is_unacknowledged() {
         assert_eq!((again.sequence, &again.body), (1, &first.body));
     }
 
-    assert_eq!(bench.source.calls(), [Call::Close]);
+    assert_eq!(bench.source.calls(), [Call::Close, Call::Keep]);
     assert!(!bench.health.is_ready());
     assert!(
         bench
@@ -378,7 +409,7 @@ async fn links_are_followed_while_the_server_does_not_answer() {
         tokio::time::advance(HEARTBEAT).await;
     }
 
-    assert_eq!(bench.source.calls(), [Call::Close, told]);
+    assert_eq!(bench.source.calls(), [Call::Close, Call::Keep, told]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -391,6 +422,10 @@ async fn a_signal_delivers_one_last_window_and_ends_the_loop() {
 
     assert!(ends(&last));
     assert_eq!(bench.ended.await.unwrap(), FlowCounters::ZERO);
+    // Hooks go first: what they count after the last window would be lost.
+    let calls = bench.source.calls();
+    let last_calls = [Call::TakeHooksOff, Call::Close, Call::Keep];
+    assert_eq!(calls[calls.len() - 3..], last_calls);
 }
 
 #[tokio::test(start_paused = true)]

@@ -241,10 +241,10 @@ impl Bench {
     /// returns bytes seen and sent.
     fn end(&mut self, seen: u64, readings: [Option<u64>; 2]) -> (u64, u64) {
         self.plan(&readings);
-        let closed = self
-            .meter
-            .end(&self.uplinks, &self.metrics, || Ok::<_, NotNow>(saw(seen)));
-        let (drained, counted) = closed.unwrap();
+        let closed = self.meter.end(&self.uplinks, &self.metrics, || {
+            Ok::<_, NotNow>((saw(seen), Instant::now()))
+        });
+        let ((drained, _), counted) = closed.unwrap();
         assert_eq!(drained, saw(seen));
         (counted.seen.bytes, counted.sent.bytes)
     }

@@ -6,6 +6,8 @@ use kubezonnet_model::{
 use kubezonnet_wire::Limits;
 use proptest::prelude::*;
 
+use kubezonnet_capture::{ClosedWindow, Drained};
+
 use super::*;
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -19,9 +21,21 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(Plan::ALONE)
+    }
+
+    fn with(plan: Plan) -> Self {
         let now = Instant::now();
+        Self::resuming(plan, &first(now), None, now)
+    }
+
+    fn resuming(plan: Plan, progress: &Progress, kept: Option<FlowBatch>, now: Instant) -> Self {
         let node = NodeName::new("n1").unwrap();
-        let windows = Windows::new(node, Epoch([7; 16]), INTERVAL, Backoff::new(1), now);
+        let pace = Pace {
+            interval: INTERVAL,
+            phase: Duration::ZERO,
+        };
+        let windows = Windows::new(node, plan, pace, Backoff::new(1), progress, kept);
         Self { windows, now }
     }
 
@@ -45,6 +59,26 @@ impl Bench {
     fn close(&mut self, bytes: u64) {
         assert_eq!(self.next(), Step::Close);
         self.windows.close(self.now, contents(bytes));
+        self.keep();
+    }
+
+    fn keep(&mut self) {
+        assert_eq!(self.next(), Step::Keep);
+        assert!(self.windows.note().is_some());
+        self.windows.kept(self.now);
+    }
+
+    /// What a successor would find if this one was killed now, the window being unacknowledged.
+    fn left_behind(&self, note: Option<Bytes>, opened: Instant, ended: Instant) -> Progress {
+        Progress {
+            sequence: self.outgoing().sequence,
+            opened,
+            closed: Some(ClosedWindow {
+                ended,
+                note: note.map(|note| note.to_vec()),
+            }),
+            ..first(opened)
+        }
     }
 
     fn answer(&mut self, outcome: Outcome) -> Settlement {
@@ -72,6 +106,17 @@ impl Bench {
 
     fn shut_down(&mut self) {
         self.windows.shut_down(self.now, self.now + GRACE);
+    }
+}
+
+/// Where the windows of maps stand that were made just now.
+fn first(now: Instant) -> Progress {
+    Progress {
+        epoch: Epoch([7; 16]),
+        sequence: 1,
+        opened: now,
+        server: None,
+        closed: None,
     }
 }
 
@@ -115,7 +160,10 @@ fn the_first_window_goes_out_at_once_and_the_second_after_an_interval() {
     let mut bench = Bench::new();
 
     bench.close(100);
-    assert_eq!(bench.answer(Outcome::Acknowledged), Settlement::Delivered);
+    assert_eq!(
+        bench.answer(Outcome::Acknowledged),
+        Settlement::Delivered(None)
+    );
     bench.clear();
 
     assert_eq!(bench.next(), Step::Wait(bench.now + INTERVAL));
@@ -197,7 +245,10 @@ fn a_window_the_server_had_already_counts_as_delivered() {
     bench.answer(Outcome::TimedOut);
     bench.wait();
 
-    assert_eq!(bench.answer(Outcome::Duplicate), Settlement::Delivered);
+    assert_eq!(
+        bench.answer(Outcome::Duplicate),
+        Settlement::Delivered(None)
+    );
     assert_eq!(bench.next(), Step::Clear);
 }
 
@@ -232,9 +283,8 @@ fn a_server_that_asks_for_time_gets_it() {
     bench.windows.answer(
         bench.now,
         &Answer {
-            outcome: Outcome::Busy,
             retry_after: Some(Duration::from_mins(1)),
-            detail: String::new(),
+            ..Answer::none(Outcome::Busy, "")
         },
     );
 
@@ -272,7 +322,10 @@ fn a_signal_closes_one_last_window_that_says_so() {
     let batch = bench.batch();
     assert!(batch.header.coverage.ends);
     assert_eq!(batch.header.window, Duration::from_secs(4));
-    assert_eq!(bench.answer(Outcome::Acknowledged), Settlement::Delivered);
+    assert_eq!(
+        bench.answer(Outcome::Acknowledged),
+        Settlement::Delivered(None)
+    );
     assert_eq!(bench.next(), Step::Done);
 }
 
@@ -290,7 +343,10 @@ fn a_signal_hurries_the_unacknowledged_window_which_stays_as_it_is() {
     bench.shut_down();
 
     assert!(!bench.batch().header.coverage.ends);
-    assert_eq!(bench.answer(Outcome::Acknowledged), Settlement::Delivered);
+    assert_eq!(
+        bench.answer(Outcome::Acknowledged),
+        Settlement::Delivered(None)
+    );
     bench.clear();
     bench.close(200);
     assert!(bench.batch().header.coverage.ends);
@@ -383,7 +439,7 @@ proptest! {
         loop {
             match bench.wait() {
                 Step::Close => {
-                    bench.windows.close(bench.now, contents(100));
+                    bench.close(100);
                     closed += 200;
                     covered += bench.batch().header.window;
                     let sequence = bench.outgoing().sequence;
@@ -399,12 +455,13 @@ proptest! {
                         bench.shut_down();
                     }
                     match bench.windows.answer(bench.now, &Answer::none(outcome, "")) {
-                        Settlement::Delivered => settled += 200,
+                        Settlement::Delivered(_) => settled += 200,
                         Settlement::Lost(loss) => settled += loss.counters.bytes,
                         Settlement::Retry(_) => {}
                     }
                 }
                 Step::Abandon => settled += bench.windows.abandon(bench.now).counters.bytes,
+                Step::Keep => unreachable!("close() keeps"),
                 Step::Clear => bench.windows.cleared(bench.now),
                 Step::Wait(_) => unreachable!("wait() passes these"),
                 Step::Done => break,
@@ -413,4 +470,170 @@ proptest! {
         prop_assert_eq!(closed, settled);
         prop_assert_eq!(covered, bench.windows.opened - began);
     }
+}
+
+#[test]
+fn a_successor_sends_the_same_window_again_to_the_byte() {
+    let mut bench = Bench::new();
+    let opened = bench.now;
+    bench.pass(3);
+    assert_eq!(bench.next(), Step::Close);
+    bench.windows.close(bench.now, contents(100));
+    let note = bench.windows.note();
+    bench.keep();
+    let (sent, ended) = (bench.outgoing(), bench.now);
+    let progress = bench.left_behind(note.clone(), opened, ended);
+    let kept = kubezonnet_wire::decode(&note.unwrap(), &Limits::default());
+
+    let mut successor = Bench::resuming(
+        Plan::PINNED,
+        &progress,
+        Some(kept.unwrap().into_batch()),
+        ended,
+    );
+    successor.pass(60);
+    assert_eq!(successor.next(), Step::Close);
+    // Its own addresses and coverage are others by now.
+    let mut now_different = contents(100);
+    now_different.coverage = Coverage::default();
+    now_different.node_addresses.clear();
+    successor.windows.close(ended, now_different);
+
+    assert_eq!(successor.next(), Step::Send);
+    let again = successor.outgoing();
+    assert_eq!((again.epoch, again.sequence), (sent.epoch, sent.sequence));
+    assert_eq!(again.body, sent.body);
+    assert_eq!(again.age, Duration::from_mins(1));
+}
+
+#[test]
+fn a_window_that_was_closed_and_not_kept_is_kept_before_it_is_sent() {
+    let mut bench = Bench::new();
+    let opened = bench.now;
+    bench.pass(3);
+    bench.close(100);
+    let ended = bench.now;
+    let progress = bench.left_behind(None, opened, ended);
+
+    let mut successor = Bench::resuming(Plan::PINNED, &progress, None, ended);
+    successor.pass(60);
+    successor.windows.close(ended, contents(100));
+
+    assert_eq!(successor.next(), Step::Keep);
+    successor.keep();
+    assert_eq!(successor.batch().header.window, Duration::from_secs(3));
+    assert_eq!(successor.outgoing().sequence, 1);
+    successor.answer(Outcome::Acknowledged);
+    successor.clear();
+    successor.wait();
+    successor.close(200);
+    assert_eq!(successor.batch().header.window, successor.now - ended);
+}
+
+#[test]
+fn what_is_pinned_stays_when_time_is_over_and_nothing_is_lost() {
+    let mut bench = Bench::with(Plan::PINNED);
+    bench.close(100);
+    bench.shut_down();
+    bench.answer(Outcome::Unreachable);
+
+    while bench.wait() == Step::Send {
+        bench.answer(Outcome::Unreachable);
+    }
+
+    assert_eq!(bench.next(), Step::Done);
+    assert!(!bench.batch().header.coverage.ends);
+}
+
+#[test]
+fn a_last_window_of_what_is_pinned_ends_no_coverage_and_leaves_empty_maps() {
+    let mut bench = Bench::with(Plan::PINNED);
+    bench.close(100);
+    bench.answer(Outcome::Acknowledged);
+    bench.clear();
+
+    bench.shut_down();
+
+    assert!(!bench.windows.takes_hooks_off());
+    bench.close(200);
+    assert!(!bench.batch().header.coverage.ends);
+    bench.answer(Outcome::Acknowledged);
+    bench.clear();
+    assert_eq!(bench.next(), Step::Done);
+}
+
+#[test]
+fn leftovers_go_out_at_once_the_unacknowledged_window_first_and_then_the_rest() {
+    for (plan, ends) in [(Plan::LEFTOVER, false), (Plan::removal(true), true)] {
+        let mut bench = Bench::new();
+        let opened = bench.now;
+        bench.close(100);
+        let progress = bench.left_behind(None, opened, bench.now);
+
+        let mut drain = Bench::resuming(plan, &progress, None, bench.now);
+        drain.close(100);
+        assert_eq!(drain.outgoing().sequence, 1);
+        assert!(!drain.batch().header.coverage.ends);
+        drain.answer(Outcome::Acknowledged);
+        drain.clear();
+        drain.close(200);
+        assert_eq!(drain.outgoing().sequence, 2);
+        assert_eq!(drain.batch().header.coverage.ends, ends);
+        drain.answer(Outcome::Acknowledged);
+
+        assert_eq!(drain.next(), Step::Done);
+    }
+}
+
+#[test]
+fn a_window_that_was_open_for_longer_than_servers_take_is_told_as_that_long() {
+    let mut bench = Bench::with(Plan::PINNED);
+
+    bench.pass(31 * 24 * 3600);
+    bench.close(100);
+
+    assert_eq!(bench.batch().header.window, LONGEST);
+}
+
+const HERE: ServerId = ServerId([1; 16]);
+const THERE: ServerId = ServerId([2; 16]);
+
+/// Delivers a window to `server` after an attempt at another one that ended so.
+fn change_after(attempt: Option<Answer>, server: ServerId) -> Option<ServerChange> {
+    let mut bench = Bench::new();
+    let by = |server| Answer {
+        server: Some(server),
+        ..Answer::none(Outcome::Acknowledged, "")
+    };
+    bench.close(100);
+    bench.windows.answer(bench.now, &by(HERE));
+    bench.clear();
+    bench.wait();
+    bench.close(200);
+    if let Some(attempt) = attempt {
+        bench.windows.answer(bench.now, &attempt);
+    }
+    match bench.windows.answer(bench.now, &by(server)) {
+        Settlement::Delivered(change) => change,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_window_that_may_be_on_two_servers_is_told_with_both() {
+    let change = |is_maybe_twice| {
+        Some(ServerChange {
+            from: HERE,
+            to: THERE,
+            is_maybe_twice,
+        })
+    };
+    let timed_out = Answer::none(Outcome::TimedOut, "");
+    let not_reached = Answer::none(Outcome::Unreachable, "");
+
+    assert_eq!(change_after(None, HERE), None);
+    assert_eq!(change_after(Some(timed_out.clone()), HERE), None);
+    assert_eq!(change_after(None, THERE), change(false));
+    assert_eq!(change_after(Some(not_reached), THERE), change(false));
+    assert_eq!(change_after(Some(timed_out), THERE), change(true));
 }

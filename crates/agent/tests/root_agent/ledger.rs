@@ -1,6 +1,7 @@
 //! A server that only keeps what it gets.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -11,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use kubezonnet_model::{FlowBatch, FlowCounters, Hook, InterfaceClass, Uplinks};
 use kubezonnet_testkit::wait_for;
-use kubezonnet_wire::{AGE_HEADER, INGEST_PATH, Limits, decode};
+use kubezonnet_wire::{AGE_HEADER, INGEST_PATH, Limits, TIME_HEADER, decode};
 
 use super::DEADLINE;
 
@@ -19,6 +20,14 @@ use super::DEADLINE;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ledger {
     kept: Arc<Mutex<Vec<FlowBatch>>>,
+    /// The bodies of those, as they came first.
+    bodies: Arc<Mutex<Vec<Bytes>>>,
+    /// How many came again.
+    duplicates: Arc<Mutex<usize>>,
+    /// What it calls itself, if it does.
+    name: Arc<Mutex<Option<String>>>,
+    /// Keeps what it gets and does not say so.
+    is_mute: Arc<AtomicBool>,
     /// Answered instead of keeping, if there is one.
     refusal: Arc<Mutex<Option<StatusCode>>>,
 }
@@ -47,6 +56,35 @@ impl Ledger {
 
     pub(crate) fn refuse(&self, status: Option<StatusCode>) {
         *self.refusal.lock().unwrap() = status;
+    }
+
+    pub(crate) fn call_yourself(&self, name: &str) {
+        *self.name.lock().unwrap() = Some(name.to_owned());
+    }
+
+    /// From now on windows are kept, and the answer says that something went wrong.
+    pub(crate) fn lose_answers(&self, are_lost: bool) {
+        self.is_mute.store(are_lost, Ordering::SeqCst);
+    }
+
+    pub(crate) fn duplicates(&self) -> usize {
+        *self.duplicates.lock().unwrap()
+    }
+
+    /// Asserts that the windows of each epoch came in their order and without a gap.
+    pub(crate) fn assert_is_gapless(&self) {
+        let mut epochs = Vec::new();
+        let mut last = 0;
+        for window in self.windows() {
+            let header = &window.header;
+            if epochs.last() != Some(&header.epoch) {
+                assert!(!epochs.contains(&header.epoch), "an epoch comes back");
+                epochs.push(header.epoch);
+                last = 0;
+            }
+            assert_eq!(header.sequence, last + 1, "a window is missing");
+            last = header.sequence;
+        }
     }
 
     pub(crate) fn windows(&self) -> Vec<FlowBatch> {
@@ -95,20 +133,29 @@ async fn keep(State(ledger): State<Ledger>, headers: HeaderMap, body: Bytes) -> 
         let words = serde_json::json!({ "reason": "test", "message": "the test says so" });
         return (status, words.to_string()).into_response();
     }
-    assert!(headers.contains_key(AGE_HEADER));
+    assert!(headers.contains_key(AGE_HEADER) && headers.contains_key(TIME_HEADER));
     let batch = decode(&body, &Limits::default()).unwrap().into_batch();
     let mut kept = ledger.kept.lock().unwrap();
-    let is_known = kept.iter().any(|known| {
+    let known = kept.iter().position(|known| {
         (known.header.epoch, known.header.sequence) == (batch.header.epoch, batch.header.sequence)
     });
     let answer = serde_json::json!({
         "epoch": batch.header.epoch.to_string(),
         "sequence": batch.header.sequence,
-        "outcome": if is_known { "duplicate" } else { "applied" },
+        "outcome": if known.is_some() { "duplicate" } else { "applied" },
+        "server": *ledger.name.lock().unwrap(),
     })
     .to_string();
-    if !is_known {
+    let mut bodies = ledger.bodies.lock().unwrap();
+    if let Some(position) = known {
+        assert_eq!(bodies[position], body, "a window changed");
+        *ledger.duplicates.lock().unwrap() += 1;
+    } else {
         kept.push(batch);
+        bodies.push(body);
+    }
+    if ledger.is_mute.load(Ordering::SeqCst) {
+        return StatusCode::BAD_GATEWAY.into_response();
     }
     answer.into_response()
 }

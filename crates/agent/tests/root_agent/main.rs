@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
 
+mod kills;
 mod ledger;
+mod pins;
 mod uplinks;
 
 use std::net::SocketAddr;
@@ -37,6 +39,7 @@ fn builder() -> ClusterBuilder {
 fn command(node: &ClusterNode) -> Command {
     let mut command = node.netns().command(env!("CARGO_BIN_EXE_kubezonnet-agent"));
     command.args(["--node", node.name(), "--interval", "1s"]);
+    command.args(["--pin-dir", "none"]);
     command
 }
 

@@ -27,8 +27,8 @@ const TCP: u8 = 6;
 
 pub(crate) fn programs(bench: &mut Bench) -> Outcome {
     keep_to_one_processor()?;
-    let (mut storage, mut plain_storage) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    let trial = Trial::load(&Config::default(), InterfaceClass::Uplink, &mut storage)?;
+    let mut plain_storage = MaybeUninit::uninit();
+    let trial = Trial::load(&Config::default(), InterfaceClass::Uplink)?;
     let plain = Plain::load(&mut plain_storage)?;
     for hook in Hook::ALL {
         for family in Family::ALL {

@@ -28,7 +28,7 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome {
             let (drained, took) = timed(|| capture.close_window());
             records = drained?.records.len();
             close.push(took.as_secs_f64() * 1e3);
-            let (cleared, took) = timed(|| capture.clear_closed());
+            let (cleared, took) = timed(|| capture.clear_closed(None));
             cleared?;
             clear.push(took.as_secs_f64() * 1e3);
         }

@@ -17,13 +17,12 @@ const COMPLEXITY_LIMIT: f64 = 1_000_000.0;
 pub(crate) fn run(bench: &mut Bench) -> Outcome {
     let mut took = Vec::new();
     for _ in 0..bench.rounds(10, 2) {
-        let mut storage = MaybeUninit::uninit();
         let began = Instant::now();
-        let _trial = Trial::load(&Config::default(), InterfaceClass::Uplink, &mut storage)?;
+        let _trial = Trial::load(&Config::default(), InterfaceClass::Uplink)?;
         took.push(began.elapsed().as_secs_f64() * 1e3);
     }
-    let (mut storage, mut plain_storage) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    let _trial = Trial::load(&Config::default(), InterfaceClass::Uplink, &mut storage)?;
+    let mut plain_storage = MaybeUninit::uninit();
+    let _trial = Trial::load(&Config::default(), InterfaceClass::Uplink)?;
     let _plain = Plain::load(&mut plain_storage)?;
     // In the order of loading, which is that of the object. The kernel keeps 15 characters of a name.
     let names = [

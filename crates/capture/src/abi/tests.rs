@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use super::*;
 use crate::skeleton::types::network_key;
 
+const OURS: Dimensions = Dimensions::OURS;
 const HEADER: &str = include_str!("../bpf/flow_abi.h");
 
 /// The names of an enum of the header, in their order. Each must be given its number.
@@ -165,11 +166,11 @@ fn what_does_not_follow_the_layout_is_refused() {
 fn every_total_has_an_index_of_its_own() {
     let value = [1_u64.to_ne_bytes(), 1_u64.to_ne_bytes()].concat();
 
-    let mut totals: Vec<_> = (0..TOTALS)
-        .map(|index| total(index, &value).unwrap().unwrap())
+    let mut totals: Vec<_> = (0..OURS.totals())
+        .map(|index| total(index, &value, &OURS).unwrap().unwrap())
         .collect();
-    let mut skips: Vec<_> = (0..SKIPS)
-        .map(|index| skip(index, &value).unwrap().unwrap())
+    let mut skips: Vec<_> = (0..OURS.skips())
+        .map(|index| skip(index, &value, &OURS).unwrap().unwrap())
         .collect();
 
     assert_eq!(totals[0].kind, TotalKind::Coarsened);
@@ -179,10 +180,10 @@ fn every_total_has_an_index_of_its_own() {
     totals.dedup();
     skips.sort();
     skips.dedup();
-    assert_eq!((totals.len(), skips.len()), (TOTALS, SKIPS));
-    assert!(total(TOTALS, &value).is_err());
-    assert!(skip(SKIPS, &value).is_err());
-    assert_eq!(total(TOTALS, &[0; COUNTERS_BYTES]), Ok(None));
+    assert_eq!((totals.len(), skips.len()), (OURS.totals(), OURS.skips()));
+    assert!(total(OURS.totals(), &value, &OURS).is_err());
+    assert!(skip(OURS.skips(), &value, &OURS).is_err());
+    assert_eq!(total(OURS.totals(), &[0; COUNTERS_BYTES], &OURS), Ok(None));
 }
 
 #[test]
@@ -195,5 +196,40 @@ fn a_network_of_ipv4_is_a_mapped_one() {
     assert_eq!(
         network(&"fd00::/8".parse().unwrap())[..4],
         8_u32.to_ne_bytes()
+    );
+}
+
+#[test]
+fn a_key_that_a_newer_agent_made_longer_is_read_by_its_beginning() {
+    let mut key = key_of(mapped([10, 0, 0, 1]), mapped([10, 0, 0, 2]));
+    key[36] = 17;
+    let value = [1500_u64.to_ne_bytes(), 3_u64.to_ne_bytes()].concat();
+    let known = flow(&key, &value).unwrap();
+
+    key.extend([0xff; 8]);
+    let hot_flow = [&[0; 8][..], &key, &value].concat();
+    let hot_flows: Vec<_> = hot(&[&hot_flow[..], &[0; 72]].concat(), 72).collect();
+
+    assert_eq!(flow(&key, &value).unwrap(), known);
+    assert_eq!(hot_flows, [Ok(known)]);
+}
+
+#[test]
+fn classes_and_kinds_that_only_a_newer_agent_knows_lose_their_detail_and_no_byte() {
+    let newer = Dimensions {
+        total_kinds: OURS.total_kinds + 1,
+        classes: OURS.classes + 1,
+        ..OURS
+    };
+    let value = [1500_u64.to_ne_bytes(), 3_u64.to_ne_bytes()].concat();
+
+    let mut all = (0..newer.totals()).map(|index| total(index, &value, &newer).unwrap().unwrap());
+    let bytes: u64 = all.clone().map(|total| total.counters.bytes).sum();
+    let last = all.next_back().unwrap();
+
+    assert_eq!(bytes, 1500 * newer.totals() as u64);
+    assert_eq!(
+        (last.kind, last.point.hook, last.point.output),
+        (TotalKind::Coarsened, Hook::LocalIn, InterfaceClass::Other)
     );
 }

@@ -61,7 +61,13 @@ enum flow_detail {
 	DETAIL_CONNECTION = 1, /* both ports */
 };
 
-/* 40 bytes, no padding. IPv4 addresses are IPv4-mapped (::ffff:a.b.c.d). */
+/*
+ * 40 bytes, no padding. IPv4 addresses are IPv4-mapped (::ffff:a.b.c.d).
+ *
+ * Maps outlive the agent that made them, and an older one may have to read what a newer one left.
+ * So a key only ever grows at its end, counters stay the last 16 bytes of their value, and whatever
+ * changes here makes another LAYOUT.
+ */
 struct flow_key {
 	__u8 src[16]; /* read and written by words, too */
 	__u8 dst[16];
@@ -71,6 +77,9 @@ struct flow_key {
 	__u8 ports;	 /* enum port_side, CLIENT_PORT_KEPT */
 	__u8 hook;	 /* enum flow_hook */
 	__u8 interfaces; /* input class << 4 | output class */
+#ifdef LONGER_LAYOUT
+	__u64 longer; /* for tests: what an agent of LAYOUT 1 does not know */
+#endif
 } __attribute__((aligned(8)));
 
 /* 40 bytes; the reserved ones are always 0. */
@@ -147,10 +156,66 @@ struct network_key {
 
 #define GENERATIONS 2
 
+/* The slots of the program array; see stub.bpf.c. */
+enum hook_slot {
+	SLOT_POSTROUTING_V4 = 0,
+	SLOT_POSTROUTING_V6 = 1,
+	SLOT_LOCAL_IN_V4 = 2,
+	SLOT_LOCAL_IN_V6 = 3,
+	HOOK_SLOTS = 4,
+};
+
+/* The number of this layout: keys, values, codes and sizes of the maps. */
+#ifdef LONGER_LAYOUT
+#define LAYOUT 2
+#else
+#define LAYOUT 1
+#endif
+
+/* What is being done with the generation that is not active. */
+enum window_stage {
+	STAGE_COLLECTING = 0, /* it is empty */
+	STAGE_CLOSING = 1,    /* the switch is about to be made, or was made */
+	STAGE_CLOSED = 2,     /* it holds a window, and `note` the rest of it */
+	STAGE_SETTLED = 3,    /* the window is where it should be: it is to be emptied */
+};
+
+/* Room for what of a window is in no map: a batch without flows, whose addresses are 1,024 at most.
+ */
+#define NOTE_BYTES 32768
+
+/*
+ * Where the agent stands. Written as a whole before and after each step, so that one that is killed
+ * between two of them, or its successor, knows what to do next. The programs do not read it.
+ */
+struct window_state {
+	__u32 layout;	  /* LAYOUT */
+	__u32 stage;	  /* enum window_stage */
+	__u32 generation; /* the active one; in STAGE_CLOSING the one that is to be */
+	__u32 note_length;
+	__u64 sequence;		/* of the window in `stage`; in STAGE_COLLECTING of the open one */
+	__u64 opened_ns;	/* CLOCK_MONOTONIC where that window begins */
+	__u64 closed_ns;	/* and where it ends; 0 in STAGE_COLLECTING */
+	__u64 namespace_cookie; /* of the network namespace that the hooks are in */
+	__u8 epoch[16];
+	__u8 server[16]; /* that acknowledged last; all 0 if none has, or it did not say who it is
+			  */
+	/* How many of each there are in this layout: the dimensions of totals and skipped. */
+	__u16 total_kinds;
+	__u16 hooks;
+	__u16 classes;
+	__u16 skip_reasons;
+	__u8 reserved[168]; /* what comes later takes its room here */
+	__u8 note[NOTE_BYTES];
+};
+
+#ifndef LONGER_LAYOUT
 _Static_assert(sizeof(struct flow_key) == 40, "flow_key has padding");
+_Static_assert(sizeof(struct hot_flow) == 64, "hot_flow is not a cache line");
+#endif
+_Static_assert(sizeof(struct window_state) == 256 + NOTE_BYTES, "window_state has padding");
 _Static_assert(sizeof(struct pair_key) == 40, "pair_key has padding");
 _Static_assert(sizeof(struct flow_counters) == 16, "flow_counters has padding");
 _Static_assert(sizeof(struct network_key) == 20, "network_key has padding");
-_Static_assert(sizeof(struct hot_flow) == 64, "hot_flow is not a cache line");
 
 #endif

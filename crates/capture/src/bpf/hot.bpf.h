@@ -47,6 +47,10 @@ static __always_inline bool same_key(const struct flow_key *one, const struct fl
 {
 	const __u64 *a = (const __u64 *)one, *b = (const __u64 *)other;
 
+#ifdef LONGER_LAYOUT
+	if (one->longer != other->longer)
+		return false;
+#endif
 	return a[3] == b[3] && a[4] == b[4] && a[1] == b[1] && a[2] == b[2] && a[0] == b[0];
 }
 

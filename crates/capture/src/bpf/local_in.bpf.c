@@ -7,13 +7,13 @@
  */
 
 SEC("netfilter")
-int local_in_ipv4(struct bpf_nf_ctx *ctx)
+int local_in_v4(struct bpf_nf_ctx *ctx)
 {
 	return account(ctx, HOOK_LOCAL_IN, false);
 }
 
 SEC("netfilter")
-int local_in_ipv6(struct bpf_nf_ctx *ctx)
+int local_in_v6(struct bpf_nf_ctx *ctx)
 {
 	return account(ctx, HOOK_LOCAL_IN, true);
 }

@@ -9,13 +9,13 @@
  */
 
 SEC("netfilter")
-int postrouting_ipv4(struct bpf_nf_ctx *ctx)
+int postrouting_v4(struct bpf_nf_ctx *ctx)
 {
 	return account(ctx, HOOK_POSTROUTING, false);
 }
 
 SEC("netfilter")
-int postrouting_ipv6(struct bpf_nf_ctx *ctx)
+int postrouting_v6(struct bpf_nf_ctx *ctx)
 {
 	return account(ctx, HOOK_POSTROUTING, true);
 }

@@ -1,7 +1,5 @@
 //! What is no flow between two ends: loopback, multicast, other networks, no IP at all.
 
-use std::mem::MaybeUninit;
-
 use std::net::IpAddr;
 
 use kubezonnet_capture::{Config, Trial};
@@ -28,9 +26,7 @@ fn what_is_no_ip_header_is_left_out_and_counted_as_malformed() {
         (wrong_version6, Family::Ipv6),
     ] {
         kubezonnet_testkit::require_root();
-        let mut storage = MaybeUninit::uninit();
-        let mut trial =
-            Trial::load(&Config::default(), InterfaceClass::Uplink, &mut storage).unwrap();
+        let mut trial = Trial::load(&Config::default(), InterfaceClass::Uplink).unwrap();
 
         let (verdict, _) = trial.run(Hook::Postrouting, family, &packet, 1).unwrap();
         let drained = trial.take().unwrap();

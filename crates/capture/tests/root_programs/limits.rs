@@ -1,7 +1,5 @@
 //! Full maps, windows, and flows that share a place.
 
-use std::mem::MaybeUninit;
-
 use kubezonnet_capture::{Config, Trial};
 use kubezonnet_model::{Family, FlowCounters, Hook, InterfaceClass, Total, TotalKind};
 
@@ -50,8 +48,7 @@ fn a_full_map_keeps_the_pair_and_a_full_pair_map_the_bytes() {
 #[test]
 fn a_window_starts_from_nothing_after_the_one_before_was_cleared() {
     kubezonnet_testkit::require_root();
-    let mut storage = MaybeUninit::uninit();
-    let mut trial = Trial::load(&Config::default(), InterfaceClass::Uplink, &mut storage).unwrap();
+    let mut trial = Trial::load(&Config::default(), InterfaceClass::Uplink).unwrap();
     let packet = ipv4(17, 0, 0, &udp(40_000, 53, 0));
     for _ in 0..5 {
         trial
@@ -75,8 +72,7 @@ fn a_window_starts_from_nothing_after_the_one_before_was_cleared() {
 fn flows_that_take_each_others_place_in_the_cache_keep_every_byte() {
     // Far more flows than there are hot places, in turns, so that each packet drives one out.
     kubezonnet_testkit::require_root();
-    let mut storage = MaybeUninit::uninit();
-    let mut trial = Trial::load(&Config::default(), InterfaceClass::Uplink, &mut storage).unwrap();
+    let mut trial = Trial::load(&Config::default(), InterfaceClass::Uplink).unwrap();
     for round in 1..=3 {
         for port in 1..=500 {
             let packet = ipv4(17, 0, 0, &udp(40_000, port, usize::from(port)));
@@ -110,8 +106,7 @@ fn the_verifier_has_room_left() {
     // Kernels give up at a million instructions, and older ones look at more of the same program.
     const MOST: u32 = 250_000;
     kubezonnet_testkit::require_root();
-    let mut storage = MaybeUninit::uninit();
-    let trial = Trial::load(&Config::default(), InterfaceClass::Uplink, &mut storage).unwrap();
+    let trial = Trial::load(&Config::default(), InterfaceClass::Uplink).unwrap();
 
     let verified = trial.verified_instructions().unwrap();
 

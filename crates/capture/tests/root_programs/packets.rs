@@ -1,13 +1,11 @@
 //! Packets made by hand, and what the programs make of them.
 
-use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use kubezonnet_capture::{Config, Drained, Trial};
 use kubezonnet_model::{
     Family, FlowRecord, Hook, InterfaceClass, ObservationPoint, PortSide, ServicePort,
 };
-use libbpf_rs::OpenObject;
 
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 2);
@@ -22,8 +20,7 @@ pub(crate) fn count(
     hook: Hook,
     packets: &[Vec<u8>],
 ) -> Drained {
-    let mut storage = MaybeUninit::uninit();
-    let mut trial = load(config, class, &mut storage);
+    let mut trial = load(config, class);
     for packet in packets {
         run(&trial, hook, packet);
     }
@@ -32,8 +29,7 @@ pub(crate) fn count(
 
 /// The same with a window for each packet.
 pub(crate) fn count_each(class: InterfaceClass, hook: Hook, packets: &[Vec<u8>]) -> Vec<Drained> {
-    let mut storage = MaybeUninit::uninit();
-    let mut trial = load(&Config::default(), class, &mut storage);
+    let mut trial = load(&Config::default(), class);
     let of = |packet: &Vec<u8>| {
         run(&trial, hook, packet);
         trial.take().expect("the maps can be read")
@@ -41,16 +37,12 @@ pub(crate) fn count_each(class: InterfaceClass, hook: Hook, packets: &[Vec<u8>])
     packets.iter().map(of).collect()
 }
 
-fn load<'object>(
-    config: &Config,
-    class: InterfaceClass,
-    storage: &'object mut MaybeUninit<OpenObject>,
-) -> Trial<'object> {
+fn load(config: &Config, class: InterfaceClass) -> Trial {
     kubezonnet_testkit::require_root();
-    Trial::load(config, class, storage).expect("the programs load")
+    Trial::load(config, class).expect("the programs load")
 }
 
-fn run(trial: &Trial<'_>, hook: Hook, packet: &[u8]) {
+fn run(trial: &Trial, hook: Hook, packet: &[u8]) {
     let family = if packet[0] >> 4 == 6 {
         Family::Ipv6
     } else {

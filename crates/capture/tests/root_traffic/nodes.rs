@@ -53,7 +53,9 @@ impl CapturingNode {
     /// Closes the window, empties it, and returns what was in it.
     pub(crate) fn take(&mut self) -> Drained {
         let drained = self.capture.close_window().expect("the window closes");
-        self.capture.clear_closed().expect("the window is emptied");
+        self.capture
+            .clear_closed(None)
+            .expect("the window is emptied");
         drained
     }
 }

@@ -88,12 +88,18 @@ impl Launch {
     ) -> Result<Process, Error> {
         let words = self.options.agent_wrapper.iter().map(PathBuf::from);
         let words: Vec<_> = words.chain([self.agent.clone()]).collect();
+        let pin_dir = if self.options.is_pinned {
+            cluster.run().bpf_fs()?.join(node.name())
+        } else {
+            PathBuf::from("none")
+        };
         let mut command = node.netns().command(&words[0]);
         command
             .args(&words[1..])
             .arg(format!("--node={}", node.name()))
             .args(self.agent_security(cluster, node, server)?)
             .arg(format!("--metrics-listen={AGENT_METRICS}"))
+            .arg(format!("--pin-dir={}", pin_dir.display()))
             .args(&self.options.agent_arguments);
         let name = format!("kubezonnet-agent of {}", node.name());
         Process::start(cluster.run(), name, plain(&mut command))

@@ -59,6 +59,13 @@ pub fn batch(bytes: &[u8]) {
     assert_eq!(again.into_batch(), batch);
 }
 
+/// A change as the database has it. One that is read is written as the same.
+pub fn journal(bytes: &[u8]) {
+    if let Some((change, again)) = kubezonnet_server::store::read_twice(bytes) {
+        assert_eq!(change, again);
+    }
+}
+
 /// A token. What it says of itself is read or refused, and its time is never before 1970.
 pub fn token(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {

@@ -8,5 +8,5 @@ mod ingest;
 mod topology;
 
 pub use agent::{answer, flags, map_entries, netlink};
-pub use ingest::{batch, request, token, window};
+pub use ingest::{batch, journal, request, token, window};
 pub use topology::{kubernetes, topology_file};

@@ -111,6 +111,14 @@ impl Record {
     }
 }
 
+/// Reads a change of the journal, and what is written of it again, for the fuzz target.
+#[cfg(fuzzing)]
+pub fn read_twice(bytes: &[u8]) -> Option<(Change, Change)> {
+    let change: Change = blob::read(bytes).ok()?;
+    let again = blob::read(&blob::write(&change)).expect("what was read is written");
+    Some((change, again))
+}
+
 /// When the journal is brought into the tables, and in what steps.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -233,7 +234,10 @@ impl FakeKube {
         listener.set_nonblocking(true)?;
         let handle = Handle::new();
         let router = answer::router(Arc::clone(&self.shared));
-        let server = axum_server::from_tcp_rustls(listener, self.tls.clone())?
+        // Without delay: small answers would wait for acknowledgements, 40 ms each.
+        let acceptor = RustlsAcceptor::new(self.tls.clone()).acceptor(NoDelayAcceptor::new());
+        let server = axum_server::from_tcp(listener)?
+            .acceptor(acceptor)
             .handle(handle.clone())
             .serve(router.into_make_service());
         let task = tokio::spawn(server);

@@ -6,11 +6,12 @@ use anyhow::{Context as _, ensure};
 use kubezonnet_model::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, PublicKeyData as _,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::BACKDATED;
 use crate::tls::{Leaf, validity};
@@ -79,6 +80,11 @@ impl Authority {
             end,
         };
         let issuer = authority.issuer()?;
+        let (_, parsed) = X509Certificate::from_der(&der).context("its certificate is broken")?;
+        ensure!(
+            parsed.public_key().raw == issuer.key().subject_public_key_info(),
+            "its key is that of another certificate"
+        );
         ensure!(
             issuer.key_usages().is_empty()
                 || issuer.key_usages().contains(&KeyUsagePurpose::KeyCertSign),

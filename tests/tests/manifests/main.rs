@@ -205,6 +205,24 @@ fn a_broken_reference_is_found() {
             "DaemonSet kubezonnet-agent: no service answers at kubezonnet-server.default.svc:8443",
         ),
         (
+            "namespace: kubezonnet\n",
+            "namespace: elsewhere\n",
+            "ServiceAccount kubezonnet-agent: no namespace elsewhere",
+        ),
+    ] {
+        let found = broken(old, new);
+
+        assert!(
+            found.iter().any(|found| found == fault),
+            "{new:?} gave {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_broken_reference_to_what_agents_and_server_know_each_other_by_is_found() {
+    for (old, new, fault) in [
+        (
             "kind: Role\n  name: kubezonnet-server",
             "kind: Role\n  name: admin",
             "RoleBinding kubezonnet-server: no role admin",
@@ -233,11 +251,6 @@ fn a_broken_reference_is_found() {
             "kind: ConfigMap\nmetadata:\n  name: kubezonnet-ca",
             "kind: ConfigMap\nmetadata:\n  name: ca",
             "there is no ConfigMap kubezonnet-ca",
-        ),
-        (
-            "namespace: kubezonnet\n",
-            "namespace: elsewhere\n",
-            "ServiceAccount kubezonnet-agent: no namespace elsewhere",
         ),
     ] {
         let found = broken(old, new);

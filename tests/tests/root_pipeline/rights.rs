@@ -16,6 +16,7 @@ fn three_capabilities_are_enough() {
         "--no-new-privs",
     ];
     let options = DeploymentOptions {
+        is_pinned: true,
         agent_wrapper: words.map(str::to_owned).to_vec(),
         ..DeploymentOptions::default()
     };

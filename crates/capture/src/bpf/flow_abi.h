@@ -162,7 +162,7 @@ enum hook_slot {
 	SLOT_POSTROUTING_V6 = 1,
 	SLOT_LOCAL_IN_V4 = 2,
 	SLOT_LOCAL_IN_V6 = 3,
-	HOOK_SLOTS = 4,
+	HOOK_SLOTS = 16, /* with room for hooks to come */
 };
 
 /* The number of this layout: keys, values, codes and sizes of the maps. */

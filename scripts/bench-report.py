@@ -44,6 +44,9 @@ PARTS = [
     ("ingest", "Ingest on one processor",
      "From body to ledger: decoding, resolving, adding; with a flow log until it is written. "
      "Bare decode is the same bodies, only decoded."),
+    ("durable", "On disk before it is acknowledged",
+     "The windows of many nodes on their way at once, with a store and without, in turns; and how long "
+     "a thousand agents wait for the disk."),
     ("latency", "Answers under half load", "Requests through the router, at even distances."),
     ("metrics", "A page of metrics",
      "A copy of the ledger and the page of it. Bare encode is prometheus-client writing the same "

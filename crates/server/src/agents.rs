@@ -98,8 +98,7 @@ pub struct Applied {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0} nodes report already, and no more are taken: check that each agent's --node is the name of \
-     its own node and stays the same; names that are no longer of the cluster are forgotten in hours, \
-     or when the server restarts"
+     its own node and stays the same; names that are no longer of the cluster are forgotten in hours"
 )]
 pub struct TooManyAgents(pub usize);
 

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::resolve::Wanted;
 
-/// How many records may wait. One is about 120 bytes, so this is 24 MB: a minute of 3,000 unknown
-/// flows a second, where a cluster's new pods make tens.
-pub const MAX_PENDING_RECORDS: usize = 200_000;
+/// How many records may wait: two windows of the most records, so that one whole window of unknown
+/// addresses finds room. One is about 120 bytes, so this is 63 MB, or a minute of 8,700 unknown flows a
+/// second, where a cluster's new pods make tens.
+pub const MAX_PENDING_RECORDS: usize = 2 * 262_144;
 
 /// Records of one window that wait together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,5 +148,22 @@ impl Pending {
 
     fn list(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kubezonnet_wire::Limits;
+
+    use super::*;
+
+    #[test]
+    fn the_largest_window_finds_room_whole() {
+        let pending = Pending::default();
+        let most = Limits::default().max_records;
+
+        assert!(pending.reserve(Wanted::Owner, most));
+        assert!(pending.reserve(Wanted::Report, most));
+        assert!(!pending.reserve(Wanted::Report, 1));
     }
 }

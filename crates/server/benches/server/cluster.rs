@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::time::Duration;
 
 use kubezonnet_model::{
@@ -11,6 +12,7 @@ use kubezonnet_model::{
 };
 use kubezonnet_server::export::Exporters;
 use kubezonnet_server::pipeline::{Pipeline, Settings};
+use kubezonnet_server::store::Pace;
 use kubezonnet_topology::{NodeState, PodState, Topology};
 use kubezonnet_wire::{Limits, decode, encode};
 
@@ -68,13 +70,23 @@ pub(crate) fn topology(pods: u32) -> Outcome<Topology> {
 
 /// A server that waits for nobody.
 pub(crate) fn pipeline(topology: Topology, exporters: Exporters) -> Pipeline {
-    let settings = Settings {
-        pending_timeout: Duration::ZERO,
-        reports_due: Timestamp(0),
-        series_retention: Duration::from_mins(15),
-    };
-    Pipeline::new(topology, exporters, settings)
+    Pipeline::new(topology, exporters, SETTINGS)
 }
+
+/// One that keeps what it hears in a directory.
+pub(crate) fn durable(topology: Topology, directory: &Path) -> Outcome<Pipeline> {
+    let pace = Pace::default();
+    let exporters = Exporters::default();
+    Ok(Pipeline::open(
+        topology, exporters, SETTINGS, directory, pace,
+    )?)
+}
+
+const SETTINGS: Settings = Settings {
+    pending_timeout: Duration::ZERO,
+    reports_due: Timestamp(0),
+    series_retention: Duration::from_mins(15),
+};
 
 /// Lets every node report once, so that all are covered.
 pub(crate) fn let_all_report(pipeline: &Pipeline, pods: u32) -> Outcome {

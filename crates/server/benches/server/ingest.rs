@@ -153,6 +153,6 @@ pub(crate) fn next_windows(batches: &mut [FlowBatch]) -> Vec<Vec<u8>> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-fn millions_a_second(entries: usize, took: Duration) -> f64 {
+pub(crate) fn millions_a_second(entries: usize, took: Duration) -> f64 {
     entries as f64 / took.as_secs_f64() / 1e6
 }

@@ -4,12 +4,15 @@
 //!
 //! - `wire`: bytes an entry of a typical batch, and the time to write and read it.
 //! - `ingest`: entries a second on one processor, from body to ledger, beside reading alone.
+//! - `durable`: the same with every window on disk before it is acknowledged, and how long that takes
+//!   with a thousand agents.
 //! - `latency`: how long answers take at half of the load a processor is to bear.
 //! - `metrics`: `/metrics` of many series, idle and under load, beside writing the same samples only.
 //! - `memory`: what the program keeps of 5,000 pods.
 #![allow(missing_docs, reason = "a bench has no users")]
 
 mod cluster;
+mod durable;
 mod ingest;
 mod latency;
 mod memory;
@@ -30,9 +33,10 @@ type Part = fn(&mut Bench) -> Outcome;
 
 fn main() -> Outcome {
     let mut bench = Bench::from_arguments()?;
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("wire", wire::run),
         ("ingest", ingest::run),
+        ("durable", durable::run),
         ("latency", latency::run),
         ("metrics", metrics::run),
         ("memory", memory::run),

@@ -1,6 +1,6 @@
 //! What a server knows of the past: its agents, what waits, and the ledger.
 //!
-//! Only changes that are on disk take effect here (by [`State::apply`], in the order of the disk), so
+//! Only changes that are on disk take effect here, in the order of the disk, so
 //! that nothing is ever shown that a crash could take back. The one exception is what resolving
 //! needs of a window before it is on disk: since when its node is covered and which addresses it
 //! declares ([`Agents::admit`]). To admit a window again changes nothing more, and an agent sends a

@@ -1,6 +1,7 @@
 //! Wires the server: topology, exporters, pipeline, routes, and the tasks beside them.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum_server::Handle;
 use kubezonnet_topology::{Clock, Topology};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
@@ -123,7 +124,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     }
     let (stopping, stopped) = watch::channel(false);
     let handles = [handle.clone(), reporting.clone()];
-    let stop = stop_on_signal(Arc::clone(&pipeline), handles, stopping);
+    let stop = stop_on_signal(catch_signals(), Arc::clone(&pipeline), handles, stopping);
     let stop = tokio::spawn(stop);
     let serving = Serving {
         limits,
@@ -220,16 +221,21 @@ async fn failure(pipeline: &Pipeline) {
     }
 }
 
+/// From here on the signals that end the server do not kill it.
+fn catch_signals() -> io::Result<[Signal; 2]> {
+    let terminate = signal(SignalKind::terminate())?;
+    let interrupt = signal(SignalKind::interrupt())?;
+    Ok([terminate, interrupt])
+}
+
 /// Ends the server when it is told to, or when it can take nothing more.
 async fn stop_on_signal(
+    signals: io::Result<[Signal; 2]>,
     pipeline: Arc<Pipeline>,
     handles: [Handle<SocketAddr>; 2],
     stopping: watch::Sender<bool>,
 ) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
+    let Ok([mut terminate, mut interrupt]) = signals else {
         tracing::error!("cannot wait for signals, only SIGKILL will end the server");
         return;
     };

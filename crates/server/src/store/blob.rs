@@ -26,7 +26,7 @@ pub(super) enum Unreadable {
 
 /// The bytes of a value.
 pub(super) fn write(value: &impl Serialize) -> Vec<u8> {
-    postcard::to_extend(value, vec![VERSION]).expect("lengths are known, and memory takes all")
+    postcard::to_stdvec(&(VERSION, value)).expect("lengths are known, and memory takes all")
 }
 
 /// The value of bytes.

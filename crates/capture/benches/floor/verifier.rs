@@ -36,7 +36,11 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome {
     ];
     let programs = kernel::programs(&kernel::held_programs()?);
     for (program, name) in programs.iter().zip(names) {
-        let short = program.name.to_string_lossy().replace('_', " ");
+        let short = program
+            .name
+            .to_string_lossy()
+            .replace("_v", " ipv")
+            .replace('_', " ");
         if !name.replace('_', " ").starts_with(&short) {
             return Err(format!("{short} is loaded where {name} is expected").into());
         }

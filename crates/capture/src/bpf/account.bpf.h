@@ -79,7 +79,7 @@ static __always_inline bool is_own_copy(struct bpf_nf_ctx *ctx, __u32 hook)
 {
 	if (hook == HOOK_LOCAL_IN)
 		return BPF_CORE_READ_BITFIELD(ctx->skb, pkt_type) == PACKET_LOOPBACK;
-	return ctx->state->sk && !ctx->skb->sk;
+	return state_of(ctx)->sk && !untrusted(ctx->skb)->sk;
 }
 
 static __always_inline int account(struct bpf_nf_ctx *ctx, const __u32 hook, const bool ipv6)

@@ -77,11 +77,11 @@ static __noinline int counts_inside(struct bpf_nf_ctx *ctx, const struct packet 
 {
 	__u32 input = key->interfaces >> 4, output = key->interfaces & 0xf;
 	/* A device that is not there has the index 0, which is none of WireGuard's. */
-	bool from = input == CLASS_TUNNEL && is_wireguard(ctx->state->in->ifindex);
+	bool from = input == CLASS_TUNNEL && is_wireguard(state_of(ctx)->in->ifindex);
 	const struct sk_buff *skb = ctx->skb;
 
 	if (output == CLASS_TUNNEL) {
-		if (!is_wireguard(ctx->state->out->ifindex))
+		if (!is_wireguard(state_of(ctx)->out->ifindex))
 			return false;
 		add_wireguard(packet, size, ipv6 ? mtu_ipv6(skb) : mtu_ipv4(skb, false));
 		output = CLASS_UPLINK;
@@ -89,7 +89,7 @@ static __noinline int counts_inside(struct bpf_nf_ctx *ctx, const struct packet 
 		/* It leaves as it is, and as such it counts. */
 	} else if (from) {
 		/* The sender has padded it by the MTU of its end. */
-		add_wireguard(packet, size, ctx->state->in->mtu);
+		add_wireguard(packet, size, state_of(ctx)->in->mtu);
 	} else {
 		return false;
 	}
@@ -152,6 +152,7 @@ static __always_inline bool is_to_be_encrypted(const struct sk_buff *skb, __u32 
  */
 static __always_inline bool was_encrypted(const struct sk_buff *skb, __u32 input, __u32 output)
 {
+	const struct skb_ext *extensions;
 	const struct sec_path *path;
 	__u32 id;
 
@@ -161,7 +162,8 @@ static __always_inline bool was_encrypted(const struct sk_buff *skb, __u32 input
 	id = bpf_core_enum_value(enum skb_ext_id, SKB_EXT_SEC_PATH);
 	if (!(skb->active_extensions >> id & 1))
 		return false;
-	path = bpf_rdonly_cast((void *)skb->extensions + skb->extensions->offset[id] * 8,
+	extensions = untrusted(skb)->extensions;
+	path = bpf_rdonly_cast((void *)extensions + extensions->offset[id] * 8,
 			       bpf_core_type_id_kernel(struct sec_path));
 	return !path->olen || !(path->ovec[0].flags & XFRM_GRO);
 }

@@ -59,6 +59,21 @@ struct packet {
 	bool dont_fragment;
 };
 
+/*
+ * For reading a pointer that is no part of the hot path. Of a pointer read through one that the
+ * verifier trusts, it looks for what to make of it by name among all of the kernel's types, each
+ * time it comes by: milliseconds. What is read through these stays untrusted, and costs nothing.
+ */
+static __always_inline const struct sk_buff *untrusted(const struct sk_buff *skb)
+{
+	return bpf_rdonly_cast(skb, bpf_core_type_id_kernel(struct sk_buff));
+}
+
+static __always_inline const struct nf_hook_state *state_of(const struct bpf_nf_ctx *ctx)
+{
+	return bpf_rdonly_cast(ctx->state, bpf_core_type_id_kernel(struct nf_hook_state));
+}
+
 /* Copies from anywhere in the packet. Out of line: packets seldom have headers in fragments. */
 static __noinline int copy_from_packet(struct sk_buff *skb, __u32 offset, void *to, __u32 size)
 {

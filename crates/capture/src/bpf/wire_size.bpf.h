@@ -105,27 +105,27 @@ static __always_inline const struct inet_sock *whole(const struct sock *sk)
 }
 
 /* ip_skb_dst_mtu(): some sockets of the node do not heed what the path says. */
-static __always_inline __u32 mtu_for_sender_ipv4(const struct packet *packet, bool forwarded)
+static __always_inline __u32 mtu_for_sender_ipv4(const struct bpf_nf_ctx *ctx, bool forwarded)
 {
-	const struct inet_sock *sender = whole(packet->ctx->state->sk);
+	const struct inet_sock *sender = whole(state_of(ctx)->sk);
 
 	if (sender && sender->pmtudisc >= PMTUDISC_PROBE)
-		return route_of(packet->skb)->dst.dev->mtu;
-	return mtu_ipv4(packet->skb, forwarded);
+		return route_of(ctx->skb)->dst.dev->mtu;
+	return mtu_ipv4(ctx->skb, forwarded);
 }
 
 /* ip6_skb_dst_mtu(), and the size of fragments that the socket asks for (ip6_fragment()). */
-static __always_inline __u32 mtu_for_sender_ipv6(const struct packet *packet, __u32 *asked)
+static __always_inline __u32 mtu_for_sender_ipv6(const struct sk_buff *skb, __u32 *asked)
 {
-	const struct inet_sock *sender = whole(packet->skb->sk);
+	const struct inet_sock *sender = whole(untrusted(skb)->sk);
 	const struct ipv6_pinfo *info = sender ? sender->pinet6 : NULL;
 
 	if (!info)
-		return mtu_ipv6(packet->skb);
+		return mtu_ipv6(skb);
 	*asked = info->frag_size;
 	if (BPF_CORE_READ_BITFIELD(info, pmtudisc) >= PMTUDISC_PROBE)
-		return route_of(packet->skb)->dst.dev->mtu;
-	return mtu_ipv6(packet->skb);
+		return route_of(skb)->dst.dev->mtu;
+	return mtu_ipv6(skb);
 }
 
 /* How many fragments carry `payload` bytes with room for `room` each; all but the last carry a
@@ -172,18 +172,18 @@ __noinline __u64 listed_fragments(unsigned long list, __u32 payload, __u32 room)
 }
 
 /* The size above which a packet of IPv4 is fragmented, or 0 if one of that length is not. */
-static __always_inline __u32 fragment_mtu_ipv4(const struct packet *packet, __u32 length,
-					       bool received)
+static __always_inline __u32 fragment_mtu_ipv4(const struct bpf_nf_ctx *ctx, __u32 length,
+					       bool received, bool dont_fragment)
 {
-	struct sk_buff *skb = packet->skb;
+	const struct sk_buff *skb = ctx->skb;
 	const struct inet_skb_parm *parm =
 		bpf_rdonly_cast(skb->cb, bpf_core_type_id_kernel(struct inet_skb_parm));
 	__u32 largest = parm->frag_max_size;
 	__u32 mtu;
 
-	if (!largest && packet->dont_fragment && !BPF_CORE_READ_BITFIELD(skb, ignore_df))
+	if (!largest && dont_fragment && !BPF_CORE_READ_BITFIELD(skb, ignore_df))
 		return 0;
-	mtu = received ? largest : mtu_for_sender_ipv4(packet, parm->flags & IPSKB_FORWARDED);
+	mtu = received ? largest : mtu_for_sender_ipv4(ctx, parm->flags & IPSKB_FORWARDED);
 	if (largest && largest < mtu)
 		mtu = largest;
 	/* What was put together is taken apart, whatever its size. */
@@ -191,10 +191,9 @@ static __always_inline __u32 fragment_mtu_ipv4(const struct packet *packet, __u3
 }
 
 /* The same of IPv6. */
-static __always_inline __u32 fragment_mtu_ipv6(const struct packet *packet, __u32 length,
+static __always_inline __u32 fragment_mtu_ipv6(const struct sk_buff *skb, __u32 length,
 					       bool received)
 {
-	struct sk_buff *skb = packet->skb;
 	const struct inet6_skb_parm *parm =
 		bpf_rdonly_cast(skb->cb, bpf_core_type_id_kernel(struct inet6_skb_parm));
 	__u32 largest = parm->frag_max_size;
@@ -202,7 +201,7 @@ static __always_inline __u32 fragment_mtu_ipv6(const struct packet *packet, __u3
 
 	if (!largest && length <= IPV6_MIN_MTU)
 		return 0;
-	mtu = received ? largest : mtu_for_sender_ipv6(packet, &asked);
+	mtu = received ? largest : mtu_for_sender_ipv6(skb, &asked);
 	/* What is not larger than the largest fragment that came goes out as it is. */
 	if (length <= (largest ? largest : mtu))
 		return 0;
@@ -211,17 +210,32 @@ static __always_inline __u32 fragment_mtu_ipv6(const struct packet *packet, __u3
 	return asked && asked < mtu ? asked : mtu;
 }
 
+/* What fragment_mtu() is to know of a packet. */
+#define IS_IPV6 1
+#define IS_RECEIVED 2
+#define HAS_DONT_FRAGMENT 4
+
+/* The size above which a packet of that length is fragmented, or 0 if it is not. Global, as
+ * listed_fragments() is. */
+__noinline __u32 fragment_mtu(struct bpf_nf_ctx *ctx, __u32 length, __u32 what)
+{
+	__u32 mtu = what & IS_IPV6 ? fragment_mtu_ipv6(ctx->skb, length, what & IS_RECEIVED)
+				   : fragment_mtu_ipv4(ctx, length, what & IS_RECEIVED,
+						       what & HAS_DONT_FRAGMENT);
+
+	return mtu > IP_MAX_MTU ? IP_MAX_MTU : mtu;
+}
+
 /* How many bytes of payload a fragment has room for, if a packet of that length is fragmented; else
  * 0. Each fragment has the network header, and over IPv6 8 bytes more. */
-static __noinline __u32 fragment_room(const struct packet *packet, __u32 length, bool ipv6,
-				      bool received)
+static __always_inline __u32 fragment_room(const struct packet *packet, __u32 length, bool ipv6,
+					   bool received)
 {
 	__u32 headers = packet->network + (ipv6 ? FRAGMENT_HEADER : 0);
-	__u32 mtu = ipv6 ? fragment_mtu_ipv6(packet, length, received)
-			 : fragment_mtu_ipv4(packet, length, received);
+	__u32 mtu = fragment_mtu(packet->ctx, length,
+				 (ipv6 ? IS_IPV6 : 0) | (received ? IS_RECEIVED : 0) |
+					 (packet->dont_fragment ? HAS_DONT_FRAGMENT : 0));
 
-	if (mtu > IP_MAX_MTU)
-		mtu = IP_MAX_MTU;
 	return mtu > headers ? mtu - headers : 0;
 }
 

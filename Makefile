@@ -48,7 +48,7 @@ test: deps-test ## Run all tests; as root also the ones that load BPF programs a
 
 .PHONY: test-long
 test-long: deps-test ## Run all tests with the full number of rounds where some have fewer
-	TEST_SWITCHES=1000 TEST_KILLS=100 scripts/test.sh
+	TEST_SWITCHES=1000 TEST_KILLS=100 scripts/test.sh --profile long
 
 .PHONY: accuracy
 accuracy: deps-test ## Measure the matrix of traffic and write docs/accuracy.md from it; needs root

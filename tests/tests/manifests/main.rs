@@ -141,75 +141,78 @@ fn old_booleans_are_found_in_maps_and_lists() {
     );
 }
 
+/// What is changed in the manifests, into what, and what is said of it.
+const BROKEN: [(&str, &str, &str); 13] = [
+    (
+        "serviceAccountName: kubezonnet-agent",
+        "serviceAccountName: kubezonnet",
+        "DaemonSet kubezonnet-agent: no service account kubezonnet",
+    ),
+    (
+        "matchLabels:\n      app.kubernetes.io/name: kubezonnet-agent",
+        "matchLabels:\n      app.kubernetes.io/name: agent",
+        "DaemonSet kubezonnet-agent: its selector does not match its own pods",
+    ),
+    (
+        "claimName: kubezonnet-server",
+        "claimName: kubezonnet",
+        "StatefulSet kubezonnet-server: /var/lib/kubezonnet is on no known claim: kubezonnet",
+    ),
+    (
+        "mountPath: /var/lib/kubezonnet",
+        "mountPath: /var/lib/elsewhere",
+        "StatefulSet kubezonnet-server: /var/lib/kubezonnet is on no known claim: (none)",
+    ),
+    (
+        "priorityClassName: kubezonnet-agent",
+        "priorityClassName: system-node-critical",
+        "DaemonSet kubezonnet-agent: no priority class system-node-critical",
+    ),
+    (
+        "path: /readyz\n              port: metrics",
+        "path: /readyz\n              port: http",
+        "DaemonSet kubezonnet-agent: container agent has no port http for a probe",
+    ),
+    (
+        "targetPort: metrics",
+        "targetPort: metric",
+        "Service kubezonnet-agent: its pods have no port metric",
+    ),
+    (
+        "clusterIP: None\n  selector:\n    app.kubernetes.io/name: kubezonnet-agent",
+        "clusterIP: None\n  selector:\n    app.kubernetes.io/name: nobody",
+        "Service kubezonnet-agent: selects the pods of 0 workloads",
+    ),
+    (
+        "kind: ClusterRole\n  name: kubezonnet-server",
+        "kind: ClusterRole\n  name: cluster-admin",
+        "ClusterRoleBinding kubezonnet-server: no cluster role cluster-admin",
+    ),
+    (
+        "serviceName: kubezonnet-server",
+        "serviceName: server",
+        "StatefulSet kubezonnet-server: no service server",
+    ),
+    (
+        "- port: http\n      path: /metrics",
+        "- port: web\n      path: /metrics",
+        "ServiceMonitor kubezonnet-server: no service it selects has a port web",
+    ),
+    (
+        "https://kubezonnet-server.kubezonnet.svc:",
+        "https://kubezonnet-server.default.svc:",
+        "DaemonSet kubezonnet-agent: no service answers at kubezonnet-server.default.svc:8443",
+    ),
+    (
+        "namespace: kubezonnet\n",
+        "namespace: elsewhere\n",
+        "ServiceAccount kubezonnet-agent: no namespace elsewhere",
+    ),
+];
+
 #[test]
 fn a_broken_reference_is_found() {
-    for (old, new, fault) in [
-        (
-            "serviceAccountName: kubezonnet-agent",
-            "serviceAccountName: kubezonnet",
-            "DaemonSet kubezonnet-agent: no service account kubezonnet",
-        ),
-        (
-            "matchLabels:\n      app.kubernetes.io/name: kubezonnet-agent",
-            "matchLabels:\n      app.kubernetes.io/name: agent",
-            "DaemonSet kubezonnet-agent: its selector does not match its own pods",
-        ),
-        (
-            "claimName: kubezonnet-server",
-            "claimName: kubezonnet",
-            "StatefulSet kubezonnet-server: /var/lib/kubezonnet is on no known claim: kubezonnet",
-        ),
-        (
-            "mountPath: /var/lib/kubezonnet",
-            "mountPath: /var/lib/elsewhere",
-            "StatefulSet kubezonnet-server: /var/lib/kubezonnet is on no known claim: (none)",
-        ),
-        (
-            "priorityClassName: kubezonnet-agent",
-            "priorityClassName: system-node-critical",
-            "DaemonSet kubezonnet-agent: no priority class system-node-critical",
-        ),
-        (
-            "path: /readyz\n              port: metrics",
-            "path: /readyz\n              port: http",
-            "DaemonSet kubezonnet-agent: container agent has no port http for a probe",
-        ),
-        (
-            "targetPort: metrics",
-            "targetPort: metric",
-            "Service kubezonnet-agent: its pods have no port metric",
-        ),
-        (
-            "clusterIP: None\n  selector:\n    app.kubernetes.io/name: kubezonnet-agent",
-            "clusterIP: None\n  selector:\n    app.kubernetes.io/name: nobody",
-            "Service kubezonnet-agent: selects the pods of 0 workloads",
-        ),
-        (
-            "kind: ClusterRole\n  name: kubezonnet-server",
-            "kind: ClusterRole\n  name: cluster-admin",
-            "ClusterRoleBinding kubezonnet-server: no cluster role cluster-admin",
-        ),
-        (
-            "serviceName: kubezonnet-server",
-            "serviceName: server",
-            "StatefulSet kubezonnet-server: no service server",
-        ),
-        (
-            "- port: http\n      path: /metrics",
-            "- port: web\n      path: /metrics",
-            "ServiceMonitor kubezonnet-server: no service it selects has a port web",
-        ),
-        (
-            "https://kubezonnet-server.kubezonnet.svc:",
-            "https://kubezonnet-server.default.svc:",
-            "DaemonSet kubezonnet-agent: no service answers at kubezonnet-server.default.svc:8443",
-        ),
-        (
-            "namespace: kubezonnet\n",
-            "namespace: elsewhere\n",
-            "ServiceAccount kubezonnet-agent: no namespace elsewhere",
-        ),
-    ] {
+    for (old, new, fault) in BROKEN {
         let found = broken(old, new);
 
         assert!(

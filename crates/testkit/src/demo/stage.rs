@@ -38,6 +38,7 @@ impl Stage {
             server_arguments: vec!["--flow-log=cross-zone".to_owned()],
             agent_arguments: vec![format!("--interval={}s", interval.as_secs())],
             security: Security::MutualTls,
+            is_pinned: true,
             ..DeploymentOptions::default()
         };
         let deployment = Deployment::start(cluster, &options, || signals.came())?;

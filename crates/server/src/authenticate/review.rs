@@ -35,8 +35,13 @@ const FAILURE_KEPT: Duration = Duration::from_secs(1);
 /// How many verdicts are kept: more than there are places for nodes. With 400 bytes each, 13 MB.
 const VERDICTS: u64 = 32_768;
 
-/// How many reviews are under way at once. An API server answers hundreds a second.
+/// How many reviews are under way at once, of tokens that were let in before and of all others: these
+/// may be forged by the thousand, and do not hold up those. An API server answers hundreds a second.
 const TURNS: usize = 16;
+
+/// How long it is known that a token was let in: longer than it holds, so that the next review is told
+/// from the first.
+const REMEMBERED: Duration = Duration::from_mins(10);
 
 /// How long a review may take, waiting for its turn included: less than an agent waits for its
 /// answer.
@@ -61,7 +66,10 @@ pub struct Reviews {
     rules: Rules,
     topology: Topology,
     clock: Clock,
+    /// For tokens that nothing is known of, or that were refused.
     turns: Semaphore,
+    /// For tokens that were let in at the last review.
+    renewals: Semaphore,
     verdicts: Cache<[u8; 32], Verdict>,
     counts: Arc<ReviewCounts>,
 }
@@ -97,10 +105,11 @@ impl Reviews {
             topology,
             clock,
             turns: Semaphore::new(TURNS),
+            renewals: Semaphore::new(TURNS),
             verdicts: Cache::builder()
                 .max_capacity(VERDICTS)
                 // Verdicts say themselves until when they hold; this lets go of those that nobody asks for.
-                .time_to_live(KEPT)
+                .time_to_live(REMEMBERED)
                 .build(),
             counts: Arc::default(),
         }
@@ -128,15 +137,19 @@ impl Reviews {
         }
         let key = digest(&SHA256, token.as_bytes());
         let key: [u8; 32] = key.as_ref().try_into().expect("SHA-256 has 32 bytes");
-        let verdict = self
-            .verdicts
-            .entry(key)
-            .or_insert_with_if(self.review(token, &claims), |kept| kept.until <= now);
+        let kept = self.verdicts.get(&key).await;
+        let turns = match kept {
+            Some(kept) if kept.bearer.is_ok() => &self.renewals,
+            _ => &self.turns,
+        };
+        let review = self.review(token, &claims, turns);
+        let verdict = self.verdicts.entry(key);
+        let verdict = verdict.or_insert_with_if(review, |kept| kept.until <= now);
         verdict.await.into_value().bearer
     }
 
-    async fn review(&self, token: &str, claims: &Claims) -> Verdict {
-        let asked = tokio::time::timeout(PATIENCE, self.ask(token)).await;
+    async fn review(&self, token: &str, claims: &Claims, turns: &Semaphore) -> Verdict {
+        let asked = tokio::time::timeout(PATIENCE, self.ask(token, turns)).await;
         let status = asked.unwrap_or_else(|_| {
             tracing::warn!("Kubernetes does not answer reviews of tokens, agents wait");
             Err(Denied::Unreviewed)
@@ -154,8 +167,8 @@ impl Reviews {
         Verdict { bearer, until }
     }
 
-    async fn ask(&self, token: &str) -> Result<TokenReviewStatus, Denied> {
-        let _turn = self.turns.acquire().await.expect("nobody closes it");
+    async fn ask(&self, token: &str, turns: &Semaphore) -> Result<TokenReviewStatus, Denied> {
+        let _turn = turns.acquire().await.expect("nobody closes it");
         let review = TokenReview {
             spec: TokenReviewSpec {
                 audiences: Some(vec![self.rules.audience.clone()]),

@@ -112,6 +112,25 @@ async fn reviews_of_one_token_at_the_same_time_are_one() {
 }
 
 #[tokio::test]
+async fn forged_tokens_do_not_hold_up_an_agent_that_was_let_in_before() {
+    let desk = Desk::new().await;
+    let [known, new] = ["n1", "n2"].map(|node| desk.kube.give(Token::of_agent(node)));
+    desk.ask(&known).await.unwrap();
+    let all = u32::try_from(TURNS).unwrap();
+    let _flood = desk.reviews.turns.acquire_many(all).await.unwrap();
+    desk.pass(KEPT);
+
+    let (waiting, renewed) = (Box::pin(desk.ask(&new)), Box::pin(desk.ask(&known)));
+    let first = futures::future::select(waiting, renewed).await;
+
+    let futures::future::Either::Right((renewed, _)) = first else {
+        panic!("the new one was first");
+    };
+    assert_eq!(renewed, Ok(node_name("n1")));
+    assert_eq!(desk.kube.reviews(), 2, "both of the one that is known");
+}
+
+#[tokio::test]
 async fn whoever_is_no_agent_of_a_node_is_refused_with_the_reason() {
     let desk = Desk::new().await;
     let agent = || Token::of_agent("n1");

@@ -64,7 +64,8 @@ impl SeenAt {
 /// No more is taken once the hooks have seen so many bytes, or packets: three quarters of what 64
 /// bits hold. Every counter here is a part of what was seen, so none ever comes to its end, where the
 /// books would no longer balance; what is being applied at that moment has the last quarter. A
-/// thousand nodes that send 10 Gbit/s each get here in four months without a restart.
+/// thousand nodes that send 10 Gbit/s each get here in four months. What is kept on disk stays full
+/// over restarts.
 const FULL: u64 = 3 << 62;
 
 /// The counters that only rise.

@@ -95,10 +95,16 @@ impl Capture {
             opened.reuse(PROGRAMS, &pin::open_map(&dir.programs())?)?;
         }
         let shapes = opened.maps();
-        // What no hook counted into is not gone on with: its next window would tell of a time in
-        // which nothing was counted.
-        let newest = sets.pop_if(|newest| dir.has_links() && newest.fits(&shapes));
-        let (set, loaded) = if let Some(set) = newest {
+        // An agent that came as far as its maps, and not to the hooks, leaves those to the next one:
+        // who fails at every start makes them once. A set that counted, and has no hooks any more, is
+        // delivered: its next window would tell of a time in which nothing was counted.
+        let newest = sets.pop_if(|newest| {
+            (dir.has_links() || newest.is_in_first_window()) && newest.fits(&shapes)
+        });
+        let (set, loaded) = if let Some(mut set) = newest {
+            if set.is_in_first_window() && !dir.has_all_links() {
+                set.reopen()?;
+            }
             let at = set.dir().expect("it was opened from there").to_owned();
             for (name, _) in &shapes {
                 opened.reuse(name, &pin::open_map(&at.join(name))?)?;
@@ -114,7 +120,7 @@ impl Capture {
             }
             (set, loaded)
         };
-        let leftovers = sets.into_iter().map(Leftover::new).collect();
+        let leftovers = Leftover::all(sets, set.progress().opened);
         Self::attach_to(config, interfaces, &loaded, set, leftovers, Some(dir))
     }
 

@@ -19,11 +19,17 @@ use crate::{CaptureError, fault, namespace};
 #[derive(Debug)]
 pub struct Leftover {
     set: Set,
+    /// Since when nothing is counted into it.
+    ended: Instant,
 }
 
 impl Leftover {
-    pub(crate) fn new(set: Set) -> Self {
-        Self { set }
+    /// Sets by their age; each ends where the next one begins, and the last one at `ended`.
+    pub(crate) fn all(sets: Vec<Set>, ended: Instant) -> VecDeque<Self> {
+        let begins: Vec<_> = sets.iter().map(|set| set.progress().opened).collect();
+        let ends = begins.into_iter().skip(1).chain([ended]);
+        let leftovers = sets.into_iter().zip(ends);
+        leftovers.map(|(set, ended)| Self { set, ended }).collect()
     }
 
     pub(crate) fn wait_for_programs(&self) -> Result<(), CaptureError> {
@@ -40,13 +46,14 @@ impl Leftover {
         Coverage::full()
     }
 
-    /// As [`crate::Capture::close_window`].
+    /// As [`crate::Capture::close_window`]; the window ends where counting into it did, however long
+    /// ago that is.
     ///
     /// # Errors
     ///
     /// [`CaptureError`]; the call can be repeated.
     pub fn close_window(&mut self) -> Result<Drained, CaptureError> {
-        self.set.close(Instant::now())
+        self.set.close(self.ended.max(self.set.progress().opened))
     }
 
     /// As [`crate::Capture::keep`].
@@ -100,7 +107,7 @@ impl Detachment {
         let sets = dir.sets_of(cookie)?;
         dir.remove_links()?;
         fault::point("links-removed");
-        let leftovers: VecDeque<_> = sets.into_iter().map(Leftover::new).collect();
+        let leftovers = Leftover::all(sets, Instant::now());
         for leftover in &leftovers {
             leftover.wait_for_programs()?;
         }

@@ -136,11 +136,26 @@ impl PinDir {
         HOOKS.iter().any(|point| self.link(point).exists())
     }
 
-    /// Takes the hooks off that nothing but their pin keeps attached.
+    /// Whether every hook is attached and pinned.
+    pub(crate) fn has_all_links(&self) -> bool {
+        HOOKS.iter().all(|point| self.link(point).exists())
+    }
+
+    /// Takes the hooks off. On return none of them sees a packet any more.
     pub(crate) fn remove_links(&self) -> Result<(), CaptureError> {
-        HOOKS
-            .iter()
-            .try_for_each(|point| remove_file(&self.link(point)))
+        for point in &HOOKS {
+            let path = self.link(point);
+            let link = open_link(&path);
+            // Pin first: a link that is pinned and does not count would pass for one that does.
+            remove_file(&path)?;
+            // The kernel takes a link off that nobody has any more too, but at some later time.
+            if let Ok(link) = link
+                && let Err(error) = link.detach()
+            {
+                tracing::debug!(%error, path = %path.display(), "the kernel takes this hook off later");
+            }
+        }
+        Ok(())
     }
 
     /// Removes the directory, which is to be empty.

@@ -128,6 +128,17 @@ impl Set {
         self.state.layout == layout() && shapes.iter().all(is_like)
     }
 
+    /// Whether its first window is still open.
+    pub(crate) fn is_in_first_window(&self) -> bool {
+        self.state.stage == Stage::Collecting && self.state.sequence == 1
+    }
+
+    /// Lets the open window begin now: before, hooks were missing.
+    pub(crate) fn reopen(&mut self) -> Result<(), CaptureError> {
+        self.state.opened_ns = self.clock.nanos(Instant::now());
+        self.write()
+    }
+
     /// Where it is pinned.
     pub(crate) fn dir(&self) -> Option<&Path> {
         self.dir.as_deref()

@@ -12,5 +12,6 @@ mod nodes;
 mod odd;
 mod page;
 mod paths;
+mod pinned;
 mod stand_in;
 mod system;

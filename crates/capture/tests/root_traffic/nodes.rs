@@ -1,6 +1,7 @@
 //! Nodes of a test cluster that count, and sums over what they counted.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use kubezonnet_capture::{Capture, CaptureError, Config, Drained, Tunnel};
 use kubezonnet_model::{FlowCounters, InterfaceClass, ObservationPoint};
@@ -48,6 +49,11 @@ impl CapturingNode {
     /// The priority at the first hook.
     pub(crate) fn first_priority(&self) -> i32 {
         self.capture.attached()[0].priority
+    }
+
+    /// Where the window begins.
+    pub(crate) fn opened(&self) -> Instant {
+        self.capture.progress().opened
     }
 
     /// Closes the window, empties it, and returns what was in it.

@@ -207,14 +207,12 @@ pub(crate) fn total(
     let (rest, output) = split(index, dimensions.classes);
     let (rest, input) = split(rest, dimensions.classes);
     let (kind, hook) = split(rest, dimensions.hooks);
-    // What only a newer agent knows: an interface of a class that is not known, a total without
-    // detail.
-    let class = |code: usize| CLASSES.get(code).copied().unwrap_or(InterfaceClass::Other);
     let (input, output) = (class(input), class(output));
     let hook = *HOOKS.get(hook).ok_or_else(entry)?;
     if kind >= dimensions.total_kinds {
         return Err(entry());
     }
+    // What only a newer agent knows is a total without detail.
     let kind = TOTAL_KINDS
         .get(kind)
         .copied()
@@ -316,13 +314,17 @@ fn counters(value: &[u8]) -> Option<FlowCounters> {
 }
 
 fn point(key: &[u8], hook: usize, interfaces: usize) -> Option<ObservationPoint> {
-    let class = |code: u8| CLASSES.get(usize::from(code)).copied();
     let interfaces = *key.get(interfaces)?;
     Some(ObservationPoint {
         hook: *HOOKS.get(usize::from(*key.get(hook)?))?,
-        input: class(interfaces >> 4)?,
-        output: class(interfaces & 0xf)?,
+        input: class(usize::from(interfaces >> 4)),
+        output: class(usize::from(interfaces & 0xf)),
     })
+}
+
+/// The class of a code; one that only a newer agent knows is another class.
+fn class(code: usize) -> InterfaceClass {
+    CLASSES.get(code).copied().unwrap_or(InterfaceClass::Other)
 }
 
 fn address(key: &[u8], at: usize) -> Option<IpAddr> {

@@ -148,10 +148,8 @@ fn what_does_not_follow_the_layout_is_refused() {
     wrong_side[37] = 3;
     let mut wrong_hook = key_of([0; 16], [0; 16]);
     wrong_hook[38] = 2;
-    let mut wrong_class = key_of([0; 16], [0; 16]);
-    wrong_class[39] = 0x60;
 
-    for key in [&wrong_side[..], &wrong_hook, &wrong_class, &[0; 39][..]] {
+    for key in [&wrong_side[..], &wrong_hook, &[0; 39][..]] {
         let error = flow(key, &value).unwrap_err().to_string();
         assert!(
             error.starts_with("an entry of the flow map does not follow the layout"),
@@ -223,10 +221,18 @@ fn classes_and_kinds_that_only_a_newer_agent_knows_lose_their_detail_and_no_byte
     };
     let value = [1500_u64.to_ne_bytes(), 3_u64.to_ne_bytes()].concat();
 
+    let mut key = key_of([0; 16], [0; 16]);
+    key[39] = 0x62;
+
+    let point = flow(&key, &value).unwrap().key.point;
     let mut all = (0..newer.totals()).map(|index| total(index, &value, &newer).unwrap().unwrap());
     let bytes: u64 = all.clone().map(|total| total.counters.bytes).sum();
     let last = all.next_back().unwrap();
 
+    assert_eq!(
+        (point.input, point.output),
+        (InterfaceClass::Other, InterfaceClass::Uplink)
+    );
     assert_eq!(bytes, 1500 * newer.totals() as u64);
     assert_eq!(
         (last.kind, last.point.hook, last.point.output),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use kubezonnet_capture::{Capture, ClosedWindow, Detachment, Problem, Progress, preflight};
-use kubezonnet_model::{FlowBatch, FlowCounters, InterfaceClass};
+use kubezonnet_model::{FlowBatch, FlowCounters, InterfaceClass, NodeName};
 use kubezonnet_wire::{DecodedBatch, Limits};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -142,7 +142,8 @@ impl Shared<'_> {
     /// A loop over the windows of a source.
     fn tick<S: Source>(&self, source: S, plan: Plan, progress: &Progress) -> Tick<S, Kernel> {
         let config = self.config;
-        let kept = progress.closed.as_ref().and_then(kept);
+        let kept = progress.closed.as_ref();
+        let kept = kept.and_then(|closed| kept_of(closed, &config.node));
         let windows = Windows::new(
             config.node.clone(),
             plan,
@@ -169,9 +170,12 @@ impl Shared<'_> {
 }
 
 /// What an agent before this one has kept of a window that it closed.
-fn kept(closed: &ClosedWindow) -> Option<FlowBatch> {
+///
+/// Not what it kept under another name: an agent may report for its own node only, so nothing of that
+/// would ever be acknowledged, and nothing after it be sent.
+fn kept_of(closed: &ClosedWindow, node: &NodeName) -> Option<FlowBatch> {
     let decoded = kubezonnet_wire::decode(closed.note.as_ref()?, &Limits::default());
-    decoded
+    let kept = decoded
         .inspect_err(|error| {
             warn!(
                 error = error as &dyn std::error::Error,
@@ -180,7 +184,17 @@ fn kept(closed: &ClosedWindow) -> Option<FlowBatch> {
             );
         })
         .map(DecodedBatch::into_batch)
-        .ok()
+        .ok()?;
+    if kept.header.node != *node {
+        warn!(
+            before = kept.header.node.as_str(),
+            now = node.as_str(),
+            "this node had another name (--node): an unacknowledged window goes out under the new \
+             one, and is counted twice if it had arrived under the old one"
+        );
+        return None;
+    }
+    Some(kept)
 }
 
 /// Counts and reports until a signal comes.
@@ -379,7 +393,36 @@ fn report_end(lost: FlowCounters) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use kubezonnet_model::{BatchHeader, Coverage, Epoch};
+
     use super::*;
+
+    #[test]
+    fn what_was_kept_under_another_name_of_the_node_is_not_sent_under_it() {
+        let [before, now] = ["n1", "n2"].map(|name| NodeName::new(name).unwrap());
+        let batch = FlowBatch {
+            header: BatchHeader {
+                node: before.clone(),
+                epoch: Epoch([7; 16]),
+                sequence: 3,
+                window: Duration::from_secs(10),
+                coverage: Coverage::full(),
+            },
+            records: Vec::new(),
+            totals: Vec::new(),
+            skipped: Vec::new(),
+            node_addresses: Vec::new(),
+        };
+        let closed = ClosedWindow {
+            ended: Instant::now(),
+            note: Some(kubezonnet_wire::encode(&batch)),
+        };
+
+        assert_eq!(kept_of(&closed, &now), None);
+        assert_eq!(kept_of(&closed, &before), Some(batch));
+    }
 
     #[test]
     fn the_range_of_client_ports_is_read_as_the_kernel_writes_it() {

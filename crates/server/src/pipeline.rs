@@ -4,6 +4,7 @@
 //! The only place that holds the state of a running server together. Time comes in as an argument.
 //! Locks are taken in the order agents, topology; the ledger's alone, for one merge.
 
+mod claims;
 mod plausible;
 mod rows;
 mod settle;
@@ -16,6 +17,7 @@ use kubezonnet_model::{Endpoint, NodeName, Timestamp, Window};
 use kubezonnet_topology::{Holder, Topology, TopologyIndex};
 use kubezonnet_wire::DecodedBatch;
 
+use self::claims::Claims;
 pub use self::plausible::Implausible;
 use self::plausible::plausible;
 use crate::agents::{self, Admission, MAX_AGENTS, NodeUplinks, TooManyAgents};
@@ -41,6 +43,7 @@ pub struct Pipeline {
     exporters: Arc<Exporters>,
     settings: Settings,
     id: StoreId,
+    claims: Claims,
 }
 
 /// What of the configuration the pipeline needs.
@@ -215,6 +218,7 @@ impl Pipeline {
             exporters,
             settings,
             id,
+            claims: Claims::default(),
         }
     }
 
@@ -259,6 +263,8 @@ impl Pipeline {
         let Admission::New { undeclared } = admission else {
             return Ok(Taken::Duplicate);
         };
+
+        self.claims.add(header, now)?;
 
         let resolved = self.resolve_batch(batch, window);
         let pending = self.state.pending();
@@ -334,6 +340,10 @@ impl Pipeline {
             let change = Change::Forgotten(forgotten);
             // What cannot be written now is found again the next time.
             self.committer.submit(change, None, None).wait().ok();
+        }
+        {
+            let agents = self.state.agents();
+            self.claims.forget(|node| agents.knows(node));
         }
         self.topology.write().prune(before);
     }

@@ -324,11 +324,14 @@ impl Store {
 
     /// How large things are.
     pub fn sizes(&self) -> StoreSizes {
-        let bytes = std::fs::metadata(self.directory.database()).map_or(0, |file| file.len());
+        let files = self.directory.files();
+        let bytes = files
+            .iter()
+            .map(|file| std::fs::metadata(file).map_or(0, |file| file.len()));
         StoreSizes {
             journal_rows: self.next - self.first,
             journal_bytes: self.journal_bytes,
-            database_bytes: bytes,
+            database_bytes: bytes.sum(),
         }
     }
 

@@ -78,7 +78,10 @@ impl Core {
             if !new.is_empty() || store.is_checkpointing() {
                 let begun = Instant::now();
                 let records: Vec<_> = new.iter_mut().map(Submission::record).collect();
-                match store.commit(&records) {
+                self.counts.set_writing(Some(begun));
+                let written = store.commit(&records);
+                self.counts.set_writing(None);
+                match written {
                     Ok(checkpointed) => {
                         self.counts.committed(begun.elapsed());
                         if checkpointed {

@@ -57,7 +57,7 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "kubezonnet_store_database_bytes",
         kind: Kind::Gauge,
         labels: &[],
-        help: "Size of the database file",
+        help: "Size of the database, with the write-ahead log of SQLite",
         write: |scrape, samples| samples.gauge(&[], &scrape.store.sizes.database_bytes),
     },
 ];

@@ -11,17 +11,18 @@ const MAX_SEQUENCE: u64 = 1 << 32;
 
 /// The longest window, and the highest age of one: a server that was away for a month. What is
 /// older says nothing that could still be resolved.
-const MAX_TIME: Duration = Duration::from_hours(30 * 24);
+pub(super) const MAX_TIME: Duration = Duration::from_hours(30 * 24);
 
 /// Bytes a second that no node has: sixteen links of 100 Gbit/s, each busy to the full.
 const MAX_RATE: u64 = 16 * 12_500_000_000;
 
 /// What is counted while a window is closed belongs to it, though it is not in its length: seconds
 /// at worst, on a node that is out of processors.
-const SLACK: Duration = Duration::from_secs(10);
+pub(super) const SLACK: Duration = Duration::from_secs(10);
 
 /// The most bytes, or packets, of one window whatever its length: 72 PB, a month at 220 Gbit/s. The
-/// ledger keeps a quarter of 64 bits for what is being applied while it gets full: 64 such windows.
+/// ledger keeps a quarter of 64 bits for what is being applied while it gets full: 64 such windows, of
+/// which no node has two (see [`super::claims`]).
 const MAX_WINDOW: u64 = 1 << 56;
 
 /// What of a window cannot be.
@@ -49,6 +50,19 @@ pub enum Implausible {
         MAX_TIME.as_secs() / 86_400
     )]
     Length(Duration),
+    /// With it the node's windows are longer than the time in which they came.
+    #[error(
+        "with this window the node's windows have lasted {} s, and no more than {} s have passed for \
+         them",
+        .claimed.as_secs(),
+        .most.as_secs()
+    )]
+    Claimed {
+        /// The length of all windows of the node, this one included.
+        claimed: Duration,
+        /// The most there can be.
+        most: Duration,
+    },
     /// It ended too long ago.
     #[error(
         "a window that ended {} ms ago is of no use: at most {} days",

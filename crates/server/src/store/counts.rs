@@ -2,10 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Failure;
 use crate::ingest::Latency;
+
+/// How long a commit may take before the disk passes for one that does not answer: agents wait fifteen
+/// seconds for an answer.
+const HANGS: Duration = Duration::from_secs(10);
 
 /// How large things are on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,7 +18,7 @@ pub struct StoreSizes {
     pub journal_rows: u64,
     /// Bytes that were written to the journal since the last checkpoint began.
     pub journal_bytes: usize,
-    /// Bytes of the database, without SQLite's own journal.
+    /// Bytes of the database and of SQLite's own journal.
     pub database_bytes: u64,
 }
 
@@ -25,6 +29,8 @@ pub struct StoreCounts {
     durable: AtomicBool,
     /// Why it cannot write now.
     down: Mutex<Option<Failure>>,
+    /// When the commit began that is under way.
+    writing_since: Mutex<Option<Instant>>,
     /// Commits and tries to open that failed, in the order of [`Failure::ALL`].
     failures: [AtomicU64; Failure::ALL.len()],
     /// How long each commit took.
@@ -41,7 +47,23 @@ impl StoreCounts {
 
     /// Why it cannot write now; `None` while it can.
     pub fn down(&self) -> Option<Failure> {
-        *self.down.lock().unwrap_or_else(PoisonError::into_inner)
+        let down = *self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        down.or_else(|| self.hangs().then_some(Failure::Io))
+    }
+
+    /// Whether a commit takes so long that the disk does not answer, as one over a network may not.
+    fn hangs(&self) -> bool {
+        let since = self.writing_since.lock();
+        let since = *since.unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| since.elapsed() > HANGS)
+    }
+
+    /// A commit begins, or has ended.
+    pub(crate) fn set_writing(&self, since: Option<Instant>) {
+        *self
+            .writing_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = since;
     }
 
     /// How often it failed, by reason.
@@ -89,5 +111,24 @@ impl StoreCounts {
 
     pub(crate) fn set_sizes(&self, sizes: StoreSizes) {
         *self.sizes.lock().unwrap_or_else(PoisonError::into_inner) = sizes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_that_does_not_end_passes_for_a_disk_that_fails() {
+        let counts = StoreCounts::default();
+        let now = Instant::now();
+        let long_ago = now.checked_sub(HANGS + Duration::from_secs(1));
+
+        counts.set_writing(Some(now));
+        assert_eq!(counts.down(), None);
+        counts.set_writing(Some(long_ago.expect("the machine is up for longer")));
+        assert_eq!(counts.down(), Some(Failure::Io));
+        counts.set_writing(None);
+        assert_eq!(counts.down(), None);
     }
 }

@@ -76,6 +76,11 @@ impl Directory {
         self.path.join(FILE)
     }
 
+    /// The files that grow: the database, and SQLite's journal.
+    pub(super) fn files(&self) -> [PathBuf; 2] {
+        [FILE.to_owned(), format!("{FILE}-wal")].map(|name| self.path.join(name))
+    }
+
     /// Opens the database with all that is checked at a start: the whole of it, and its schema.
     /// Makes one if there is none; says whether it did.
     pub(super) fn open(&self) -> Result<(Connection, bool), OpenError> {
@@ -213,6 +218,8 @@ fn settle_in(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+    // The image has no directory for temporary files.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Takes the lock now, and not with the first batch.
     connection.execute_batch("BEGIN IMMEDIATE; COMMIT;")
 }

@@ -220,19 +220,23 @@ fn a_batch_that_no_network_carries_changes_nothing() {
 
 #[test]
 fn full_counters_take_nothing_more_and_balance_as_before() {
+    const MONTH: Duration = Duration::from_hours(30 * 24);
     let pipeline = pipeline(&cluster());
     let month = |sequence| {
         let mut report = Report::of("n1", sequence).record("10.67.1.1", "10.67.2.1", OUT, 1 << 56);
-        report.0.header.window = Duration::from_hours(30 * 24);
-        report
+        report.0.header.window = MONTH;
+        report.decoded()
     };
     // 192 × 2⁵⁶ = 3 × 2⁶².
+    let mut now = NOW;
     for sequence in 1..=192 {
-        apply(&pipeline, &month(sequence));
+        now = now.plus(MONTH);
+        let applied = pipeline.apply(&month(sequence), Duration::ZERO, now);
+        assert!(applied.is_ok(), "{sequence}: {applied:?}");
     }
     let full = pipeline.snapshot();
 
-    let refused = pipeline.apply(&month(193).decoded(), Duration::ZERO, NOW);
+    let refused = pipeline.apply(&month(193), Duration::ZERO, now.plus(MONTH));
 
     assert_eq!(refused, Err(Rejection::Full));
     assert_balanced(&pipeline);

@@ -68,7 +68,7 @@ impl Told {
         &mut self,
         ports: &BTreeMap<u16, Tunnel>,
     ) -> Result<(), CaptureError> {
-        let devices = self.set_wireguard_devices(ports)?;
+        let devices = self.add_wireguard_devices(ports)?;
         let is_told = |tunnel: &Tunnel| match tunnel {
             Tunnel::WireGuard { interface } => devices.contains(interface),
             Tunnel::Vxlan | Tunnel::Geneve => true,
@@ -88,21 +88,17 @@ impl Told {
             )?;
         }
         self.tunnel_words = words;
-        Ok(())
+        self.keep_only_wireguard_devices(&devices)
     }
 
     /// Tells of the devices of `WireGuard`, and returns those that there was room for.
     ///
-    /// To be called before their ports are told: what they send in between is counted twice rather
-    /// than not at all.
-    fn set_wireguard_devices(
+    /// To be called before their ports are told, and [`Self::keep_only_wireguard_devices`] after:
+    /// what they send in between is counted twice rather than not at all.
+    fn add_wireguard_devices(
         &self,
         ports: &BTreeMap<u16, Tunnel>,
     ) -> Result<BTreeSet<u32>, CaptureError> {
-        let failed = |source| CaptureError::Write {
-            map: "wireguard_devices",
-            source,
-        };
         let device = |tunnel: &Tunnel| match tunnel {
             Tunnel::WireGuard { interface } => Some(*interface),
             Tunnel::Vxlan | Tunnel::Geneve => None,
@@ -111,17 +107,22 @@ impl Told {
         while devices.len() > abi::WIREGUARD_DEVICES {
             devices.pop_last();
         }
+        for device in &devices {
+            self.wireguard_devices
+                .update(&device.to_ne_bytes(), &1_u32.to_ne_bytes(), MapFlags::ANY)
+                .map_err(device_not_told)?;
+        }
+        Ok(devices)
+    }
+
+    fn keep_only_wireguard_devices(&self, devices: &BTreeSet<u32>) -> Result<(), CaptureError> {
         let map = &self.wireguard_devices;
         let wanted: Vec<_> = devices.iter().map(|index| index.to_ne_bytes()).collect();
         let is_gone = |key: &Vec<u8>| !wanted.iter().any(|device| device[..] == key[..]);
         for gone in map.keys().filter(is_gone).collect::<Vec<_>>() {
-            map.delete(&gone).map_err(failed)?;
+            map.delete(&gone).map_err(device_not_told)?;
         }
-        for device in &wanted {
-            map.update(device, &1_u32.to_ne_bytes(), MapFlags::ANY)
-                .map_err(failed)?;
-        }
-        Ok(devices)
+        Ok(())
     }
 
     pub(crate) fn set_interfaces(
@@ -149,6 +150,13 @@ impl Told {
             self.slots.remove(&slot);
         }
         Ok(())
+    }
+}
+
+fn device_not_told(source: libbpf_rs::Error) -> CaptureError {
+    CaptureError::Write {
+        map: "wireguard_devices",
+        source,
     }
 }
 

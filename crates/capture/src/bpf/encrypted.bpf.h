@@ -28,10 +28,10 @@
 #define XFRM_GRO 32
 
 /* Key: interface index, value: 1. The WireGuard devices whose ports are in tunnel_ports. Written by
- * the agent with them. */
+ * the agent with them; room for twice as many, as new ones come before old ones go. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, WIREGUARD_DEVICES);
+	__uint(max_entries, 2 * WIREGUARD_DEVICES);
 	__type(key, __u32);
 	__type(value, __u32);
 } wireguard_devices SEC(".maps");

@@ -95,10 +95,11 @@ struct {
 	__type(value, struct interface_slot);
 } interfaces SEC(".maps");
 
-/* Key: network_key, value: 1. The networks of --cidr; filled by the agent before attaching. */
+/* Key: network_key, value: 1. The networks of --cidr; filled by the agent before attaching. Room
+ * for twice as many as it takes, as new ones come before old ones go. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 1024);
+	__uint(max_entries, 2048);
 	__uint(map_flags, 1 /* BPF_F_NO_PREALLOC */);
 	__type(key, struct network_key);
 	__type(value, __u8);

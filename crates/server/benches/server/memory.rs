@@ -125,6 +125,7 @@ impl Server {
             .arg(format!("--kubeconfig={}", kube.kubeconfig().display()))
             .arg("--flow-log=off")
             .arg("--data-dir=none")
+            .arg("--insecure")
             .arg("--pending-timeout=1s")
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -249,12 +249,10 @@ impl Agents {
     /// Notes what an agent's wall clock showed when its window was received.
     pub fn note_clock(&mut self, node: &NodeName, shown: Timestamp, received: Timestamp) {
         if let Some(agent) = self.nodes.get_mut(node) {
-            agent.skew = Some(
-                shown
-                    .0
-                    .cast_signed()
-                    .saturating_sub(received.0.cast_signed()),
-            );
+            let skew = i128::from(shown.0) - i128::from(received.0);
+            // What is beyond all clocks is as far as can be shown.
+            let farthest = if skew < 0 { i64::MIN } else { i64::MAX };
+            agent.skew = Some(i64::try_from(skew).unwrap_or(farthest));
         }
     }
 

@@ -137,6 +137,7 @@ fn flow_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
             offset_of!(flow_key, hook),
             offset_of!(flow_key, interfaces),
         )?,
+        socket: None,
     };
     Some(FlowRecord {
         key,
@@ -183,6 +184,7 @@ fn pair_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
             offset_of!(pair_key, hook),
             offset_of!(pair_key, interfaces),
         )?,
+        socket: None,
     };
     Some(FlowRecord {
         key,

@@ -29,6 +29,80 @@ pub struct FlowKey {
     pub transport: Option<Transport>,
     /// Where on the node the packets were seen.
     pub point: ObservationPoint,
+    /// Whose socket on the node's own network sent them (POSTROUTING) or received them (LOCAL_IN);
+    /// `None` for what the node forwards, and where only the pair of addresses was kept.
+    pub socket: Option<SocketOwner>,
+}
+
+/// Who has a socket on the node's own network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum SocketOwner {
+    /// A pod that shares the node's network.
+    Pod(PodUid),
+    /// A process that is in no pod: kubelet, sshd, the container runtime, …
+    System,
+    /// The kernel itself: NFS and other file systems, ICMP, resets.
+    Kernel,
+    /// The packet has no socket, and none was seen that has its port.
+    Unseen,
+    /// There was a socket, and whose it is cannot be told on this node: its control groups cannot
+    /// be read, or the one it was in is gone and was not known.
+    Unreadable,
+}
+
+impl SocketOwner {
+    /// The name in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pod(_) => "pod",
+            Self::System => "system",
+            Self::Kernel => "kernel",
+            Self::Unseen => "unseen",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// A pod's uid as the 128 bits that it stands for.
+///
+/// The uid of a pod is a UUID. That of a static pod, as the kubelet has it in the paths of control
+/// groups, is a digest of its manifest: 32 hexadecimal digits, which the API server shows in the
+/// annotation `kubernetes.io/config.hash`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PodUid(pub [u8; 16]);
+
+impl PodUid {
+    /// Reads 32 hexadecimal digits, with or without dashes or underscores between them; `None` for
+    /// anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut digits = text.chars().filter(|each| !matches!(each, '-' | '_'));
+        let mut bytes = [0; 16];
+        for byte in &mut bytes {
+            let high = digits.next()?.to_digit(16)?;
+            let low = digits.next()?.to_digit(16)?;
+            *byte = u8::try_from(high << 4 | low).expect("two hexadecimal digits are a byte");
+        }
+        digits.next().is_none().then_some(Self(bytes))
+    }
+}
+
+impl fmt::Display for PodUid {
+    /// As a UUID.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, byte) in self.0.iter().enumerate() {
+            if matches!(position, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PodUid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PodUid({self})")
+    }
 }
 
 /// Protocol and ports of a flow.
@@ -234,5 +308,29 @@ impl std::iter::Sum for FlowCounters {
             sum += each;
             sum
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_uid_is_read_however_it_is_written_and_nothing_else_is() {
+        let uid = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9";
+        let read = PodUid::parse(uid).unwrap();
+
+        assert_eq!(read.to_string(), uid);
+        assert_eq!(PodUid::parse(&uid.replace('-', "_")), Some(read));
+        assert_eq!(PodUid::parse(&uid.replace('-', "")), Some(read));
+        for bad in [
+            "",
+            "web-0",
+            &uid[1..],
+            &format!("{uid}0"),
+            &uid.replace('f', "g"),
+        ] {
+            assert_eq!(PodUid::parse(bad), None, "{bad:?}");
+        }
     }
 }

@@ -21,11 +21,13 @@ pub use batch::{
     BatchHeader, BypassJudge, Coverage, Epoch, FlowBatch, SkipReason, Skipped, Total, TotalKind,
     Uplinks,
 };
-pub use endpoint::{Endpoint, Node, Pod, UnknownReason, Workload};
+pub use endpoint::{
+    Billed, Endpoint, Labels, Network, NetworkKind, Node, Pod, Service, UnknownReason, Workload,
+};
 pub use flow::{
-    Family, FlowCounters, FlowKey, FlowRecord, Hook, InterfaceClass, ObservationPoint, PortSide,
-    Protocol, ServicePort, Transport,
+    Family, FlowCounters, FlowKey, FlowRecord, Hook, InterfaceClass, ObservationPoint, PodUid,
+    PortSide, Protocol, ServicePort, SocketOwner, Transport,
 };
 pub use locality::{Direction, Locality, Site};
-pub use name::{InvalidName, Name, Namespace, NodeName, Region, Zone};
+pub use name::{InvalidName, Name, Namespace, NodeName, Region, Zone, ZoneId};
 pub use time::{Timestamp, Window};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NodeName, Region, UnknownReason, Zone};
+use crate::{NodeName, Region, UnknownReason, Zone, ZoneId};
 
 /// From which side a flow is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,6 +38,8 @@ pub enum Site {
         node: Option<NodeName>,
         /// The availability zone.
         zone: Option<Zone>,
+        /// The same by the name that all accounts have for it.
+        zone_id: Option<ZoneId>,
         /// The region.
         region: Option<Region>,
     },
@@ -53,6 +55,23 @@ impl Site {
         match self {
             Self::Known { zone, .. } => zone.as_ref(),
             Self::Internet | Self::Unknown(_) => None,
+        }
+    }
+
+    /// The zone's id, where it is known.
+    pub fn zone_id(&self) -> Option<&ZoneId> {
+        match self {
+            Self::Known { zone_id, .. } => zone_id.as_ref(),
+            Self::Internet | Self::Unknown(_) => None,
+        }
+    }
+
+    /// Whether two are in one zone; `None` if that cannot be said. Ids go before names: a name is
+    /// one account's.
+    fn shares_zone(&self, other: &Self) -> Option<bool> {
+        match (self.zone_id(), other.zone_id()) {
+            (Some(one), Some(other)) => Some(one == other),
+            _ => Some(self.zone()? == other.zone()?),
         }
     }
 
@@ -107,8 +126,8 @@ impl Locality {
         {
             return Self::CrossRegion;
         }
-        if let (Some(one), Some(other)) = (one.zone(), other.zone()) {
-            return if one == other {
+        if let Some(same) = one.shares_zone(other) {
+            return if same {
                 Self::SameZone
             } else {
                 Self::CrossZone
@@ -150,6 +169,7 @@ mod tests {
         Site::Known {
             node: NodeName::new(node).ok(),
             zone: Zone::new(zone).ok(),
+            zone_id: None,
             region: Region::new(region).ok(),
         }
     }
@@ -199,6 +219,32 @@ mod tests {
             Locality::between(&unlisted, &Site::Internet),
             Locality::Unknown(UnknownReason::UnlistedAddress)
         );
+    }
+
+    #[test]
+    fn zone_ids_go_before_names_where_both_have_one() {
+        let with_id = |zone: &str, id: &str| Site::Known {
+            node: None,
+            zone: Zone::new(zone).ok(),
+            zone_id: ZoneId::new(id).ok(),
+            region: None,
+        };
+        let ours = with_id("us-east-1a", "use1-az1");
+        let cases = [
+            (with_id("us-east-1a", "use1-az1"), Locality::SameZone),
+            (with_id("us-east-1b", "use1-az1"), Locality::SameZone),
+            (with_id("", "use1-az1"), Locality::SameZone),
+            (with_id("us-east-1a", "use1-az2"), Locality::CrossZone),
+            (with_id("us-east-1a", ""), Locality::SameZone),
+            (with_id("us-east-1b", ""), Locality::CrossZone),
+            (
+                with_id("", ""),
+                Locality::Unknown(UnknownReason::MissingZone),
+            ),
+        ];
+        for (other, expected) in cases {
+            assert_eq!(Locality::between(&ours, &other), expected, "{other:?}");
+        }
     }
 
     fn any_site() -> impl Strategy<Value = Site> {

@@ -110,6 +110,12 @@ name!(
     Zone, "zone"
 );
 name!(
+    /// An availability zone by the name that is the same in all accounts, as the node's label
+    /// `topology.k8s.aws/zone-id` has it: on AWS `us-east-1a` is another zone in another account,
+    /// and `use1-az1` is not.
+    ZoneId, "zone id"
+);
+name!(
     /// A region, as the node's label `topology.kubernetes.io/region` has it.
     Region, "region"
 );

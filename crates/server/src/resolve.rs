@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use kubezonnet_model::{
     Direction, FlowCounters, Hook, InterfaceClass, Locality, Node, NodeName, ObservationPoint,
-    Site, Transport, UnknownReason, Window,
+    Service, Site, SocketOwner, Transport, UnknownReason, Window,
 };
 use kubezonnet_topology::TopologyIndex;
 
@@ -27,6 +27,8 @@ pub struct ResolvedBatch {
     pub window: Window,
     /// Every address of the batch, resolved.
     pub parties: Vec<Party>,
+    /// The Services by which their pods were reached.
+    pub services: Vec<Arc<Service>>,
     /// The flows; none of them waits.
     pub flows: Vec<ResolvedFlow>,
 }
@@ -42,6 +44,11 @@ pub struct ResolvedFlow {
     pub transport: Option<Transport>,
     /// Where on the node it was seen.
     pub point: ObservationPoint,
+    /// Whose socket it was, as the agent tells.
+    pub socket: Option<SocketOwner>,
+    /// Position in [`ResolvedBatch::services`] of the Service by which the destination (of answers:
+    /// the source) was reached, where that can be known.
+    pub service: Option<u32>,
     /// How much it was.
     pub counters: FlowCounters,
     /// Where it went.

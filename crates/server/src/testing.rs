@@ -71,6 +71,7 @@ pub(crate) fn cluster() -> Topology {
             name: node_name(&format!("n{number}")),
             uid: format!("node-{number}"),
             zone: Zone::new(zone).ok(),
+            zone_id: None,
             region: Region::new(region).ok(),
             addresses: vec![
                 ip(&format!("10.66.0.{number}")),
@@ -259,6 +260,7 @@ impl Report {
                 destination: ip(to),
                 transport,
                 point,
+                socket: None,
             },
             counters: counters(bytes),
         });

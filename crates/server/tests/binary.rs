@@ -262,6 +262,7 @@ fn window(bytes: u64) -> Vec<u8> {
                     input: InterfaceClass::Pod,
                     output: InterfaceClass::Uplink,
                 },
+                socket: None,
             },
             counters: FlowCounters { bytes, packets: 1 },
         }],

@@ -72,6 +72,7 @@ fn fill(index: &mut TopologyIndex) -> Result<(), InvalidName> {
             name: node_name(node)?,
             uid: format!("00000000-0000-4000-9000-{node:012}"),
             zone: Some(Zone::new(format!("eu-central-1{}", node % 3))?),
+            zone_id: None,
             region: Some(Region::new("eu-central-1")?),
             addresses: vec![Ipv4Addr::from(0xC0A8_0000 + node).into()],
         };

@@ -89,6 +89,7 @@ pub enum HolderRef<'a> {
 static NOWHERE: Site = Site::Known {
     node: None,
     zone: None,
+    zone_id: None,
     region: None,
 };
 

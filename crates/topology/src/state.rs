@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use kubezonnet_model::{Name, Namespace, NodeName, Region, Timestamp, Workload, Zone};
+use kubezonnet_model::{Name, Namespace, NodeName, Region, Timestamp, Workload, Zone, ZoneId};
 
 /// What stands for the namespace of a node where pods have one. No namespace of Kubernetes is called
 /// so, as `_` may not be in its name.
@@ -19,7 +19,7 @@ pub struct PodState {
     pub uid: String,
     /// The node it runs on, once scheduled.
     pub node: Option<NodeName>,
-    /// Its owner, where it is known.
+    /// Its top owner; `None` for a pod that is its own.
     pub workload: Option<Workload>,
     /// Every address it names, of either family.
     pub addresses: Vec<IpAddr>,
@@ -43,6 +43,8 @@ pub struct NodeState {
     pub uid: String,
     /// Its availability zone, if labelled.
     pub zone: Option<Zone>,
+    /// Its availability zone by the name that is the same in all accounts, if labelled.
+    pub zone_id: Option<ZoneId>,
     /// Its region, if labelled.
     pub region: Option<Region>,
     /// Every address it holds, inside and outside.

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use kubezonnet_model::{
-    BatchHeader, FlowBatch, FlowCounters, FlowKey, FlowRecord, ObservationPoint, Skipped, Total,
-    Transport,
+    BatchHeader, FlowBatch, FlowCounters, FlowKey, FlowRecord, ObservationPoint, Skipped,
+    SocketOwner, Total, Transport,
 };
 
 /// A batch as it came over the wire: columns and dictionaries.
@@ -38,6 +38,8 @@ pub struct Shape {
     pub transport: Option<Transport>,
     /// Where on the node the packets were seen.
     pub point: ObservationPoint,
+    /// Whose socket it was.
+    pub socket: Option<SocketOwner>,
 }
 
 /// The flows of a batch, one column for each part; a flow is a row over all columns.
@@ -92,6 +94,7 @@ impl DecodedBatch {
                     ..transport
                 }),
                 point: shape.point,
+                socket: shape.socket,
             },
             counters: FlowCounters {
                 bytes: flows.bytes[row],

@@ -173,6 +173,7 @@ pub(crate) async fn deliver_of(
                 destination: destination.parse().unwrap(),
                 transport: None,
                 point,
+                socket: None,
             },
             counters: FlowCounters {
                 bytes: BYTES,

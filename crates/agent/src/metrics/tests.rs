@@ -27,6 +27,7 @@ fn drained() -> Drained {
         destination: "10.0.0.2".parse().unwrap(),
         transport: None,
         point: POINT,
+        socket: None,
     };
     let total = |kind, bytes| Total {
         kind,

@@ -22,6 +22,7 @@ fn record(source: &str, destination: &str, transport: Option<Transport>, bytes: 
             destination: destination.parse().unwrap(),
             transport,
             point: POINT,
+            socket: None,
         },
         counters: FlowCounters { bytes, packets: 2 },
     }

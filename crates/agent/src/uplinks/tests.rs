@@ -32,6 +32,7 @@ fn record(point: ObservationPoint, bytes: u64) -> FlowRecord {
         destination: "10.0.0.2".parse().unwrap(),
         transport: None,
         point,
+        socket: None,
     };
     FlowRecord {
         key,

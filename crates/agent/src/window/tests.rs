@@ -132,6 +132,7 @@ fn contents(bytes: u64) -> Contents {
         destination: "10.0.0.2".parse().unwrap(),
         transport: None,
         point,
+        socket: None,
     };
     Contents {
         drained: Drained {

@@ -128,6 +128,7 @@ fn a_flow_is_decoded_with_all_its_parts() {
         destination: "10.0.0.2".parse().unwrap(),
         transport: Some(transport),
         point,
+        socket: None,
     };
     assert_eq!(
         record,

@@ -28,6 +28,7 @@ fn a_datagram_is_charged_to_its_addresses_protocol_and_service_port() {
         destination: IpAddr::V4(SERVER),
         transport: Some(transport),
         point: leaving_by_uplink(),
+        socket: None,
     };
     assert_eq!(
         record,

@@ -39,6 +39,7 @@ pub(crate) fn topology(pods: u32) -> Outcome<Topology> {
                 name: node_name(node)?,
                 uid: format!("00000000-0000-4000-9000-{node:012}"),
                 zone: Some(Zone::new(format!("eu-central-1{}", zone(node)))?),
+                zone_id: None,
                 region: Some(Region::new("eu-central-1")?),
                 addresses: vec![Ipv4Addr::from(0xC0A8_0000 + node).into()],
             };
@@ -136,6 +137,7 @@ pub(crate) fn batch(pods: u32, node: u32, flows: usize) -> Outcome<FlowBatch> {
                 input,
                 output,
             },
+            socket: None,
         };
         let magnitude = 6 + random.below(14);
         let bytes = 40 + random.below(1 << magnitude);

@@ -139,7 +139,10 @@ impl Sums {
                     let subject = Subject::Pod(pod.namespace.clone(), pod.name.clone());
                     Some(sums.subject(subject, party.address))
                 }
-                Endpoint::Internet | Endpoint::Unknown(_) => None,
+                Endpoint::Network(_)
+                | Endpoint::Service(_)
+                | Endpoint::Internet
+                | Endpoint::Unknown(_) => None,
             };
             sums.subject_of.push(subject);
             let zone = sums.zone(party.site.zone());

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use foldhash::HashMap;
 use kubezonnet_model::{
-    FlowCounters, FlowRecord, InterfaceClass, NodeName, ObservationPoint, Transport, Window,
+    FlowCounters, FlowRecord, InterfaceClass, NodeName, ObservationPoint, SocketOwner, Transport,
+    Window,
 };
 use kubezonnet_wire::DecodedBatch;
 
@@ -30,6 +31,7 @@ struct Row {
     destination: u32,
     transport: Option<Transport>,
     point: ObservationPoint,
+    socket: Option<SocketOwner>,
     counters: FlowCounters,
 }
 
@@ -50,6 +52,7 @@ impl Pipeline {
                     ..transport
                 }),
                 point: shape.point,
+                socket: shape.socket,
                 counters: FlowCounters {
                     bytes: flows.bytes[row],
                     packets: flows.packets[row],
@@ -85,6 +88,7 @@ impl Pipeline {
                 destination: position(record.key.destination),
                 transport: record.key.transport,
                 point: record.key.point,
+                socket: record.key.socket,
                 counters: record.counters,
             });
         }
@@ -106,6 +110,7 @@ impl Pipeline {
                 reporter,
                 window,
                 parties,
+                services: Vec::new(),
                 flows: Vec::new(),
             },
             wanting: Vec::new(),
@@ -128,6 +133,8 @@ impl Resolved {
             destination,
             transport: row.transport,
             point: row.point,
+            socket: row.socket,
+            service: None,
             counters: row.counters,
             outcome,
         };

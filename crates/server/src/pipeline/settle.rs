@@ -117,6 +117,7 @@ fn records(batch: &ResolvedBatch, flows: &[ResolvedFlow]) -> Arc<[FlowRecord]> {
                 destination: address(flow.destination),
                 transport: flow.transport,
                 point: flow.point,
+                socket: flow.socket,
             },
             counters: flow.counters,
         })

@@ -143,7 +143,10 @@ impl Party {
                 let place = if is_here { Place::Here } else { Place::Nowhere };
                 (place, Covered::of_all(nodes(), address, window, views))
             }
-            Endpoint::Internet | Endpoint::Unknown(_) => (Place::Nowhere, Covered::No),
+            Endpoint::Network(_)
+            | Endpoint::Service(_)
+            | Endpoint::Internet
+            | Endpoint::Unknown(_) => (Place::Nowhere, Covered::No),
         };
         Self {
             address,
@@ -214,6 +217,7 @@ pub(super) fn node(name: &NodeName, topology: &TopologyIndex) -> Arc<Node> {
         Arc::new(Node {
             name: name.clone(),
             zone: None,
+            zone_id: None,
             region: None,
         })
     })
@@ -224,6 +228,7 @@ pub(super) fn site_of(node: &Node) -> Site {
     Site::Known {
         node: Some(node.name.clone()),
         zone: node.zone.clone(),
+        zone_id: node.zone_id.clone(),
         region: node.region.clone(),
     }
 }

@@ -229,6 +229,7 @@ impl Window {
                         input: InterfaceClass::Pod,
                         output: InterfaceClass::Uplink,
                     },
+                    socket: None,
                 },
                 counters,
             }],

@@ -215,6 +215,7 @@ pub(crate) fn window(sequence: u64) -> Vec<u8> {
                     input: InterfaceClass::Pod,
                     output: InterfaceClass::Uplink,
                 },
+                socket: None,
             },
             counters: FlowCounters {
                 bytes: 1000,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use kubezonnet_model::{InvalidName, Name, Namespace, NodeName, Region, Workload, Zone};
+use kubezonnet_model::{InvalidName, Name, Namespace, NodeName, Region, Workload, Zone, ZoneId};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -22,12 +22,13 @@ struct Document {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct NodeItem {
     name: Spanned<String>,
     #[serde(default)]
     addresses: Vec<Spanned<String>>,
     zone: Option<Spanned<String>>,
+    zone_id: Option<Spanned<String>>,
     region: Option<Spanned<String>>,
 }
 
@@ -93,10 +94,14 @@ impl Checked {
             return Err(problem(&item.name, message));
         }
         let zone = item.zone.as_ref();
+        let zone_id = item.zone_id.as_ref();
         let region = item.region.as_ref();
         let state = NodeState {
             zone: zone
                 .map(|zone| label("zone", zone, Zone::new))
+                .transpose()?,
+            zone_id: zone_id
+                .map(|id| label("zone id", id, ZoneId::new))
                 .transpose()?,
             region: region
                 .map(|region| label("region", region, Region::new))

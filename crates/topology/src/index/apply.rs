@@ -119,11 +119,13 @@ impl TopologyIndex {
         entry.site = Site::Known {
             node: Some(entry.name.clone()),
             zone: state.zone.clone(),
+            zone_id: state.zone_id.clone(),
             region: state.region.clone(),
         };
         entry.node = Some(Arc::new(Node {
             name: entry.name.clone(),
             zone: state.zone,
+            zone_id: state.zone_id,
             region: state.region,
         }));
         entry.uid = state.uid;

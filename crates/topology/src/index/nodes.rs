@@ -55,6 +55,7 @@ impl NodeEntry {
             site: Site::Known {
                 node: Some(name.clone()),
                 zone: None,
+                zone_id: None,
                 region: None,
             },
             name,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use kubezonnet_model::{Name, Namespace, Pod, Timestamp, Workload};
+use kubezonnet_model::{Labels, Name, Namespace, Pod, Timestamp, Workload};
 
 use super::address::Address;
 use super::names::Names;
@@ -34,8 +34,7 @@ pub(super) struct Pods {
     /// What the list being told claims, settled at its end.
     pub(super) claims: Vec<(Address, Arc<str>)>,
     namespaces: Names<Namespace>,
-    /// Kinds and names of workloads.
-    workloads: Names<Name>,
+    workloads: Names<Arc<Workload>>,
 }
 
 impl Pods {
@@ -45,28 +44,35 @@ impl Pods {
             Some(name) => nodes.slot(name),
             None => Slot::NONE,
         };
+        let workload = self.workload(&state);
         let known = self.by_uid.get(state.uid.as_str()).map(|entry| &entry.pod);
         if let Some(known) = known
             && known.namespace == state.namespace
             && known.name == state.name
-            && known.workload == state.workload
+            && known.workload == workload
             && known.node == state.node
         {
             return (Arc::clone(known), slot);
         }
         let uid = known.map_or_else(|| state.uid.as_str().into(), |known| Arc::clone(&known.uid));
-        let workload = state.workload.map(|workload| Workload {
-            kind: self.workloads.shared(workload.kind),
-            name: self.workloads.shared(workload.name),
-        });
         let pod = Pod {
             namespace: self.namespaces.shared(state.namespace),
             name: state.name,
             uid,
             workload,
             node: nodes.get(slot).map(|entry| entry.name.clone()),
+            labels: Labels::default(),
         };
         (Arc::new(pod), slot)
+    }
+
+    /// Its top owner; a bare pod is its own.
+    fn workload(&mut self, state: &PodState) -> Arc<Workload> {
+        let workload = state.workload.clone().unwrap_or_else(|| Workload {
+            kind: Name::new(Workload::POD).expect("a kind of three letters is a name"),
+            name: state.name.clone(),
+        });
+        self.workloads.shared(Arc::new(workload))
     }
 
     /// Lets go of the names that no pod has any more.
@@ -76,9 +82,7 @@ impl Pods {
             self.namespaces.rebuild(pods().map(|pod| &pod.namespace));
         }
         if self.workloads.is_due() {
-            let workloads = pods().filter_map(|pod| pod.workload.as_ref());
-            let names = workloads.flat_map(|workload| [&workload.kind, &workload.name]);
-            self.workloads.rebuild(names);
+            self.workloads.rebuild(pods().map(|pod| &pod.workload));
         }
     }
 }

@@ -56,6 +56,7 @@ fn node(name: &str, zone: &str, address: &str) -> NodeState {
         name: NodeName::new(name).unwrap(),
         uid: format!("uid-of-{name}"),
         zone: Zone::new(zone).ok(),
+        zone_id: None,
         region: Region::new("region-1").ok(),
         addresses: address.parse().into_iter().collect(),
     }
@@ -163,12 +164,14 @@ fn a_pods_site_is_its_nodes_as_it_is_now() {
     let known = |zone: &str| Site::Known {
         node: NodeName::new("node-a").ok(),
         zone: Zone::new(zone).ok(),
+        zone_id: None,
         region: Region::new("region-1").ok(),
     };
     let mut index = after(vec![(10, E::Pod(pod("web", WEB)))]);
     let unlabelled = Site::Known {
         node: NodeName::new("node-a").ok(),
         zone: None,
+        zone_id: None,
         region: None,
     };
     assert_eq!(site(&index, WEB), unlabelled);
@@ -226,7 +229,7 @@ fn what_changes_of_a_live_pod_is_taken_over() {
         Holder::Held {
             endpoint: Endpoint::Pod(pod),
             ..
-        } => assert_eq!(pod.workload, Some(workload)),
+        } => assert_eq!(pod.workload, std::sync::Arc::new(workload)),
         other => panic!("the pod holds its address, got {other:?}"),
     }
 }

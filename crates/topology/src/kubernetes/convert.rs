@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kubezonnet_model::{InvalidName, Name, Namespace, NodeName, Region, Timestamp, Workload, Zone};
+use kubezonnet_model::{
+    InvalidName, Name, Namespace, NodeName, Region, Timestamp, Workload, Zone, ZoneId,
+};
 
 use super::object::{NodeObject, PodObject};
 use crate::{NodeState, PodState};
@@ -13,6 +15,7 @@ const ZONE_LABELS: [&str; 2] = [
     "topology.kubernetes.io/zone",
     "failure-domain.beta.kubernetes.io/zone",
 ];
+const ZONE_ID_LABELS: [&str; 1] = ["topology.k8s.aws/zone-id"];
 const REGION_LABELS: [&str; 2] = [
     "topology.kubernetes.io/region",
     "failure-domain.beta.kubernetes.io/region",
@@ -68,6 +71,7 @@ pub(super) fn node_state(node: NodeObject) -> Result<NodeState, Malformed> {
     let addresses = status.addresses.unwrap_or_default();
     Ok(NodeState {
         zone: label(&metadata, ZONE_LABELS).and_then(|zone| Zone::new(zone).ok()),
+        zone_id: label(&metadata, ZONE_ID_LABELS).and_then(|id| ZoneId::new(id).ok()),
         region: label(&metadata, REGION_LABELS).and_then(|region| Region::new(region).ok()),
         name: NodeName::new(required(metadata.name, "name")?)?,
         uid: required(metadata.uid, "uid")?,
@@ -102,7 +106,7 @@ fn workload(metadata: &ObjectMeta) -> Option<Workload> {
 }
 
 /// The first of the labels that says something.
-fn label<'a>(metadata: &'a ObjectMeta, keys: [&str; 2]) -> Option<&'a str> {
+fn label<'a, const KEYS: usize>(metadata: &'a ObjectMeta, keys: [&str; KEYS]) -> Option<&'a str> {
     let labels = metadata.labels.as_ref()?;
     let mut values = keys.iter().filter_map(|key| labels.get(*key));
     values

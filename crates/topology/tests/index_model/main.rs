@@ -73,6 +73,7 @@ fn node_state(node: u8, addresses: &BTreeSet<u8>) -> NodeState {
         name: NodeName::new(format!("{node}")).unwrap(),
         uid: format!("node-{node}"),
         zone: Zone::new("zone-a").ok(),
+        zone_id: None,
         region: None,
         addresses: addresses.iter().copied().map(ip).collect(),
     }

@@ -368,7 +368,7 @@ async fn each_window_of_the_recorded_hand_over_has_its_owner() {
             endpoint: Endpoint::Pod(pod),
             site,
         } => {
-            let workload = pod.workload.as_ref().unwrap();
+            let workload = &pod.workload;
             assert_eq!(workload.kind.as_str(), "Deployment");
             assert_eq!(workload.name.as_str(), "web");
             assert_eq!(site.zone(), Zone::new("zone-a").ok().as_ref());

@@ -179,6 +179,7 @@ fn shape(columns: &[Column<'_>; 5], row: usize, codes: [u64; 5]) -> Result<Shape
         return Err(columns[1].row_error(row, "there is a port without a protocol"));
     }
     Ok(Shape {
+        socket: None,
         transport: protocol.map(|protocol| Transport {
             protocol,
             service,

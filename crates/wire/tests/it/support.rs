@@ -154,6 +154,7 @@ pub(crate) fn record(
             destination: address(destination),
             transport,
             point,
+            socket: None,
         },
         counters: counters(bytes, packets),
     }
@@ -220,6 +221,7 @@ fn any_key() -> impl Strategy<Value = FlowKey> {
         destination,
         transport,
         point,
+        socket: None,
     })
 }
 

@@ -97,6 +97,7 @@ impl Load {
                 input,
                 output,
             },
+            socket: None,
         }
     }
 

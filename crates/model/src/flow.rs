@@ -76,13 +76,14 @@ impl PodUid {
     /// anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let mut digits = text.chars().filter(|each| !matches!(each, '-' | '_'));
-        let mut bytes = [0; 16];
-        for byte in &mut bytes {
-            let high = digits.next()?.to_digit(16)?;
-            let low = digits.next()?.to_digit(16)?;
-            *byte = u8::try_from(high << 4 | low).expect("two hexadecimal digits are a byte");
+        let mut number = 0_u128;
+        for _ in 0..32 {
+            number = number << 4 | u128::from(digits.next()?.to_digit(16)?);
         }
-        digits.next().is_none().then_some(Self(bytes))
+        digits
+            .next()
+            .is_none()
+            .then_some(Self(number.to_be_bytes()))
     }
 }
 

@@ -42,7 +42,7 @@ pub use cluster::{
 };
 pub use deployment::{Deployment, DeploymentOptions, Security};
 pub use error::Error;
-pub use netns::{ETHERNET_HEADER_BYTES, FragmentCounters, LinkCounters, Netns};
+pub use netns::{ETHERNET_HEADER_BYTES, FragmentCounters, LargePackets, LinkCounters, Netns};
 pub use privilege::{check_root, require_root};
 pub use process::{Process, binary};
 pub use relay::{Relay, Way};

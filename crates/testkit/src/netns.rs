@@ -16,6 +16,7 @@ use std::thread;
 use nix::sched::{CloneFlags, setns};
 
 pub use self::fragments::FragmentCounters;
+pub use self::large_packets::LargePackets;
 use crate::{Error, tool};
 
 /// Where `ip netns` keeps its namespaces.

@@ -3,7 +3,7 @@
 //! tunnels. What the hooks count equals what the uplinks carried, bytes and packets, exactly.
 
 use kubezonnet_model::{Family, Protocol};
-use kubezonnet_testkit::{Netns, NodeSpec, Overlay, Place, PodSpec, Segmentation, traffic};
+use kubezonnet_testkit::{LargePackets, NodeSpec, Overlay, Place, PodSpec, Segmentation, traffic};
 
 use crate::bench::{Bench, Kind, client, server};
 use crate::page::Section;
@@ -60,32 +60,6 @@ pub(crate) const KINDS: [Kind; 7] = [
     ICMP,
     SCTP_BULK,
 ];
-
-/// Counts forwarded packets of more bytes than an IP header can say.
-const COUNT_LARGE: &str = "table inet large {
-    counter above { }
-    chain forward {
-        type filter hook forward priority 0;
-        meta length > 65536 counter name above
-    }
-}
-";
-
-/// How many [`COUNT_LARGE`] has counted.
-fn packets_above_64_kib_at(netns: &Netns) -> u64 {
-    let mut command = netns.command("nft");
-    let output = command
-        .args(["list", "counter", "inet", "large", "above"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let number = text
-        .split("packets ")
-        .filter_map(|rest| rest.split(' ').next()?.parse().ok());
-    number
-        .last()
-        .unwrap_or_else(|| panic!("no counter: {text}"))
-}
 
 /// Every cell over one kind of network.
 fn every_cell(title: &str, overlay: Option<Overlay>) {
@@ -144,18 +118,13 @@ fn packets_above_64_kib() {
         |pod| pod.big_tcp(180_000),
         None,
     );
-    let mut so_far = 0;
-    bench
-        .cluster
-        .node("node-a")
-        .netns()
-        .tool(&["nft", "-f", "-"], COUNT_LARGE)
-        .unwrap();
+    let netns = bench.cluster.node("node-a").netns().clone();
+    let large = LargePackets::count_at(&netns).unwrap();
     for family in Family::ALL {
+        let before = large.so_far().unwrap();
         bench.measure(TCP_LONG, family, &mut section);
-        let large = packets_above_64_kib_at(bench.cluster.node("node-a").netns());
-        assert!(large > so_far, "none was above 64 KiB");
-        so_far = large;
+        let after = large.so_far().unwrap();
+        assert!(after > before, "none was above 64 KiB");
     }
     section.finish();
 }

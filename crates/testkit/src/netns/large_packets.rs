@@ -1,6 +1,6 @@
-//! How large packets may become before they are cut: BIG TCP.
+//! How large packets may become before they are cut, and how many are: BIG TCP.
 //!
-//! By netlink, for the `ip` of Debian 12 does not know the limits for IPv4 yet. The message is a
+//! The first by netlink, for the `ip` of Debian 12 does not know the limits for IPv4 yet. The message is a
 //! `nlmsghdr`, an `ifinfomsg` and an attribute for each limit, see
 //! <https://docs.kernel.org/userspace-api/netlink/intro.html> and `linux/if_link.h`.
 
@@ -26,6 +26,61 @@ const ERROR: u16 = 2;
 /// what is sent, and what is put together of what is received; the first two stand for IPv6 alone
 /// once they are above 65,536.
 const LIMITS: [u16; 4] = [41, 58, 63, 64];
+
+/// Counts what is forwarded and has more bytes than an IP header can say.
+const COUNTER: &str = "table inet large {
+    counter above { }
+    chain forward {
+        type filter hook forward priority 0;
+        meta length > 65535 counter name above
+    }
+}
+";
+
+/// Counts the packets that a namespace forwards and that are above 64 KiB, from now on.
+#[derive(Debug)]
+pub struct LargePackets<'a> {
+    netns: &'a Netns,
+}
+
+impl<'a> LargePackets<'a> {
+    /// Begins to count in that namespace, which lasts as long as the namespace does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Command`] if `nft` refuses, as it does if they are counted there already.
+    pub fn count_at(netns: &'a Netns) -> Result<Self, Error> {
+        netns.tool(&["nft", "-f", "-"], COUNTER)?;
+        Ok(Self { netns })
+    }
+
+    /// How many there were so far.
+    ///
+    /// # Errors
+    ///
+    /// If `nft` fails, or does not tell a number.
+    pub fn so_far(&self) -> Result<u64, Error> {
+        let failed = Error::io(format!(
+            "count packets above 64 KiB in {}",
+            self.netns.name()
+        ));
+        let mut command = self.netns.command("nft");
+        let output = command
+            .args(["list", "counter", "inet", "large", "above"])
+            .output();
+        let counted = output.and_then(|output| {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            packets_of(&text).ok_or_else(|| io::Error::other(text))
+        });
+        counted.map_err(failed)
+    }
+}
+
+/// The number in what nft lists of a counter.
+fn packets_of(text: &str) -> Option<u64> {
+    let (_, rest) = text.split_once("packets ")?;
+    rest.split(' ').next()?.parse().ok()
+}
 
 impl Netns {
     /// Lets packets of both families be so large on one of its links before they are cut into
@@ -82,6 +137,15 @@ fn answered(answer: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_number_is_read_out_of_what_nft_lists() {
+        let listed =
+            "table inet large {\n\tcounter above {\n\t\tpackets 41 bytes 3700000\n\t}\n}\n";
+
+        assert_eq!(packets_of(listed), Some(41));
+        assert_eq!(packets_of("Error: No such file or directory"), None);
+    }
 
     #[test]
     fn an_answer_is_an_error_number_where_there_is_one() {

@@ -38,6 +38,12 @@ pub enum Failure {
     /// The machine lacks something.
     #[error("this machine lacks something")]
     Unfit(Vec<Problem>),
+    /// Everything is taken off, and what was counted last could not be delivered.
+    #[error(
+        "hooks are taken off, and {} bytes in {} packets that were counted and not delivered are lost",
+        .0.bytes, .0.packets
+    )]
+    Undelivered(FlowCounters),
     /// Anything else.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -51,6 +57,8 @@ impl Failure {
             Self::Usage(_) => 64,
             // EX_UNAVAILABLE
             Self::Unfit(_) => 69,
+            // EX_IOERR
+            Self::Undelivered(_) => 74,
             Self::Other(_) => 1,
         }
     }
@@ -59,6 +67,7 @@ impl Failure {
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Usage(line) => vec![line.clone()],
+            Self::Undelivered(_) => vec![self.to_string()],
             Self::Unfit(problems) => problems.iter().map(ToString::to_string).collect(),
             Self::Other(error) => vec![format!("{error:#}")],
         }
@@ -161,6 +170,7 @@ impl Shared<'_> {
             grace: config.grace,
             metrics: Arc::clone(&self.metrics),
             health: Arc::clone(&self.health),
+            failing_since: None,
         }
     }
 
@@ -267,6 +277,9 @@ async fn detach(shared: &Shared<'_>, mut sender: Sender) -> Result<(), Failure> 
         lost += tick.run(&mut sender).await;
     }
     detachment.finish().with_context(failed)?;
+    if lost != FlowCounters::ZERO {
+        return Err(Failure::Undelivered(lost));
+    }
     report_end(lost);
     Ok(())
 }

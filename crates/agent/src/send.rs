@@ -193,9 +193,13 @@ fn client(server: &Url, credentials: &Credentials, trust: &Trust) -> Result<Clie
         // Plain http needs no authorities: do not read hundreds of them into memory.
         builder.tls_certs_only([])
     };
-    builder
-        .build()
-        .map_err(|error| SenderError::Tls(causes(&error)))
+    builder.build().map_err(|error| match &credentials.client {
+        Some((certificate, key)) if cause::is_key_mismatch(&error) => {
+            let (certificate, key) = (certificate.clone(), key.clone());
+            CredentialsError::KeyMismatch { certificate, key }.into()
+        }
+        _ => SenderError::Tls(causes(&error)),
+    })
 }
 
 /// Reads an answer up to the limit; what is longer is cut, and so no acknowledgement.

@@ -50,6 +50,8 @@ pub struct Tick<S, R> {
     pub metrics: Arc<Metrics>,
     /// Whether the loop is alive, and a window has arrived.
     pub health: Arc<Health>,
+    /// Since when nothing could be delivered; `None` while all goes well.
+    pub failing_since: Option<Instant>,
 }
 
 /// What the kernel was told of links.
@@ -204,21 +206,28 @@ impl<S: Source, R: ReadSent> Tick<S, R> {
                 if let Some(change) = change {
                     self.server_changed(sequence, &change);
                 }
+                let failed = self.failing_since.take();
                 if self.health.delivered() {
                     info!(sequence, "the server has the first window");
+                } else if let Some(since) = failed {
+                    let after_seconds = (now() - since).as_secs_f64();
+                    info!(sequence, after_seconds, "the server takes windows again");
                 }
             }
             Settlement::Lost(loss) => {
                 self.lost(&loss, &answer.detail);
                 return loss.counters;
             }
-            Settlement::Retry(wait) => warn!(
-                sequence,
-                outcome = answer.outcome.as_str(),
-                detail = answer.detail,
-                retry_seconds = wait.as_secs_f64(),
-                "window not delivered, trying again"
-            ),
+            Settlement::Retry(wait) => {
+                self.failing_since.get_or_insert(started);
+                warn!(
+                    sequence,
+                    outcome = answer.outcome.as_str(),
+                    detail = answer.detail,
+                    retry_seconds = wait.as_secs_f64(),
+                    "window not delivered, trying again"
+                );
+            }
         }
         FlowCounters::ZERO
     }

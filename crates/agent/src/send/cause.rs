@@ -4,13 +4,28 @@ use std::error::Error;
 
 use rustls::CertificateError;
 
-/// An error with all its causes on one line: the outermost alone says only that sending failed.
-pub(super) fn causes(error: &reqwest::Error) -> String {
-    let all = chain(error).map(ToString::to_string);
-    all.collect::<Vec<_>>().join(": ")
+/// An error with all its causes on one line: the outermost alone says only that sending failed. A
+/// cause that repeats what is there already is left out.
+pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut line = String::new();
+    for cause in chain(error).map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line.push_str(": ");
+            line.push_str(&cause);
+        }
+    }
+    line
 }
 
-/// The same, but for what is wrong with a certificate: that, and what to look at.
+/// Whether it is a private key that is not that of its certificate.
+pub(super) fn is_key_mismatch(error: &reqwest::Error) -> bool {
+    let tls = chain(error).find_map(of_tls);
+    matches!(tls, Some(rustls::Error::InconsistentKeys(_)))
+}
+
+/// The same as [`causes`], but for what is wrong with a certificate: that, and what to look at.
 pub(super) fn explain(error: &reqwest::Error) -> String {
     match chain(error).find_map(of_tls) {
         Some(error) => words(error),
@@ -60,4 +75,27 @@ fn words(error: &rustls::Error) -> String {
         _ => "it cannot be trusted",
     };
     format!("the server's certificate is refused: {hint} ({error})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Outer(&'static str, #[source] Option<Box<Outer>>);
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let refused = || Some(Box::new(Outer("connection refused", None)));
+        let inner = Box::new(Outer("tcp connect error: connection refused", refused()));
+        let outer = Outer("error sending request", Some(inner));
+
+        let line = causes(&outer);
+
+        assert_eq!(
+            line,
+            "error sending request: tcp connect error: connection refused"
+        );
+    }
 }

@@ -49,6 +49,18 @@ pub enum CredentialsError {
         /// That with the key.
         key: PathBuf,
     },
+    /// They are not of one pair.
+    #[error(
+        "--client-key {} is not the private key of the certificate in --client-cert {}",
+        key.display(),
+        certificate.display()
+    )]
+    KeyMismatch {
+        /// The file with the certificate.
+        certificate: PathBuf,
+        /// That with the key.
+        key: PathBuf,
+    },
     /// It holds no token.
     #[error("--token-file {} holds no token", path.display())]
     NoToken {

@@ -228,3 +228,31 @@ fn a_file_without_certificates_is_named() {
             .contains(&empty.path().display().to_string())
     );
 }
+
+#[test]
+fn a_key_of_another_certificate_is_told_by_both_files() {
+    let pairs = [(); 2].map(|()| generate_simple_self_signed(["node-a".to_owned()]).unwrap());
+    let [certificate, key] =
+        [pairs[0].cert.pem(), pairs[1].signing_key.serialize_pem()].map(|text| file(&text));
+    let authority = file(&pairs[0].cert.pem());
+    let credentials = Credentials {
+        ca_file: Some(authority.path().to_owned()),
+        token_file: None,
+        client: Some((certificate.path().to_owned(), key.path().to_owned())),
+    };
+
+    let refused = Sender::new(&Url::parse("https://127.0.0.1:1").unwrap(), credentials);
+
+    let expected = format!(
+        "--client-key {} is not the private key of the certificate in --client-cert {}",
+        key.path().display(),
+        certificate.path().display()
+    );
+    assert_eq!(refused.unwrap_err().to_string(), expected);
+}
+
+fn file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}

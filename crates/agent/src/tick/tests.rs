@@ -190,6 +190,7 @@ impl Bench {
             grace: Duration::from_secs(20),
             metrics: Arc::clone(&metrics),
             health: Arc::clone(&health),
+            failing_since: None,
         };
         let mut server = FakeServer {
             answers: answers.iter().copied().collect(),

@@ -316,13 +316,11 @@ fn detach_without_a_server_ends_in_time_and_says_what_is_lost() {
         .refuse(Some(axum::http::StatusCode::SERVICE_UNAVAILABLE));
 
     let mut agent = bench.start_command(bench.pinned(&["detach", "--grace=1s"]));
-    let line = agent.wait_for_line("not delivered", DEADLINE);
 
-    // It may have ended by the time its line is looked for.
-    let _ = line.map_err(|_| ());
-    wait_for("the end of detach", DEADLINE, || agent.ended()).unwrap();
+    let exit = wait_for("the end of detach", DEADLINE, || agent.ended()).unwrap();
     agent.kill();
     let output = agent.output();
+    assert_eq!(exit.code(), Some(74), "{output}");
     assert!(
         output.contains("were counted and not delivered"),
         "{output}"

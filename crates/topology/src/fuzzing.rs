@@ -2,8 +2,9 @@
 
 use serde::Deserializer;
 
-use crate::file::{FileView, Problem};
-use crate::{NodeState, PodState};
+use crate::file::FileView;
+use crate::networks::Networks;
+use crate::{NodeState, PodState, Problem};
 
 /// Reads the text of a topology file.
 ///
@@ -12,6 +13,15 @@ use crate::{NodeState, PodState};
 /// What is wrong with it.
 pub fn file(text: &str) -> Result<FileView, Problem> {
     crate::file::parse_text(text)
+}
+
+/// Reads the text of a networks file.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn networks(text: &str) -> Result<Networks, Problem> {
+    crate::networks::parse_text(text)
 }
 
 /// Reads a pod.

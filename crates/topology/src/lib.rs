@@ -5,12 +5,14 @@
 //!             ├─────────────────────▶ TopologyIndex ──holder(address, window)──▶ Holder
 //! file ───────┘   apply, delete, reset      ▲
 //!                                        Topology: the shared handle
+//!                                           ▼
+//! networks file ────────────────────────▶ Networks ──find(address)──▶ Network
 //! ```
 //!
 //! [`TopologyIndex`] is pure: it is told what happened and when, and answers who held an address
 //! in a window. [`Topology`] shares one index between the source that writes it and the readers,
 //! and keeps what metrics want to know of the source. [`kubernetes`] and [`mod@file`] are the sources;
-//! only the first knows Kubernetes' client.
+//! only the first knows Kubernetes' client. [`networks`] is what the operator says of addresses outside.
 
 mod clock;
 pub mod file;
@@ -18,10 +20,13 @@ pub mod file;
 pub mod fuzzing;
 pub mod index;
 pub mod kubernetes;
+pub mod networks;
 mod state;
 mod topology;
+mod yaml;
 
 pub use clock::Clock;
 pub use index::{Holder, HolderRef, Sizes, TopologyIndex};
 pub use state::{NODE_NAMESPACE, NodeState, PodState};
 pub use topology::{FailureReason, Source, SourceCounts, Topology};
+pub use yaml::{FileError, Problem};

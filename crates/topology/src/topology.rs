@@ -1,4 +1,4 @@
-//! The handle by which a source and many readers share one index.
+//! The handle by which sources and many readers share one index, and the named networks.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,6 +8,7 @@ use std::time::Duration;
 use kubezonnet_model::Timestamp;
 
 use crate::TopologyIndex;
+use crate::networks::Networks;
 
 /// One index, shared: cheap to clone, read by many, written by its source.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,8 @@ pub struct Topology(Arc<Shared>);
 struct Shared {
     /// Reads are short and many (one for each address of a batch), writes are one event each.
     index: RwLock<TopologyIndex>,
+    /// Held for as long as it takes to point to others, never while a file is read.
+    networks: RwLock<Arc<Networks>>,
     /// The source has told all there was at start.
     synced: AtomicBool,
     /// When the source last told anything, in milliseconds; 0 until it did.
@@ -41,11 +44,13 @@ pub enum Source {
     Nodes,
     /// The topology file.
     File,
+    /// The file of named networks.
+    Networks,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 3] = [Self::Pods, Self::Nodes, Self::File];
+    pub const ALL: [Self; 4] = [Self::Pods, Self::Nodes, Self::File, Self::Networks];
 
     /// The name in metrics and logs.
     pub const fn as_str(self) -> &'static str {
@@ -53,6 +58,7 @@ impl Source {
             Self::Pods => "pods",
             Self::Nodes => "nodes",
             Self::File => "file",
+            Self::Networks => "networks",
         }
     }
 }
@@ -132,6 +138,22 @@ impl Topology {
     /// The index, for writing: for sources, for pruning, and for tests that play the source.
     pub fn write(&self) -> RwLockWriteGuard<'_, TopologyIndex> {
         self.0.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The named networks that are in force.
+    pub fn networks(&self) -> Arc<Networks> {
+        let networks = self.0.networks.read();
+        Arc::clone(&networks.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts these networks in force: for their source, and for tests that play it.
+    pub fn set_networks(&self, networks: Networks) {
+        let mut inforce = self
+            .0
+            .networks
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *inforce = Arc::new(networks.after(&inforce));
     }
 
     /// Whether the source has told all there was at start.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kubezonnet_model::{Endpoint, Timestamp, Window};
-use kubezonnet_topology::file::{self, FileError, FileWatch};
-use kubezonnet_topology::{Clock, FailureReason, Holder, Source, Topology};
+use kubezonnet_topology::file::{self, FileWatch};
+use kubezonnet_topology::{Clock, FailureReason, FileError, Holder, Source, Topology};
 use tempfile::TempDir;
 
 const DEADLINE: Duration = Duration::from_secs(20);

@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use kubezonnet_model::{InvalidName, Name, Namespace, NodeName, Region, Workload, Zone, ZoneId};
+use kubezonnet_model::{Name, Namespace, NodeName, Region, Workload, Zone, ZoneId};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::{FileView, Problem};
-use crate::{NODE_NAMESPACE, NodeState, PodState};
-
-/// So many nodes of YAML are read at most: 50,000 pods are about a million.
-const MAX_YAML_NODES: usize = 10_000_000;
+use super::FileView;
+use crate::yaml::{self, label, line_of, name, problem};
+use crate::{NODE_NAMESPACE, NodeState, PodState, Problem};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,18 +52,7 @@ struct OwnerItem {
 
 /// Reads a document and checks it.
 pub(super) fn parse(text: &str) -> Result<FileView, Problem> {
-    let options = serde_saphyr::options! {
-        with_snippet: false,
-        budget: serde_saphyr::budget! {
-            max_nodes: MAX_YAML_NODES,
-            max_events: 4 * MAX_YAML_NODES,
-        },
-    };
-    let document: Document =
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| Problem {
-            line: error.location().map(|location| location.line()),
-            message: first_line(&error),
-        })?;
+    let document: Document = yaml::document(text)?;
     let mut checked = Checked::default();
     for node in &document.nodes {
         checked.node(node)?;
@@ -93,19 +80,10 @@ impl Checked {
             let message = format!("node {name} is listed already in line {first}");
             return Err(problem(&item.name, message));
         }
-        let zone = item.zone.as_ref();
-        let zone_id = item.zone_id.as_ref();
-        let region = item.region.as_ref();
         let state = NodeState {
-            zone: zone
-                .map(|zone| label("zone", zone, Zone::new))
-                .transpose()?,
-            zone_id: zone_id
-                .map(|id| label("zone id", id, ZoneId::new))
-                .transpose()?,
-            region: region
-                .map(|region| label("region", region, Region::new))
-                .transpose()?,
+            zone: label("zone", item.zone.as_ref(), Zone::new)?,
+            zone_id: label("zone id", item.zone_id.as_ref(), ZoneId::new)?,
+            region: label("region", item.region.as_ref(), Region::new)?,
             addresses: self.addresses(&item.addresses, &format!("node {name}"))?,
             uid: name.to_string(),
             name,
@@ -193,55 +171,6 @@ fn address(text: &Spanned<String>) -> Result<IpAddr, Problem> {
         return Err(problem(text, message));
     }
     Ok(address)
-}
-
-/// A name that may not be empty, nor have blanks at its ends.
-fn name<T>(
-    what: &str,
-    text: &Spanned<String>,
-    new: fn(String) -> Result<T, InvalidName>,
-) -> Result<T, Problem> {
-    let trimmed = text.value.trim();
-    if trimmed.is_empty() {
-        return Err(problem(text, format!("a {what} is empty")));
-    }
-    if trimmed.len() != text.value.len() {
-        let message = format!("{what} {:?} has blanks at its ends", text.value);
-        return Err(problem(text, message));
-    }
-    new(text.value.clone()).map_err(|error| problem(text, error.to_string()))
-}
-
-/// A zone or region: one that is not known is left out, not left empty.
-fn label<T>(
-    what: &str,
-    text: &Spanned<String>,
-    new: fn(String) -> Result<T, InvalidName>,
-) -> Result<T, Problem> {
-    if text.value.trim().is_empty() {
-        let message = format!("this {what} names nothing: leave it out if it is not known");
-        return Err(problem(text, message));
-    }
-    name(what, text, new)
-}
-
-fn line_of<T>(value: &Spanned<T>) -> u64 {
-    value.referenced.line()
-}
-
-fn problem<T>(value: &Spanned<T>, message: String) -> Problem {
-    Problem {
-        line: Some(line_of(value)).filter(|line| *line > 0),
-        message,
-    }
-}
-
-/// The parser's message without what it repeats of the place.
-fn first_line(error: &serde_saphyr::Error) -> String {
-    let message = error.without_snippet().to_string();
-    let line = message.lines().next().unwrap_or_default();
-    let end = line.rfind(" at line ").unwrap_or(line.len());
-    line[..end].trim_start_matches("error: ").to_owned()
 }
 
 #[cfg(test)]

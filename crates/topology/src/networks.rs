@@ -1,0 +1,110 @@
+//! Networks that are not the cluster's, by the names that the operator gives them in a YAML file.
+//!
+//! [`Networks`] answers which of them an address is in: the one with the longest prefix.
+//! [`NetworksWatch`] gives a file to a [`Topology`](crate::Topology) and follows its changes; readers
+//! take the whole of what is in force, and never wait for a reload. docs/named-networks.md describes
+//! the file.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use kubezonnet_model::{Network, Site};
+
+use self::table::Table;
+use crate::FileError;
+use crate::yaml::Form;
+
+mod document;
+mod table;
+mod watch;
+
+pub use watch::NetworksWatch;
+
+const FORM: Form<Networks> = Form {
+    what: "networks file",
+    parse: document::parse,
+};
+
+/// The named networks that are in force.
+#[derive(Debug, Default)]
+pub struct Networks {
+    table: Table<Entry>,
+    /// How many there were before these.
+    version: u64,
+}
+
+/// What is said of a prefix.
+#[derive(Debug, Clone)]
+struct Entry {
+    network: Arc<Network>,
+    site: Site,
+}
+
+impl Networks {
+    fn of(entries: impl IntoIterator<Item = (IpNet, Arc<Network>)>) -> Self {
+        let entry = |(prefix, network): (IpNet, Arc<Network>)| {
+            let site = site_of(&network);
+            (prefix, Entry { network, site })
+        };
+        Self {
+            table: Table::of(entries.into_iter().map(entry)),
+            version: 0,
+        }
+    }
+
+    /// The network that the address is in, and where that is.
+    pub fn find(&self, address: IpAddr) -> Option<(&Arc<Network>, &Site)> {
+        let entry = self.table.find(address)?;
+        Some((&entry.network, &entry.site))
+    }
+
+    /// How many prefixes they have.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A number that rises with every reload.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The same, in force after others.
+    pub(crate) fn after(self, others: &Self) -> Self {
+        Self {
+            version: others.version + 1,
+            ..self
+        }
+    }
+}
+
+fn site_of(network: &Network) -> Site {
+    Site::Known {
+        node: None,
+        zone: network.zone.clone(),
+        zone_id: network.zone_id.clone(),
+        region: network.region.clone(),
+    }
+}
+
+/// Reads and checks a file.
+///
+/// # Errors
+///
+/// [`FileError`] if the file cannot be read, is no regular file, has more than 64 MiB, is no YAML of
+/// this form, or contradicts itself: a prefix twice, a name for two different things, a prefix that
+/// is none, one of addresses that mean something on one link or machine only.
+pub fn load(path: &Path) -> Result<Networks, FileError> {
+    FORM.load(path)
+}
+
+#[cfg(fuzzing)]
+pub(crate) fn parse_text(text: &str) -> Result<Networks, crate::Problem> {
+    document::parse(text)
+}

@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use kubezonnet_capture::{Capture, ClosedWindow, Detachment, Problem, Progress, preflight};
+use kubezonnet_capture::{
+    Capture, ClosedWindow, Detachment, Problem, Progress, pinned_elsewhere, preflight,
+};
 use kubezonnet_model::{FlowBatch, FlowCounters, InterfaceClass, NodeName};
 use kubezonnet_wire::{DecodedBatch, Limits};
 use tokio::net::TcpListener;
@@ -209,6 +211,7 @@ fn kept_of(closed: &ClosedWindow, node: &NodeName) -> Option<FlowBatch> {
 
 /// Counts and reports until a signal comes.
 async fn report(shared: &Shared<'_>, mut sender: Sender) -> Result<(), Failure> {
+    check_elsewhere(shared.config)?;
     let mut capture = attach(shared.config, &shared.links.borrow(), &shared.metrics)?;
     while let Some(mut leftover) = capture.take_leftover() {
         info!("another layout, or another size of maps, counted before: delivering that first");
@@ -300,6 +303,20 @@ fn check_uplinks(config: &Config) -> Result<(), Failure> {
         "--uplink {}: no such interface here; there are {}",
         missing.join(", "),
         names.join(", ")
+    )))
+}
+
+/// Hooks that were pinned under another `--pin-dir` count on, so others beside them would double
+/// every byte.
+fn check_elsewhere(config: &Config) -> Result<(), Failure> {
+    let Some(path) = pinned_elsewhere(config.pin_dir.as_deref()) else {
+        return Ok(());
+    };
+    let path = path.display();
+    Err(Failure::Other(anyhow::anyhow!(
+        "hooks pinned in {path} count in this network namespace already, and two would count every \
+         packet twice: run this agent with --pin-dir={path}, or take them off first \
+         (kubezonnet-agent detach --pin-dir={path})"
     )))
 }
 

@@ -23,6 +23,7 @@ mod batch;
 mod capture;
 mod clock;
 mod config;
+mod elsewhere;
 mod error;
 pub mod fault;
 #[cfg(fuzzing)]
@@ -43,6 +44,7 @@ mod window;
 
 pub use capture::Capture;
 pub use config::{Config, FlowDetail, Tunnel};
+pub use elsewhere::pinned_elsewhere;
 pub use error::{CaptureError, Unpinnable};
 pub use hook::Attached;
 pub use leftover::{Detachment, Leftover};

@@ -80,7 +80,18 @@ impl PinDir {
         Ok(sets)
     }
 
-    /// The same, recovered; all are to be of this network namespace.
+    /// Whether what is counted into here is of that network namespace. Nothing is changed; what is
+    /// half made, or cannot be read, counts for nobody.
+    pub(crate) fn counts_in(&self, cookie: u64) -> bool {
+        let numbers = self.numbers().unwrap_or_default();
+        let mut sets = numbers.into_iter().filter_map(|number| {
+            let dir = self.set_dir(number);
+            dir.join(STATE).exists().then(|| Set::open(&dir).ok())?
+        });
+        sets.any(|set| set.namespace_cookie() == cookie)
+    }
+
+    /// Every whole set, recovered; all are to be of this network namespace.
     ///
     /// # Errors
     ///

@@ -394,6 +394,32 @@ fn hooks_of_another_network_namespace_are_left_alone() {
 }
 
 #[test]
+fn an_agent_does_not_count_beside_hooks_that_are_pinned_elsewhere() {
+    let bench = Bench::new();
+    let agent = bench.start();
+    bench.wait_for_windows(1);
+    bench.end(agent);
+
+    let elsewhere = bench.pin_dir.with_extension("other");
+    for pin_dir in [&*elsewhere, Path::new("none")] {
+        let mut command = bench.command("node-a", &["--metrics-listen=off"]);
+        command.arg(format!("--pin-dir={}", pin_dir.display()));
+        let output = command.output().unwrap();
+
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let first = format!("detach --pin-dir={}", bench.pin_dir.display());
+        assert!(said.contains(&first), "{said}");
+    }
+    assert!(!elsewhere.exists());
+    bench.send(500_000);
+    let next = bench.start();
+    bench.wait_for_windows(1);
+    bench.end(next);
+    bench.assert_exact();
+}
+
+#[test]
 fn a_window_that_may_be_on_two_servers_is_counted_and_said() {
     let bench = Bench::new();
     bench

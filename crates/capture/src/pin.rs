@@ -152,10 +152,18 @@ impl PinDir {
         HOOKS.iter().all(|point| self.link(point).exists())
     }
 
-    /// Takes the hooks off. On return none of them sees a packet any more.
+    /// Takes the hooks off, also those that a newer agent has and this one does not know. On return
+    /// none of them sees a packet any more.
     pub(crate) fn remove_links(&self) -> Result<(), CaptureError> {
-        for point in &HOOKS {
-            let path = self.link(point);
+        let failed = |source| CaptureError::pinned(&self.path, source);
+        let entries = fs::read_dir(&self.path).map_err(failed)?;
+        // All of them before the first goes.
+        let entries: Vec<_> = entries.collect::<io::Result<_>>().map_err(failed)?;
+        for entry in entries {
+            let path = entry.path();
+            if entry.file_type().map_err(failed)?.is_dir() || path == self.programs() {
+                continue;
+            }
             let link = open_link(&path);
             // Pin first: a link that is pinned and does not count would pass for one that does.
             remove_file(&path)?;

@@ -80,7 +80,10 @@ fn hooks_are_off_once_they_are_taken_off_whoever_holds_them() {
         ..config.clone()
     };
     drop(CapturingNode::attach(&cluster, "node-a", &pinned));
-    let _held = Link::open(pin_dir.join("postrouting_ipv4")).unwrap();
+    // A newer agent can have hooks that this one does not know.
+    let link = pin_dir.join("hook_to_come_ipv4");
+    fs::rename(pin_dir.join("postrouting_ipv4"), &link).unwrap();
+    let _held = Link::open(&link).unwrap();
     let netns = cluster.node("node-a").netns();
 
     let detachment = netns.run(|| Detachment::begin(&pin_dir)).unwrap().unwrap();
@@ -88,6 +91,7 @@ fn hooks_are_off_once_they_are_taken_off_whoever_holds_them() {
     let next = CapturingNode::attach(&cluster, "node-a", &config);
     assert_eq!(next.first_priority(), 95);
     detachment.expect("hooks were pinned").finish().unwrap();
+    assert!(!pin_dir.exists());
 }
 
 #[test]

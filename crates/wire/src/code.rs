@@ -4,7 +4,8 @@
 //! A number is never 0 except where 0 means "not known", so that a column of zeros is no answer.
 
 use kubezonnet_model::{
-    Hook, InterfaceClass, PortSide, Protocol, ServicePort, SkipReason, TotalKind, Transport,
+    Hook, InterfaceClass, PodUid, PortSide, Protocol, ServicePort, SkipReason, SocketOwner,
+    TotalKind, Transport,
 };
 
 /// The number of a hook.
@@ -100,7 +101,40 @@ pub(crate) fn client_port(transport: Option<Transport>) -> u32 {
     client_port.map_or(0, |number| u32::from(number) + 1)
 }
 
-/// A number past the last protocol or port.
+/// The number of the first pod's socket. Those below stand for who is no pod, and some for nobody yet.
+const FIRST_POD: u32 = 16;
+
+/// 0 without a socket, else who is no pod by a number of its own, and a pod by its position among the
+/// uids.
+pub(crate) fn socket(socket: Option<SocketOwner>, position: impl Fn(&PodUid) -> u32) -> u32 {
+    match socket {
+        None => 0,
+        Some(SocketOwner::System) => 1,
+        Some(SocketOwner::Kernel) => 2,
+        Some(SocketOwner::Unseen) => 3,
+        Some(SocketOwner::Unreadable) => 4,
+        Some(SocketOwner::Pod(uid)) => FIRST_POD.saturating_add(position(&uid)),
+    }
+}
+
+/// The reverse of [`socket`]. A number that this reader does not know stands for an owner that cannot
+/// be told here.
+pub(crate) fn to_socket(code: u64, pods: &[[u8; 16]]) -> Result<Option<SocketOwner>, OutOfRange> {
+    if let Some(position) = code.checked_sub(u64::from(FIRST_POD)) {
+        let position = usize::try_from(position).map_err(|_| OutOfRange)?;
+        let uid = pods.get(position).ok_or(OutOfRange)?;
+        return Ok(Some(SocketOwner::Pod(PodUid(*uid))));
+    }
+    Ok(match code {
+        0 => None,
+        1 => Some(SocketOwner::System),
+        2 => Some(SocketOwner::Kernel),
+        3 => Some(SocketOwner::Unseen),
+        _ => Some(SocketOwner::Unreadable),
+    })
+}
+
+/// A number past the last protocol, port or pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OutOfRange;
 

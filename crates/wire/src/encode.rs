@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use kubezonnet_model::{FlowBatch, FlowCounters, FlowKey, FlowRecord};
+use kubezonnet_model::{FlowBatch, FlowCounters, FlowKey, FlowRecord, PodUid, SocketOwner};
 use prost::Message as _;
 
 use crate::{FORMAT_VERSION, code, proto};
@@ -30,16 +30,19 @@ pub fn encode(batch: &FlowBatch) -> Vec<u8> {
         ..proto::FlowBatch::default()
     };
     let addresses = distinct_addresses(batch);
+    let pods = distinct_pods(batch);
     let shapes = distinct(
         batch
             .records
             .iter()
-            .map(|record| ShapeCode::of(&record.key)),
+            .map(|record| ShapeCode::of(&record.key, &pods)),
     );
     write_addresses(&mut message, &addresses);
     write_node_addresses(&mut message, &addresses, &batch.node_addresses);
+    message.pod_uid = pods.iter().flat_map(|pod| pod.0).collect();
     write_shapes(&mut message, &shapes);
-    write_flows(&mut message, &rows(&batch.records, &addresses, &shapes));
+    let rows = rows(&batch.records, &addresses, &shapes, &pods);
+    write_flows(&mut message, &rows);
     write_totals(&mut message, batch);
     write_skipped(&mut message, batch);
     message.encode_to_vec()
@@ -53,16 +56,18 @@ struct ShapeCode {
     hook: u32,
     input: u32,
     output: u32,
+    socket: u32,
 }
 
 impl ShapeCode {
-    fn of(key: &FlowKey) -> Self {
+    fn of(key: &FlowKey, pods: &[PodUid]) -> Self {
         Self {
             protocol: code::protocol(key.transport),
             port: code::port(key.transport),
             hook: code::hook(key.point.hook),
             input: code::class(key.point.input),
             output: code::class(key.point.output),
+            socket: code::socket(key.socket, |pod| index_in(pods, pod)),
         }
     }
 }
@@ -92,6 +97,18 @@ fn distinct_addresses(batch: &FlowBatch) -> Vec<IpAddr> {
     distinct(of_records.chain(batch.node_addresses.iter().copied()))
 }
 
+fn distinct_pods(batch: &FlowBatch) -> Vec<PodUid> {
+    distinct(
+        batch
+            .records
+            .iter()
+            .filter_map(|record| match record.key.socket {
+                Some(SocketOwner::Pod(uid)) => Some(uid),
+                _ => None,
+            }),
+    )
+}
+
 fn index_in<T: Ord>(dictionary: &[T], value: &T) -> u32 {
     let index = dictionary
         .binary_search(value)
@@ -103,6 +120,7 @@ fn rows(
     records: &[FlowRecord],
     addresses: &[IpAddr],
     shapes: &[ShapeCode],
+    pods: &[PodUid],
 ) -> Vec<(Row, FlowCounters)> {
     let mut rows: Vec<_> = records
         .iter()
@@ -110,7 +128,7 @@ fn rows(
             let row = Row {
                 source: index_in(addresses, &key.source),
                 destination: index_in(addresses, &key.destination),
-                shape: index_in(shapes, &ShapeCode::of(key)),
+                shape: index_in(shapes, &ShapeCode::of(key, pods)),
                 client_port: code::client_port(key.transport),
             };
             (row, *counters)
@@ -166,6 +184,9 @@ fn write_shapes(message: &mut proto::FlowBatch, shapes: &[ShapeCode]) {
         message.shape_hook.push(shape.hook);
         message.shape_input.push(shape.input);
         message.shape_output.push(shape.output);
+    }
+    if shapes.iter().any(|shape| shape.socket != 0) {
+        message.shape_socket = shapes.iter().map(|shape| shape.socket).collect();
     }
 }
 

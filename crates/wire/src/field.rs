@@ -31,6 +31,7 @@ fields! {
     IPV6_SHARED = 11 "ipv6_shared",
     IPV6_REST = 12 "ipv6_rest",
     NODE_ADDRESS = 13 "node_address",
+    POD_UID = 14 "pod_uid",
     SHAPE_PROTOCOL = 20 "shape_protocol",
     SHAPE_PORT = 21 "shape_port",
     SHAPE_HOOK = 22 "shape_hook",
@@ -53,6 +54,7 @@ fields! {
     SKIPPED_HOOK = 51 "skipped_hook",
     SKIPPED_BYTES = 52 "skipped_bytes",
     SKIPPED_PACKETS = 53 "skipped_packets",
+    SHAPE_SOCKET = 60 "shape_socket",
     UPLINK_SEEN_BYTES = 70 "uplink_seen_bytes",
     UPLINK_SEEN_PACKETS = 71 "uplink_seen_packets",
     UPLINK_SENT_BYTES = 72 "uplink_sent_bytes",
@@ -64,7 +66,7 @@ pub(crate) const LAST: u32 = UPLINK_SENT_PACKETS.number;
 
 /// Numbers kept for further parts of a flow's key. Where one is present, flows that look the same
 /// to this reader are not the same to the writer, so that equal keys are no mistake.
-pub(crate) const KEY_PARTS_TO_COME: std::ops::RangeInclusive<u32> = 60..=69;
+pub(crate) const KEY_PARTS_TO_COME: std::ops::RangeInclusive<u32> = 61..=69;
 
 #[cfg(test)]
 mod tests {

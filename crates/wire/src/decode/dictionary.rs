@@ -151,27 +151,63 @@ fn read_shapes(fields: &Fields<'_>) -> Result<Vec<Shape>, DecodeError> {
     let hook = Column::of(fields, field::SHAPE_HOOK)?.same_length_as(&protocol)?;
     let input = Column::of(fields, field::SHAPE_INPUT)?.same_length_as(&protocol)?;
     let output = Column::of(fields, field::SHAPE_OUTPUT)?.same_length_as(&protocol)?;
+    let socket = Column::of(fields, field::SHAPE_SOCKET)?;
+    let has_sockets = socket.len() > 0;
+    if has_sockets {
+        socket.same_length_as(&protocol)?;
+    }
+    let pods = read_pods(fields)?;
     let may_repeat = fields.has_unknown_key_parts();
-    let columns = [protocol, port, hook, input, output];
+    let columns = [protocol, port, hook, input, output, socket];
     let mut cursors = columns.map(Column::cursor);
-    let mut before: Option<[u64; 5]> = None;
+    let present = if has_sockets {
+        SHAPE_COLUMNS
+    } else {
+        SHAPE_COLUMNS - 1
+    };
+    let mut before: Option<[u64; SHAPE_COLUMNS]> = None;
     let mut shapes = Vec::with_capacity(protocol.len());
     for row in 0..protocol.len() {
-        let mut codes = [0; 5];
-        for (code, cursor) in codes.iter_mut().zip(&mut cursors) {
+        let mut codes = [0; SHAPE_COLUMNS];
+        for (code, cursor) in codes.iter_mut().zip(&mut cursors[..present]) {
             *code = cursor.next()?;
         }
         if before.is_some_and(|before| before > codes || (before == codes && !may_repeat)) {
             return Err(protocol.row_error(row, "the shape is not greater than the one before"));
         }
         before = Some(codes);
-        shapes.push(shape(&columns, row, codes)?);
+        shapes.push(shape(&columns, row, codes, pods)?);
     }
     Ok(shapes)
 }
 
-fn shape(columns: &[Column<'_>; 5], row: usize, codes: [u64; 5]) -> Result<Shape, DecodeError> {
-    let [protocol, port, hook, input, output] = codes;
+/// The uids of pods, which stay where they are in the body.
+fn read_pods<'a>(fields: &Fields<'a>) -> Result<&'a [[u8; 16]], DecodeError> {
+    let (offset, bytes) = fields.located_bytes(field::POD_UID)?;
+    let (pods, []) = bytes.as_chunks::<16>() else {
+        let problem = "is not a multiple of 16 bytes";
+        return Err(malformed(field::POD_UID.name, offset, problem));
+    };
+    if let Some(row) = (1..pods.len()).find(|row| pods[row - 1] >= pods[*row]) {
+        return Err(DecodeError::Row {
+            field: field::POD_UID.name,
+            row,
+            problem: NOT_ASCENDING,
+        });
+    }
+    Ok(pods)
+}
+
+/// How many columns a shape has.
+const SHAPE_COLUMNS: usize = 6;
+
+fn shape(
+    columns: &[Column<'_>; SHAPE_COLUMNS],
+    row: usize,
+    codes: [u64; SHAPE_COLUMNS],
+    pods: &[[u8; 16]],
+) -> Result<Shape, DecodeError> {
+    let [protocol, port, hook, input, output, socket] = codes;
     let unknown = |column: usize| columns[column].code_error(row, codes[column]);
     let protocol = code::to_protocol(protocol).map_err(|_| unknown(0))?;
     let service = code::to_port(port).map_err(|_| unknown(1))?;
@@ -179,7 +215,8 @@ fn shape(columns: &[Column<'_>; 5], row: usize, codes: [u64; 5]) -> Result<Shape
         return Err(columns[1].row_error(row, "there is a port without a protocol"));
     }
     Ok(Shape {
-        socket: None,
+        socket: code::to_socket(socket, pods)
+            .map_err(|_| columns[5].row_error(row, "there is no pod at this position"))?,
         transport: protocol.map(|protocol| Transport {
             protocol,
             service,

@@ -1,11 +1,11 @@
 //! Agents and servers of neighbouring versions work together.
 
-use kubezonnet_model::{FlowRecord, Hook, InterfaceClass};
+use kubezonnet_model::{FlowRecord, Hook, InterfaceClass, SocketOwner};
 use kubezonnet_wire::{DecodeError, FORMAT_VERSION, Limits, decode, encode};
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 use crate::body::Body;
-use crate::support::{counters, empty, point, small};
+use crate::support::{counters, empty, point, small, sockets};
 
 #[test]
 fn fields_that_are_not_known_are_skipped() {
@@ -93,7 +93,7 @@ fn flows_that_differ_only_in_a_part_of_the_key_not_known_are_added_up() {
         ..small().records[1]
     }];
     // Columns of the flows: 31 flows of a source, 32 destination, 33 shape, 35 bytes, 36 packets;
-    // 60 is kept for a part of the key to come.
+    // 61 is kept for a part of the key to come.
     let body = Body::of(&batch)
         .column(31, &[2])
         .column(32, &[1, 0])
@@ -102,11 +102,42 @@ fn flows_that_differ_only_in_a_part_of_the_key_not_known_are_added_up() {
         .column(36, &[1, 2]);
 
     let twice = body.decode().unwrap_err();
-    let parts = body.column(60, &[4_711, 4_712]).decode().unwrap();
+    let parts = body.column(61, &[4_711, 4_712]).decode().unwrap();
 
     assert_eq!(twice.reason(), "inconsistent");
     batch.records[0].counters = counters(150, 3);
     assert_eq!(parts.into_batch(), batch);
+}
+
+#[test]
+fn an_owner_of_a_socket_that_is_not_known_cannot_be_told_and_its_flows_are_added_up() {
+    let mut batch = empty();
+    batch.records = sockets().records[3..5].to_vec();
+
+    // Column 60 of the shapes is whose socket it was; 5 to 15 are kept for who is no pod.
+    let decoded = Body::of(&batch).column(60, &[5, 15]).decode().unwrap();
+
+    assert_eq!(decoded.flows.len(), 2);
+    let mut expected = batch.records[0];
+    expected.key.socket = Some(SocketOwner::Unreadable);
+    expected.counters += batch.records[1].counters;
+    assert_eq!(decoded.into_batch().records, [expected]);
+}
+
+/// What a server that does not know of sockets makes of them: to it field 60 is a part of the key to
+/// come, as 61 is to this one.
+#[test]
+fn a_reader_that_knows_no_sockets_adds_up_the_flows_of_all_owners() {
+    let mut body = Body::of(&sockets()).without(14).without(60);
+    let of_each_shape = [0, 16, 17, 1, 2, 3, 4];
+    assert_eq!(body.decode().unwrap_err().reason(), "inconsistent");
+    body = body.column(61, &of_each_shape);
+
+    let batch = body.decode().unwrap().into_batch();
+
+    let mut expected = sockets().records[0];
+    expected.counters = sockets().records.iter().map(|flow| flow.counters).sum();
+    assert_eq!(batch.records, [expected]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use kubezonnet_model::FlowBatch;
 use kubezonnet_wire::{Limits, decode, encode};
 
-use crate::support::{bypassed, empty, small};
+use crate::support::{bypassed, empty, in_order, small, sockets};
 
 /// Both directions of one file.
 fn check(name: &str, text: &str, batch: &FlowBatch) {
@@ -55,6 +55,15 @@ fn a_window_with_bytes_of_the_uplinks_is_these_bytes() {
 }
 
 #[test]
+fn a_window_with_sockets_of_the_node_is_these_bytes() {
+    check(
+        "sockets",
+        include_str!("../golden/sockets.hex"),
+        &in_order(sockets()),
+    );
+}
+
+#[test]
 fn the_document_shows_the_golden_bytes() {
     let document = include_str!("../../../../docs/wire-format.md");
 
@@ -62,6 +71,7 @@ fn the_document_shows_the_golden_bytes() {
         include_str!("../golden/empty.hex"),
         include_str!("../golden/small.hex"),
         include_str!("../golden/uplinks.hex"),
+        include_str!("../golden/sockets.hex"),
     ] {
         assert!(
             document.contains(golden.trim()),

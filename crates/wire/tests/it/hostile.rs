@@ -47,7 +47,7 @@ proptest! {
     }
 
     #[test]
-    fn random_columns_never_panic(columns in vec((10..54_u8, vec(0..12_u8, 0..8)), 0..30)) {
+    fn random_columns_never_panic(columns in vec((10..62_u8, vec(0..20_u8, 0..17)), 0..30)) {
         let mut body = b"\x08\x01\x12\x01n\x1a\x10".to_vec();
         body.extend([7; 16]);
         body.extend([0x20, 1]);

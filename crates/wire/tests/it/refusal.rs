@@ -3,7 +3,7 @@
 use kubezonnet_wire::{DecodeError, Limits, decode, encode};
 
 use crate::body::Body;
-use crate::support::{counters, empty, small};
+use crate::support::{counters, empty, in_order, small, sockets};
 
 /// The small batch: five flows, three addresses of each family, five shapes; tests/golden/small.hex
 /// shows its columns.
@@ -351,6 +351,44 @@ fn shapes_ascend_and_make_sense() {
         "inconsistent",
         "inconsistent body: shape_port in row 0: there is a port without a protocol",
     );
+}
+
+#[test]
+fn sockets_name_pods_that_are_there() {
+    let body = || Body::of(&in_order(sockets()));
+    let mut pods = [[0x0a; 16], [0x0a; 16]].concat();
+
+    check(
+        body().bytes(14, &pods).decode(),
+        "inconsistent",
+        "inconsistent body: pod_uid in row 1: is not greater than the one before",
+    );
+    pods.truncate(16);
+    check(
+        body().bytes(14, &pods).decode(),
+        "inconsistent",
+        "inconsistent body: shape_socket in row 6: there is no pod at this position",
+    );
+    check(
+        body().column(60, &[0, 1, 2, 3, 4, 16, u64::MAX]).decode(),
+        "inconsistent",
+        "inconsistent body: shape_socket in row 6: there is no pod at this position",
+    );
+    check(
+        body().column(60, &[0]).decode(),
+        "inconsistent",
+        "inconsistent body: shape_socket has 1 rows where shape_protocol has 7",
+    );
+    check(
+        body().column(60, &[0, 1, 2, 3, 4, 16, 16]).decode(),
+        "inconsistent",
+        "inconsistent body: shape_protocol in row 6: the shape is not greater than the one before",
+    );
+    pods.truncate(15);
+    let error = body().bytes(14, &pods).decode().unwrap_err();
+    assert_eq!(error.reason(), "malformed");
+    let problem = "is not a multiple of 16 bytes";
+    assert!(error.to_string().ends_with(problem), "{error}");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use kubezonnet_model::{
     BatchHeader, Coverage, Epoch, Family, FlowBatch, FlowCounters, FlowKey, FlowRecord, Hook,
-    InterfaceClass, NodeName, ObservationPoint, PortSide, Protocol, ServicePort, SkipReason,
-    Skipped, Total, TotalKind, Transport, Uplinks,
+    InterfaceClass, NodeName, ObservationPoint, PodUid, PortSide, Protocol, ServicePort,
+    SkipReason, Skipped, SocketOwner, Total, TotalKind, Transport, Uplinks,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -95,6 +95,33 @@ pub(crate) fn small() -> FlowBatch {
         counters: counters(640, 8),
     }];
     batch.node_addresses = vec![address("10.66.0.1"), address("fd67:1::1")];
+    batch
+}
+
+/// A batch of a window in which pods and others on the node's own network had sockets, a flow each.
+pub(crate) fn sockets() -> FlowBatch {
+    let from_host = point(
+        Hook::Postrouting,
+        InterfaceClass::Host,
+        InterfaceClass::Uplink,
+    );
+    let request = Some(tcp(443, PortSide::Destination, None));
+    let pod = |first: u8| Some(SocketOwner::Pod(PodUid([first; 16])));
+    let owners = [
+        None,
+        pod(0x0a),
+        pod(0xb0),
+        Some(SocketOwner::System),
+        Some(SocketOwner::Kernel),
+        Some(SocketOwner::Unseen),
+        Some(SocketOwner::Unreadable),
+    ];
+    let mut batch = empty();
+    for (owner, bytes) in owners.into_iter().zip(100..) {
+        let mut flow = record("10.66.0.1", "10.67.2.3", request, from_host, bytes, 1);
+        flow.key.socket = owner;
+        batch.records.push(flow);
+    }
     batch
 }
 
@@ -210,19 +237,32 @@ fn any_address(family: Family) -> BoxedStrategy<IpAddr> {
     }
 }
 
+fn any_socket() -> impl Strategy<Value = Option<SocketOwner>> {
+    let uid = prop_oneof![(0..4_u8).prop_map(|first| [first; 16]), any::<[u8; 16]>()];
+    proptest::option::of(prop_oneof![
+        Just(SocketOwner::System),
+        Just(SocketOwner::Kernel),
+        Just(SocketOwner::Unseen),
+        Just(SocketOwner::Unreadable),
+        uid.prop_map(|uid| SocketOwner::Pod(PodUid(uid))),
+    ])
+}
+
 fn any_key() -> impl Strategy<Value = FlowKey> {
     let pair = select(&Family::ALL[..]).prop_flat_map(|family| {
         let address = any_address(family);
         (address.clone(), address)
     });
     let transport = proptest::option::of(any_transport());
-    (pair, transport, any_point()).prop_map(|((source, destination), transport, point)| FlowKey {
-        source,
-        destination,
-        transport,
-        point,
-        socket: None,
-    })
+    (pair, transport, any_point(), any_socket()).prop_map(
+        |((source, destination), transport, point, socket)| FlowKey {
+            source,
+            destination,
+            transport,
+            point,
+            socket,
+        },
+    )
 }
 
 fn any_coverage() -> impl Strategy<Value = Coverage> {

@@ -9,4 +9,4 @@ mod topology;
 
 pub use agent::{answer, flags, map_entries, netlink};
 pub use ingest::{batch, journal, request, token, window};
-pub use topology::{kubernetes, topology_file};
+pub use topology::{kubernetes, networks_file, topology_file};

@@ -29,6 +29,24 @@ pub fn topology_file(bytes: &[u8]) {
     view.give_to(&Topology::new(), NOW);
 }
 
+/// The text of a networks file. What is taken answers for any address.
+pub fn networks_file(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(networks) = fuzzing::networks(text) else {
+        return;
+    };
+    assert_eq!(networks.is_empty(), networks.len() == 0);
+    for address in ["0.0.0.0", "10.9.0.7", "255.255.255.255", "::", "fd09::7"] {
+        let address = address.parse().expect("it is an address");
+        if let Some((_, site)) = networks.find(address) {
+            assert_eq!(site.node(), None, "a network is on no node");
+        }
+    }
+    Topology::new().set_networks(networks);
+}
+
 /// An object's JSON, taken for a pod and for a node; a topology takes what comes of it.
 pub fn kubernetes(bytes: &[u8]) {
     let topology = Topology::new();

@@ -21,7 +21,7 @@ use crate::export::Exporters;
 use crate::http;
 use crate::ingest::{self, Ingest};
 use crate::pipeline::{Pipeline, Settings};
-use crate::source::Source;
+use crate::source::{self, Source};
 use crate::store::{DataDir, Pace};
 
 /// How long requests that have begun may take to end after a signal: a body in flight, not a body
@@ -95,6 +95,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let source = Source::open(config, &topology, &clock)
         .await
         .map_err(Failure::Configuration)?;
+    let networks = source::named_networks(config, &topology).map_err(Failure::Configuration)?;
     let edge = Edge::open(config, &source, &topology, &clock).map_err(Failure::Configuration)?;
 
     let settings = Settings {
@@ -113,6 +114,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let handle = Handle::new();
     let reporting = Handle::new();
     let source = tokio::spawn(source.follow(pipeline.topology().clone(), clock.clone()));
+    let networks = networks.map(|networks| tokio::spawn(networks.run()));
     let upkeep = tokio::spawn(keep_up(Arc::clone(&pipeline), clock));
     let limits = config.limits.connections();
     if let Some(connections) = connections::make_room(limits.total) {
@@ -134,6 +136,9 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let served = serve_both(edge, shown, ingest, [handle, reporting], serving).await;
     for task in [source, upkeep, stop] {
         task.abort();
+    }
+    if let Some(networks) = networks {
+        networks.abort();
     }
     let failed = pipeline.has_failed();
     pipeline.close();

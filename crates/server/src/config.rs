@@ -93,6 +93,12 @@ pub struct Config {
     #[arg(long, env = "KUBEZONNET_TOPOLOGY_FILE", value_name = "FILE")]
     pub topology_file: Option<PathBuf>,
 
+    /// YAML file that names networks outside of the cluster, read again whenever it changes.
+    ///
+    /// What is in none of them is the internet if its address is public, and unknown otherwise.
+    #[arg(long, env = "KUBEZONNET_NETWORKS", value_name = "FILE")]
+    pub networks: Option<PathBuf>,
+
     /// Kubeconfig to reach Kubernetes with, where it is not the usual one.
     #[arg(
         long,

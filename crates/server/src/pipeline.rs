@@ -432,9 +432,11 @@ impl Pipeline {
     /// The version of the views as they are now.
     fn version(&self) -> u64 {
         let agents = self.state.agents();
+        let networks = self.topology.networks();
         let topology = self.topology.read();
         let views = Views {
             topology: &topology,
+            networks: &networks,
             agents: &agents,
         };
         views.version()

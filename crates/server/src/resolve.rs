@@ -13,7 +13,7 @@ use kubezonnet_model::{
     Direction, FlowCounters, Hook, InterfaceClass, Locality, Node, NodeName, ObservationPoint,
     Service, Site, SocketOwner, Transport, UnknownReason, Window,
 };
-use kubezonnet_topology::TopologyIndex;
+use kubezonnet_topology::{Networks, TopologyIndex};
 
 pub use self::party::{Covered, MayBeListed, Party, Place};
 use crate::agents::Agents;
@@ -90,11 +90,13 @@ impl Reporter {
     }
 }
 
-/// The two read views that resolving asks.
+/// The read views that resolving asks.
 #[derive(Clone, Copy)]
 pub struct Views<'a> {
     /// Who held an address.
     pub topology: &'a TopologyIndex,
+    /// What the operator says of addresses outside.
+    pub networks: &'a Networks,
     /// Who is covered, and who calls an address its own.
     pub agents: &'a Agents,
 }
@@ -102,7 +104,7 @@ pub struct Views<'a> {
 impl Views<'_> {
     /// A number that rises whenever one of them has changed in a way that may settle what waits.
     pub fn version(&self) -> u64 {
-        self.topology.version() + self.agents.version()
+        self.topology.version() + self.networks.version() + self.agents.version()
     }
 
     /// Resolves a batch's dictionary.
@@ -227,8 +229,8 @@ const UNLISTED: Site = Site::Unknown(UnknownReason::UnlistedAddress);
 
 impl<'a> End<'a> {
     fn of(party: &'a Party, point: ObservationPoint) -> Self {
-        if point.hook == Hook::LocalIn && party.site == Site::Internet {
-            // It ended on this node, so it is not out there, though nobody lists the address.
+        if point.hook == Hook::LocalIn && party.is_outside() {
+            // It ended on this node, so it is not out there, though nobody in the cluster lists it.
             return Self {
                 place: party.place,
                 covered: party.covered,

@@ -1,10 +1,11 @@
-//! Where the topology comes from: a file, or Kubernetes.
+//! Where the topology comes from: a file, or Kubernetes; and a file of named networks.
 
 use std::time::Duration;
 
 use anyhow::anyhow;
 use kubezonnet_topology::file::FileWatch;
 use kubezonnet_topology::kubernetes::{KubernetesWatch, Options};
+use kubezonnet_topology::networks::NetworksWatch;
 use kubezonnet_topology::{Clock, Topology};
 
 use crate::config::Config;
@@ -56,4 +57,18 @@ impl Source {
             Self::Kubernetes(watch) => watch.run(topology, clock).await,
         }
     }
+}
+
+/// Follows the file of named networks that the configuration names, from what it says now.
+pub(crate) fn named_networks(
+    config: &Config,
+    topology: &Topology,
+) -> anyhow::Result<Option<NetworksWatch>> {
+    let Some(path) = &config.networks else {
+        return Ok(None);
+    };
+    // What it says names its causes already.
+    let watch =
+        NetworksWatch::open(path.clone(), topology.clone()).map_err(|error| anyhow!("{error}"))?;
+    Ok(Some(watch))
 }

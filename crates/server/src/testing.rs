@@ -109,6 +109,11 @@ pub(crate) fn add_pod(topology: &Topology, name: &str, node: u8, host: u8, now: 
     topology.write().apply_pod(state, now);
 }
 
+/// Names networks as a file of that text would.
+pub(crate) fn name_networks(topology: &Topology, text: &str) {
+    topology.set_networks(text.parse().unwrap());
+}
+
 /// A pipeline on a topology, where records wait a minute.
 pub(crate) fn pipeline(topology: &Topology) -> Pipeline {
     pipeline_expecting_reports(topology, Timestamp(0))

@@ -105,6 +105,21 @@ fn a_topology_file_with_a_zone_that_names_nothing_is_named_with_its_line() {
 }
 
 #[test]
+fn a_networks_file_that_contradicts_itself_is_named_with_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let topology = file(directory.path(), "topology.yaml", TOPOLOGY);
+    let text = "networks:\n- {name: db, cidr: 10.9.0.0/24}\n- {name: db2, cidr: 10.9.0.0/24}\n";
+    let networks = file(directory.path(), "networks.yaml", text);
+
+    let line = refused(program().args(["--topology-file", &topology, "--networks", &networks]));
+
+    assert!(
+        line.contains(&networks) && line.contains("line 3") && line.contains("10.9.0.0/24"),
+        "{line}"
+    );
+}
+
+#[test]
 fn without_kubernetes_it_says_what_to_give_instead() {
     let line = refused(&mut program());
 

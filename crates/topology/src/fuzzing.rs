@@ -21,7 +21,7 @@ pub fn file(text: &str) -> Result<FileView, Problem> {
 ///
 /// What is wrong with it.
 pub fn networks(text: &str) -> Result<Networks, Problem> {
-    crate::networks::parse_text(text)
+    text.parse()
 }
 
 /// Reads a pod.

@@ -27,6 +27,7 @@ mod yaml;
 
 pub use clock::Clock;
 pub use index::{Holder, HolderRef, Sizes, TopologyIndex};
+pub use networks::Networks;
 pub use state::{NODE_NAMESPACE, NodeState, PodState};
 pub use topology::{FailureReason, Source, SourceCounts, Topology};
 pub use yaml::{FileError, Problem};

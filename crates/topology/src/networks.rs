@@ -7,14 +7,15 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use kubezonnet_model::{Network, Site};
 
 use self::table::Table;
-use crate::FileError;
 use crate::yaml::Form;
+use crate::{FileError, Problem};
 
 mod document;
 mod table;
@@ -104,7 +105,11 @@ pub fn load(path: &Path) -> Result<Networks, FileError> {
     FORM.load(path)
 }
 
-#[cfg(fuzzing)]
-pub(crate) fn parse_text(text: &str) -> Result<Networks, crate::Problem> {
-    document::parse(text)
+impl FromStr for Networks {
+    type Err = Problem;
+
+    /// Reads and checks the text of a file.
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        document::parse(text)
+    }
 }

@@ -103,6 +103,8 @@ pub struct TopologyScrape {
     pub age: Option<Duration>,
     /// How much it holds.
     pub sizes: Sizes,
+    /// How many prefixes its named networks have.
+    pub networks: usize,
     /// What its sources did.
     pub sources: Vec<(Source, SourceCounts)>,
 }
@@ -198,6 +200,7 @@ impl TopologyScrape {
             synced: topology.is_synced(),
             age: topology.age(now),
             sizes: topology.read().sizes(),
+            networks: topology.networks().len(),
             sources: Source::ALL
                 .into_iter()
                 .map(|source| (source, topology.counts(source)))

@@ -97,9 +97,11 @@ impl Pipeline {
 
     fn resolve_addresses(&self, node: &NodeName, addresses: &[IpAddr], window: Window) -> Resolved {
         let agents = self.state.agents();
+        let networks = self.topology.networks();
         let topology = self.topology.read();
         let views = Views {
             topology: &topology,
+            networks: &networks,
             agents: &agents,
         };
         let version = views.version();

@@ -115,8 +115,8 @@ impl Covered {
 }
 
 impl Party {
-    /// Finds out who an address is. The topology goes before what agents declare, and the
-    /// reporter's own declaration before another's.
+    /// Finds out who an address is. The topology goes before what agents declare, the reporter's
+    /// own declaration before another's, and the cluster before named networks.
     pub(super) fn resolve(
         address: IpAddr,
         reporter: &Reporter,
@@ -127,12 +127,7 @@ impl Party {
         let (endpoint, site) = match views.topology.holder(address, window) {
             Holder::Held { endpoint, site } => (endpoint, site),
             Holder::Reused => unknown(UnknownReason::ReusedInWindow),
-            Holder::Nobody if kind == Kind::Link => at(&reporter.node),
-            Holder::Nobody => match views.agents.declarer(address, &reporter.node.name) {
-                Some(name) => at(&node(name, views.topology)),
-                None if kind == Kind::Public => (Endpoint::Internet, Site::Internet),
-                None => unknown(UnknownReason::UnlistedAddress),
-            },
+            Holder::Nobody => of_nobody(address, kind, reporter, views),
         };
         let (place, covered) = match &endpoint {
             Endpoint::Pod(pod) => standing(pod.node.as_ref(), address, reporter, window, views),
@@ -153,7 +148,8 @@ impl Party {
             place,
             covered,
             may_be_listed: match &endpoint {
-                Endpoint::Internet => MayBeListed::BehindPods,
+                // Elsewhere it does not wait: a network's traffic is as steady as the internet's.
+                Endpoint::Internet | Endpoint::Network(_) => MayBeListed::BehindPods,
                 Endpoint::Unknown(UnknownReason::UnlistedAddress) if kind == Kind::Private => {
                     MayBeListed::Anywhere
                 }
@@ -163,6 +159,11 @@ impl Party {
             endpoint,
             site,
         }
+    }
+
+    /// Whether it is outside of the cluster by its address alone.
+    pub(super) fn is_outside(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Internet | Endpoint::Network(_))
     }
 
     /// Who has the address behind that interface, where it is another one than this: a link-local
@@ -182,6 +183,30 @@ impl Party {
             link_local: true,
         })
     }
+}
+
+/// Whose an address is that the topology has no holder for.
+fn of_nobody(
+    address: IpAddr,
+    kind: Kind,
+    reporter: &Reporter,
+    views: &Views<'_>,
+) -> (Endpoint, Site) {
+    if kind == Kind::Link {
+        return at(&reporter.node);
+    }
+    if let Some(name) = views.agents.declarer(address, &reporter.node.name) {
+        return at(&node(name, views.topology));
+    }
+    if kind != Kind::Nobody
+        && let Some((network, site)) = views.networks.find(address)
+    {
+        return (Endpoint::Network(Arc::clone(network)), site.clone());
+    }
+    if kind == Kind::Public {
+        return (Endpoint::Internet, Site::Internet);
+    }
+    unknown(UnknownReason::UnlistedAddress)
 }
 
 /// Where a holder on that node is, seen from the reporter, and whether the node is covered.

@@ -1,6 +1,11 @@
+//! Which outcome a record has, by who its ends are.
+
+mod networks;
+
 use std::time::Duration;
 
 use kubezonnet_model::{Endpoint, TotalKind};
+use kubezonnet_topology::Topology;
 
 use super::*;
 use crate::ledger::{Snapshot, Subject};
@@ -24,7 +29,18 @@ fn outcome_at(
     to: &str,
     point: ObservationPoint,
 ) -> Outcome {
-    let topology = cluster();
+    outcome_in(&cluster(), node, before, from, to, point)
+}
+
+/// The same in another cluster.
+fn outcome_in(
+    topology: &Topology,
+    node: &str,
+    before: &[Report],
+    from: &str,
+    to: &str,
+    point: ObservationPoint,
+) -> Outcome {
     let mut agents = Agents::default();
     let window = Window::placed(NOW, Duration::ZERO, WINDOW);
     for report in before {
@@ -37,6 +53,7 @@ fn outcome_at(
     let index = topology.read();
     let views = Views {
         topology: &index,
+        networks: &topology.networks(),
         agents: &agents,
     };
     let reporter = Reporter::new(&node_name(node), &index);
@@ -469,6 +486,7 @@ fn a_party_says_who_it_is() {
     let agents = Agents::default();
     let views = Views {
         topology: &index,
+        networks: &topology.networks(),
         agents: &agents,
     };
     let window = Window::placed(NOW, std::time::Duration::ZERO, crate::testing::WINDOW);

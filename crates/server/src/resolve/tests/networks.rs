@@ -1,0 +1,187 @@
+//! What is in a named network, and what only looks like it.
+
+use kubezonnet_model::NetworkKind;
+
+use super::*;
+use crate::books::Disposition;
+use crate::testing::name_networks;
+
+const NETWORKS: &str = "
+networks:
+- {name: orders-db, kind: managed-database, cidrs: [10.9.0.0/24, 'fd09::/64'], zone: b, region: r1}
+- {name: far-db, cidr: 10.9.1.0/24, region: r2}
+- {name: office, kind: on-premises, cidr: 10.0.0.0/8}
+- {name: s3, kind: object-storage, cidr: 52.218.0.0/17, region: r1}
+";
+
+fn named() -> Topology {
+    let topology = cluster();
+    name_networks(&topology, NETWORKS);
+    topology
+}
+
+fn of(topology: &Topology, from: &str, to: &str, point: ObservationPoint) -> Outcome {
+    outcome_in(topology, "n1", &[], from, to, point)
+}
+
+#[test]
+fn what_goes_to_and_comes_from_a_named_network_counts_by_where_it_is() {
+    let topology = named();
+    let cases = [
+        ("10.9.0.7", Locality::CrossZone),
+        ("fd09::7", Locality::CrossZone),
+        ("10.9.1.7", Locality::CrossRegion),
+        ("10.200.0.1", Locality::Unknown(UnknownReason::MissingZone)),
+        ("52.218.3.4", Locality::Unknown(UnknownReason::MissingZone)),
+        ("52.219.3.4", Locality::Internet),
+    ];
+    for (outside, locality) in cases {
+        let pod = if outside.contains(':') {
+            "fd67:1::1"
+        } else {
+            "10.67.1.1"
+        };
+        let out = of(&topology, pod, outside, OUT);
+        let back = of(&topology, outside, pod, IN);
+
+        assert_eq!(
+            (out, back),
+            (egress(locality), ingress(locality)),
+            "{outside}"
+        );
+    }
+}
+
+#[test]
+fn the_cluster_goes_before_a_named_network_whatever_its_prefix() {
+    let topology = named();
+    name_networks(
+        &topology,
+        "networks: [{name: all, cidr: 10.67.2.1, zone: a}]",
+    );
+
+    let of_a_pod = of(&topology, "10.67.1.1", "10.67.2.1", OUT);
+    let declared = [Report::of("n2", 1).declares("10.9.0.7")];
+    name_networks(&topology, NETWORKS);
+    let of_a_node = outcome_in(&topology, "n1", &declared, "10.9.0.7", "10.67.1.1", IN);
+
+    assert_eq!(of_a_pod, egress(Locality::CrossZone));
+    assert_eq!(of_a_node, Outcome::CountedBySender);
+}
+
+#[test]
+fn what_ends_on_the_node_is_not_in_a_network_outside() {
+    let topology = named();
+
+    let arrived = of(&topology, "10.67.3.1", "10.9.0.7", TO_HOST);
+
+    assert_eq!(arrived, ingress(Locality::Unknown(LOST)));
+}
+
+#[test]
+fn what_means_something_on_one_link_only_is_in_no_network() {
+    let topology = cluster();
+    name_networks(
+        &topology,
+        "networks: [{name: all, cidrs: [0.0.0.0/0, '::/0'], zone: b}]",
+    );
+
+    for (address, expected) in [
+        ("169.254.20.10", egress(Locality::Unknown(LOST))),
+        ("224.0.0.1", egress(Locality::Unknown(LOST))),
+        ("8.8.8.8", egress(Locality::CrossZone)),
+    ] {
+        assert_eq!(
+            of(&topology, "10.67.1.1", address, OUT),
+            expected,
+            "{address}"
+        );
+    }
+}
+
+#[test]
+fn a_database_in_another_zone_is_in_the_books_once_in_each_direction() {
+    let topology = named();
+    let pipeline = pipeline(&topology);
+    let report = Report::of("n1", 1)
+        .record("10.67.1.1", "10.9.0.7", OUT, 100)
+        .record("10.9.0.7", "10.67.1.1", IN, 9_000)
+        .record("10.9.0.7", "10.66.0.1", TO_HOST, 20);
+
+    apply(&pipeline, &report);
+
+    let snapshot = pipeline.snapshot();
+    let books = snapshot.totals.books;
+    assert_eq!(books.get(Disposition::CrossZone).bytes, 9_120);
+    assert_eq!(books.sum().bytes, 9_120);
+    assert_eq!(snapshot.totals.imbalance(), (0, 0));
+    assert_eq!(pipeline.pending_records(), 0, "no database is waited for");
+}
+
+#[test]
+fn behind_a_pods_interface_an_address_of_a_network_may_be_a_new_pods() {
+    let topology = named();
+    let pipeline = pipeline(&topology);
+
+    apply(
+        &pipeline,
+        &Report::of("n1", 1).record("10.67.3.1", "10.200.0.9", IN, 70),
+    );
+    let waiting = pipeline.pending_records();
+    apply(
+        &pipeline,
+        &Report::of("n1", 2).record("10.67.1.1", "10.200.0.9", OUT, 7),
+    );
+
+    assert_eq!(waiting, 1);
+    assert_eq!(
+        pipeline.pending_records(),
+        1,
+        "the uplink leads to no new pod of this node"
+    );
+}
+
+#[test]
+fn what_waits_is_looked_at_again_when_a_network_is_named() {
+    let topology = cluster();
+    let pipeline = pipeline(&topology);
+    apply(
+        &pipeline,
+        &Report::of("n1", 1).record("10.67.1.1", "10.9.0.7", OUT, 70),
+    );
+    assert_eq!(pipeline.pending_records(), 1);
+
+    name_networks(&topology, NETWORKS);
+    pipeline.settle(NOW);
+
+    assert_eq!(pipeline.pending_records(), 0);
+    let books = pipeline.snapshot().totals.books;
+    assert_eq!(books.get(Disposition::CrossZone).bytes, 70);
+}
+
+#[test]
+fn a_party_says_which_network_it_is() {
+    let topology = named();
+    let index = topology.read();
+    let agents = Agents::default();
+    let views = Views {
+        topology: &index,
+        networks: &topology.networks(),
+        agents: &agents,
+    };
+    let window = Window::placed(NOW, Duration::ZERO, WINDOW);
+    let reporter = Reporter::new(&node_name("n1"), &index);
+
+    let parties = views.parties(&[ip("10.9.0.7")], &reporter, window);
+
+    let Endpoint::Network(network) = &parties[0].endpoint else {
+        panic!("{:?} is no network", parties[0].endpoint);
+    };
+    assert_eq!(network.name.as_str(), "orders-db");
+    assert_eq!(network.kind, NetworkKind::ManagedDatabase);
+    assert_eq!(parties[0].site.zone().unwrap().as_str(), "b");
+    assert_eq!(
+        (parties[0].place, parties[0].covered),
+        (Place::Nowhere, Covered::No)
+    );
+}

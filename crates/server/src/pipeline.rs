@@ -345,7 +345,7 @@ impl Pipeline {
             let agents = self.state.agents();
             self.claims.forget(|node| agents.knows(node));
         }
-        self.topology.write().prune(before);
+        self.topology.prune(before);
     }
 
     /// The subjects whose series did not change since `before`, and that do not exist any more.

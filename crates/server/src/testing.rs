@@ -88,10 +88,9 @@ pub(crate) fn cluster() -> Topology {
 
 /// Tells the topology of one more pod, with 10.67.`node`.`host`.
 pub(crate) fn add_pod(topology: &Topology, name: &str, node: u8, host: u8, now: Timestamp) {
+    let namespace = Namespace::new("shop").unwrap();
+    let uid = format!("pod-{name}");
     let state = PodState {
-        namespace: Namespace::new("shop").unwrap(),
-        name: Name::new(name).unwrap(),
-        uid: format!("pod-{name}"),
         node: Some(node_name(&format!("n{node}"))),
         workload: Some(Workload {
             kind: Name::new("Deployment").unwrap(),
@@ -101,10 +100,8 @@ pub(crate) fn add_pod(topology: &Topology, name: &str, node: u8, host: u8, now: 
             ip(&format!("10.67.{node}.{host}")),
             ip(&format!("fd67:{node}::{host}")),
         ],
-        host_network: false,
-        completed: false,
-        leaving: false,
         created: Some(Timestamp(1)),
+        ..PodState::new(namespace, Name::new(name).unwrap(), uid)
     };
     topology.write().apply_pod(state, now);
 }

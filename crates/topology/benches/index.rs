@@ -82,20 +82,18 @@ fn fill(index: &mut TopologyIndex) -> Result<(), InvalidName> {
     index.begin_pods(Timestamp(1_000));
     for pod in 0..PODS {
         let workload = pod / PODS_OF_A_WORKLOAD;
+        let namespace = Namespace::new(format!("team-{}", pod % 200))?;
+        let name = Name::new(format!("service-{workload}-5d9c7b6f48-{pod:05x}"))?;
+        let uid = format!("00000000-0000-4000-8000-{pod:012}");
         let state = PodState {
-            namespace: Namespace::new(format!("team-{}", pod % 200))?,
-            name: Name::new(format!("service-{workload}-5d9c7b6f48-{pod:05x}"))?,
-            uid: format!("00000000-0000-4000-8000-{pod:012}"),
             node: Some(node_name(pod / PODS_OF_A_NODE)?),
             workload: Some(Workload {
                 kind: Name::new("Deployment")?,
                 name: Name::new(format!("service-{workload}"))?,
             }),
             addresses: vec![pod_v4(pod), pod_v6(pod)],
-            host_network: false,
-            completed: false,
-            leaving: false,
             created: Some(Timestamp(500)),
+            ..PodState::new(namespace, name, uid)
         };
         index.apply_pod(state, Timestamp(1_000));
     }

@@ -16,24 +16,41 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use kubezonnet_model::{Endpoint, Node, NodeName, Pod, Site, Timestamp, Window};
+use kubezonnet_model::{
+    Endpoint, Name, Node, NodeName, Pod, PodUid, Site, Timestamp, Window, Workload,
+};
 
 use self::address::Address;
+use self::chores::Chores;
+use self::expiry::Expiry;
 use self::holding::{Count, Found, Holdings, Owner};
+use self::interned::Interned;
 use self::list::List;
+use self::namespaces::Namespaces;
 use self::nodes::Nodes;
-use self::pods::Pods;
+use self::owners::Owners;
+use self::pods::{PodEntry, Pods};
+use self::uid::Uid;
 
 mod address;
 mod apply;
+mod chores;
 mod claim;
+mod context;
+mod describe;
+mod expiry;
 mod holding;
+mod interned;
 mod list;
-mod names;
+mod namespaces;
 mod nodes;
+mod owners;
 mod pods;
 #[cfg(test)]
 mod tests;
+mod uid;
+
+use crate::OwnerKind;
 
 /// Who holds and held which address.
 #[derive(Debug, Default)]
@@ -43,13 +60,25 @@ pub struct TopologyIndex {
     holdings: Count,
     pods: Pods,
     nodes: Nodes,
-    /// Pods and nodes that went, by uid, until pruned: an event about them that comes late changes
-    /// nothing.
-    gone: HashMap<Box<str>, Timestamp>,
+    owners: Owners,
+    namespaces: Namespaces,
+    /// The values of labels that pods have, each combination once.
+    labels: Interned<Arc<[Option<Name>]>>,
+    /// Nodes that went, and pods that went before they were told of, until pruned: an event about
+    /// them that comes late changes nothing.
+    gone: HashMap<Uid, Timestamp>,
+    /// What has ended, until it is pruned.
+    expiry: Expiry,
+    /// What the last change left to do.
+    chores: Chores,
     /// The list of pods being told, if one is.
     pod_list: Option<List>,
     /// The list of nodes being told, if one is.
     node_list: Option<List>,
+    /// The list of each kind of owner being told, if one is.
+    owner_lists: [Option<List>; OwnerKind::ALL.len()],
+    /// The list of namespaces being told, if one is.
+    namespace_list: Option<List>,
     /// The number of the last list, so that what it did not have can be told.
     last_list: u32,
     /// How often it was told something.
@@ -104,6 +133,11 @@ pub struct Sizes {
     pub addresses: usize,
     /// Holdings that have ended and are kept for the windows before their end.
     pub past: usize,
+    /// `ReplicaSets` and `Jobs`.
+    pub owners: usize,
+    /// Pods whose owner may itself be owned and was not told of: their workload is what the pod
+    /// itself tells.
+    pub ownerless: usize,
 }
 
 impl TopologyIndex {
@@ -184,8 +218,53 @@ impl TopologyIndex {
 
     /// The node of a pod that has not completed, by the pod's name and uid.
     pub fn node_of_pod(&self, name: &str, uid: &str) -> Option<NodeName> {
-        let pod = &self.pods.by_uid.get(uid)?.pod;
-        pod.node.clone().filter(|_| pod.name.as_str() == name)
+        let entry = self.pods.find_entry(&Uid::of(uid))?;
+        let is_it = entry.is_running() && entry.pod.name.as_str() == name;
+        entry.pod.node.clone().filter(|_| is_it)
+    }
+
+    /// The pod with that uid, or the static pod that the kubelet calls so, and where it is; until it
+    /// is pruned one that is over, too. A uid is one pod's for ever, whatever the window. Static pods
+    /// of one manifest follow each other, or are on several nodes: of them it is the one that was
+    /// there in the window, if it can be told.
+    pub fn pod_by_uid(&self, uid: PodUid, window: Window) -> Option<(&Arc<Pod>, &Site)> {
+        let entry = match self.pods.find_entry(&Uid::Bits(uid)) {
+            Some(entry) => entry,
+            None => self.static_pod(uid, window)?,
+        };
+        let node = self.nodes.get(entry.slot);
+        Some((&entry.pod, node.map_or(&NOWHERE, |node| &node.site)))
+    }
+
+    /// Of the static pods with that digest the one that was there in the window: of several on one
+    /// node the last, of several nodes none.
+    fn static_pod(&self, digest: PodUid, window: Window) -> Option<&PodEntry> {
+        let was_there = |entry: &&PodEntry| {
+            entry.ended > window.start && entry.created.is_none_or(|at| at < window.end)
+        };
+        let mut fitting = self.pods.of_digest(digest).filter(was_there);
+        let first = fitting.next()?;
+        fitting.try_fold(first, |last, other| {
+            let later = if other.created > last.created {
+                other
+            } else {
+                last
+            };
+            (last.slot == other.slot).then_some(later)
+        })
+    }
+
+    /// Whether a pod of that name runs: is there and has not completed.
+    pub fn has_pod(&self, namespace: &str, name: &str) -> bool {
+        self.pods.runs(namespace, name)
+    }
+
+    /// Whether a pod of that workload runs.
+    pub fn has_workload(&self, namespace: &str, kind: &str, name: &str) -> bool {
+        let (Ok(kind), Ok(name)) = (Name::new(kind), Name::new(name)) else {
+            return false;
+        };
+        self.namespaces.runs(namespace, &Workload { kind, name })
     }
 
     /// A number that rises with everything the index is told. While it stays, so do the answers, but
@@ -197,31 +276,12 @@ impl TopologyIndex {
     /// How much it holds.
     pub fn sizes(&self) -> Sizes {
         Sizes {
-            pods: self.pods.by_uid.len(),
+            pods: self.pods.count_running(),
             nodes: self.nodes.live().count(),
             addresses: self.holdings.open,
             past: self.holdings.ended,
+            owners: self.owners.count(),
+            ownerless: self.owners.count_waiting(),
         }
-    }
-
-    /// Forgets the holdings that ended before.
-    pub fn prune(&mut self, before: Timestamp) {
-        self.addresses.retain(|_, holdings| {
-            let count = holdings.count();
-            let keep = holdings.prune(before);
-            let left = if keep {
-                holdings.count()
-            } else {
-                Count::default()
-            };
-            self.holdings.shift(count, left);
-            keep
-        });
-        self.gone.retain(|_, gone| *gone >= before);
-        let holdings = self.addresses.values().flat_map(Holdings::iter);
-        let pods = self.pods.by_uid.values().map(|entry| entry.slot);
-        let in_use = holdings.map(|holding| holding.slot).chain(pods);
-        self.nodes.prune(before, in_use);
-        self.pods.prune();
     }
 }

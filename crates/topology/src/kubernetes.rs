@@ -147,7 +147,8 @@ async fn from_file(path: &Path) -> Result<Config, ConnectError> {
 
 #[cfg(fuzzing)]
 pub(crate) fn parse_pod<'de, D: serde::Deserializer<'de>>(object: D) -> Option<crate::PodState> {
-    convert::pod_state(serde::Deserialize::deserialize(object).ok()?).ok()
+    let kept = crate::KeptLabels::default();
+    convert::pod_state(serde::Deserialize::deserialize(object).ok()?, &kept).ok()
 }
 
 #[cfg(fuzzing)]

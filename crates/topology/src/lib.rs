@@ -1,7 +1,7 @@
 //! Who holds this address: from Kubernetes, or a file, to endpoints and sites.
 //!
 //! ```text
-//! kubernetes ─┐  PodState, NodeState
+//! kubernetes ─┐  PodState, NodeState, …
 //!             ├─────────────────────▶ TopologyIndex ──holder(address, window)──▶ Holder
 //! file ───────┘   apply, delete, reset      ▲
 //!                                        Topology: the shared handle
@@ -20,6 +20,7 @@ pub mod file;
 pub mod fuzzing;
 pub mod index;
 pub mod kubernetes;
+mod labels;
 pub mod networks;
 mod state;
 mod topology;
@@ -27,7 +28,8 @@ mod yaml;
 
 pub use clock::Clock;
 pub use index::{Holder, HolderRef, Sizes, TopologyIndex};
+pub use labels::{KeptLabel, KeptLabels, LabelError};
 pub use networks::Networks;
-pub use state::{NODE_NAMESPACE, NodeState, PodState};
+pub use state::{NODE_NAMESPACE, NamespaceState, NodeState, OwnerKind, OwnerState, PodState};
 pub use topology::{FailureReason, Source, SourceCounts, Topology};
 pub use yaml::{FileError, Problem};

@@ -1,8 +1,10 @@
-//! What a source tells the index: a pod or a node as it is now.
+//! What a source tells the index: a pod, a node, an owner or a namespace as it is now.
 
 use std::net::IpAddr;
 
-use kubezonnet_model::{Name, Namespace, NodeName, Region, Timestamp, Workload, Zone, ZoneId};
+use kubezonnet_model::{
+    Name, Namespace, NodeName, PodUid, Region, Timestamp, Workload, Zone, ZoneId,
+};
 
 /// What stands for the namespace of a node where pods have one. No namespace of Kubernetes is called
 /// so, as `_` may not be in its name.
@@ -17,10 +19,18 @@ pub struct PodState {
     pub name: Name,
     /// What tells it from an earlier or later pod of the same name; never repeated by another pod.
     pub uid: String,
+    /// How the kubelet of its node calls it, if it is a static pod.
+    pub digest: Option<PodUid>,
     /// The node it runs on, once scheduled.
     pub node: Option<NodeName>,
-    /// Its top owner; `None` for a pod that is its own.
+    /// Its top owner, as far as the pod itself tells; `None` for a pod that is its own.
     pub workload: Option<Workload>,
+    /// The uid of its controller, if that is of a kind that another may own ([`OwnerKind`]): what is
+    /// told of that one goes before `workload`.
+    pub controller: Option<String>,
+    /// The values of its own labels that are kept for charge-back, in the order in which they are
+    /// configured; where it has none its namespace's counts.
+    pub labels: Box<[Option<Name>]>,
     /// Every address it names, of either family.
     pub addresses: Vec<IpAddr>,
     /// It shares its node's network: its addresses are the node's, and it holds none itself.
@@ -32,6 +42,71 @@ pub struct PodState {
     pub leaving: bool,
     /// When it was created, if the source knows: it held nothing before.
     pub created: Option<Timestamp>,
+}
+
+impl PodState {
+    /// A pod of which nothing is known but this: it runs, on no node, with no address, and is its
+    /// own workload.
+    pub fn new(namespace: Namespace, name: Name, uid: impl Into<String>) -> Self {
+        Self {
+            namespace,
+            name,
+            uid: uid.into(),
+            digest: None,
+            node: None,
+            workload: None,
+            controller: None,
+            labels: Box::default(),
+            addresses: Vec::new(),
+            host_network: false,
+            completed: false,
+            leaving: false,
+            created: None,
+        }
+    }
+}
+
+/// A kind of owner that may itself be owned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OwnerKind {
+    /// By a Deployment, a Rollout, …
+    ReplicaSet,
+    /// By a `CronJob`, a `JobSet`, …
+    Job,
+}
+
+impl OwnerKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::ReplicaSet, Self::Job];
+
+    /// The name in Kubernetes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReplicaSet => "ReplicaSet",
+            Self::Job => "Job",
+        }
+    }
+}
+
+/// An owner of pods as its source has it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnerState {
+    /// Its kind.
+    pub kind: OwnerKind,
+    /// What tells it from every other owner.
+    pub uid: String,
+    /// What its pods belong to: its own controller, or itself if it has none.
+    pub workload: Workload,
+}
+
+/// A namespace as its source has it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceState {
+    /// Its name.
+    pub name: Namespace,
+    /// The values of its labels that are kept for charge-back, in the order in which they are
+    /// configured: they count for its pods that have none of their own.
+    pub labels: Box<[Option<Name>]>,
 }
 
 /// A node as its source has it now.

@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use kubezonnet_model::Timestamp;
 
-use crate::TopologyIndex;
 use crate::networks::Networks;
+use crate::{KeptLabels, TopologyIndex};
+
+/// So many pods or addresses are done in one go: a fraction of a millisecond.
+const PORTION: usize = 256;
 
 /// One index, shared: cheap to clone, read by many, written by its source.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +28,8 @@ struct Shared {
     /// When the source last told anything, in milliseconds; 0 until it did.
     heard: AtomicU64,
     counters: [Counters; Source::ALL.len()],
+    /// What the sources keep of pods' and namespaces' labels.
+    labels: KeptLabels,
 }
 
 /// What a source did since start; all of them only rise.
@@ -128,6 +133,31 @@ impl Topology {
     /// An empty one, not yet synced.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, keeping these labels of pods and namespaces.
+    pub fn keeping(labels: KeptLabels) -> Self {
+        Self(Arc::new(Shared {
+            labels,
+            ..Shared::default()
+        }))
+    }
+
+    /// The labels that are kept, whose values pods have.
+    pub fn labels(&self) -> &KeptLabels {
+        &self.0.labels
+    }
+
+    /// Forgets what ended before, a little at a time: no reader waits for all of it.
+    pub fn prune(&self, before: Timestamp) {
+        while self.write().prune_some(before, PORTION) {}
+    }
+
+    /// Tells the index, and does what that leaves to do a little at a time.
+    pub(crate) fn tell<T>(&self, tell: impl FnOnce(&mut TopologyIndex) -> T) -> T {
+        let told = tell(&mut self.write());
+        while self.write().work(PORTION) {}
+        told
     }
 
     /// The index, for reading; hold it for as long as one batch takes, not longer.

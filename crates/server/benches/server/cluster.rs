@@ -47,20 +47,18 @@ pub(crate) fn topology(pods: u32) -> Outcome<Topology> {
         }
         for pod in 0..pods {
             let workload = pod / 10;
+            let namespace = Namespace::new(format!("team-{}", pod % 200))?;
+            let name = Name::new(format!("service-{workload}-5d9c7b6f48-{pod:05x}"))?;
+            let uid = format!("00000000-0000-4000-8000-{pod:012}");
             let state = PodState {
-                namespace: Namespace::new(format!("team-{}", pod % 200))?,
-                name: Name::new(format!("service-{workload}-5d9c7b6f48-{pod:05x}"))?,
-                uid: format!("00000000-0000-4000-8000-{pod:012}"),
                 node: Some(node_name(pod / PODS_OF_A_NODE)?),
                 workload: Some(Workload {
                     kind: Name::new("Deployment")?,
                     name: Name::new(format!("service-{workload}"))?,
                 }),
                 addresses: vec![pod_address(pod), pod_address_ipv6(pod)],
-                host_network: false,
-                completed: false,
-                leaving: false,
                 created: Some(Timestamp(1)),
+                ..PodState::new(namespace, name, uid)
             };
             index.apply_pod(state, Timestamp(1));
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use kubezonnet_model::{Name, Namespace, NodeName, Region, Workload, Zone, ZoneId};
+use kubezonnet_model::{Name, Namespace, NodeName, PodUid, Region, Workload, Zone, ZoneId};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -35,6 +35,7 @@ struct NodeItem {
 struct PodItem {
     namespace: Spanned<String>,
     name: Spanned<String>,
+    uid: Option<Spanned<String>>,
     node: Spanned<String>,
     #[serde(default)]
     addresses: Vec<Spanned<String>>,
@@ -69,6 +70,7 @@ struct Checked {
     view: FileView,
     nodes: HashMap<NodeName, u64>,
     pods: HashMap<String, u64>,
+    uids: HashMap<PodUid, (String, u64)>,
     addresses: HashMap<IpAddr, (String, u64)>,
 }
 
@@ -101,14 +103,16 @@ impl Checked {
             return Err(problem(&item.namespace, message));
         }
         let pod = name("pod", &item.name, Name::new)?;
-        let uid = format!("{namespace}/{pod}");
-        if let Some(first) = self.pods.insert(uid.clone(), line) {
-            let message = format!("pod {uid} is listed already in line {first}");
+        let full_name = format!("{namespace}/{pod}");
+        if let Some(first) = self.pods.insert(full_name.clone(), line) {
+            let message = format!("pod {full_name} is listed already in line {first}");
             return Err(problem(&item.name, message));
         }
+        let uid = self.uid(item.uid.as_ref(), &full_name)?;
         let node = name("node", &item.node, NodeName::new)?;
         if !self.nodes.contains_key(&node) {
-            let message = format!("pod {uid} is on node {node}, which is not listed under nodes");
+            let message =
+                format!("pod {full_name} is on node {node}, which is not listed under nodes");
             return Err(problem(&item.node, message));
         }
         let workload = item.owner.as_ref().map(|owner| {
@@ -124,21 +128,33 @@ impl Checked {
             }
             Vec::new()
         } else {
-            self.addresses(&item.addresses, &format!("pod {uid}"))?
+            self.addresses(&item.addresses, &format!("pod {full_name}"))?
         };
         self.view.pods.push(PodState {
-            namespace,
-            name: pod,
-            uid,
             node: Some(node),
             workload: workload.transpose()?,
             addresses,
             host_network: item.host_network,
-            completed: false,
-            leaving: false,
-            created: None,
+            ..PodState::new(namespace, pod, uid)
         });
         Ok(())
+    }
+
+    /// The pod's uid; one that is not told is its name.
+    fn uid(&mut self, text: Option<&Spanned<String>>, full_name: &str) -> Result<String, Problem> {
+        let Some(text) = text else {
+            return Ok(full_name.to_owned());
+        };
+        let Some(uid) = PodUid::parse(&text.value) else {
+            let message = format!("{:?} is no uid: expected 32 hexadecimal digits", text.value);
+            return Err(problem(text, message));
+        };
+        let held = (full_name.to_owned(), line_of(text));
+        if let Some((other, line)) = self.uids.insert(uid, held) {
+            let message = format!("{uid} is the uid of pod {other} in line {line}");
+            return Err(problem(text, message));
+        }
+        Ok(uid.to_string())
     }
 
     fn addresses(

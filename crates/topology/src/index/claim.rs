@@ -1,38 +1,73 @@
 //! Addresses change hands.
 
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use kubezonnet_model::Timestamp;
 
 use super::TopologyIndex;
 use super::address::Address;
+use super::expiry::Ended;
 use super::holding::{Claim, Count, Holding, Holdings, Owner};
 use super::nodes::Slot;
+use super::pods::Pods;
+use super::uid::Uid;
+
+/// What decides between two pods of one list that name one address: it goes to one who stays rather
+/// than leaves, then to the one created last.
+type Rank = (bool, Option<Timestamp>, Arc<str>);
+
+fn rank(owner: &Owner, pods: &Pods) -> Option<Rank> {
+    let Owner::Pod(pod) = owner else {
+        return None;
+    };
+    let entry = pods.find_entry(&Uid::of(&pod.uid))?;
+    let stays = entry.is_running() && !entry.leaving;
+    Some((stays, entry.created, Arc::clone(&pod.uid)))
+}
+
+/// Whether the holder will not go by itself.
+fn stays(holder: &Holding, pods: &Pods) -> bool {
+    match &holder.owner {
+        Owner::Pod(pod) => {
+            let entry = pods.find_entry(&Uid::of(&pod.uid));
+            entry.is_none_or(|entry| !entry.leaving)
+        }
+        Owner::Node => true,
+    }
+}
 
 impl TopologyIndex {
     /// Gives the address to the claimant, whoever has it; but if the claimant's own deletion has
-    /// begun (`leaving`), only from one who leaves too.
+    /// begun (`leaving`), only from one who leaves too. Of two in one list, which has no order in
+    /// time, the one with the higher rank has it.
     pub(super) fn claim(&mut self, address: Address, claim: Claim, leaving: bool) {
         let holdings = match self.addresses.entry(address) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let holdings = entry.insert(Holdings::new(claim));
+                let holdings = entry.insert(Holdings::new(claim, &mut self.nodes));
                 self.holdings.shift(Count::default(), holdings.count());
                 return;
             }
         };
-        let stays = |holder: &Holding| match &holder.owner {
-            Owner::Pod(pod) => {
-                let rival = self.pods.by_uid.get(&pod.uid);
-                rival.is_none_or(|rival| !rival.leaving)
+        if let Some(holder) = holdings.holder()
+            && !holder.is_of(&claim.owner, claim.slot)
+        {
+            if claim.list != 0 && holder.list == claim.list {
+                if rank(&claim.owner, &self.pods) > rank(&holder.owner, &self.pods) {
+                    holdings.replace(claim, &mut self.nodes);
+                }
+                return;
             }
-            Owner::Node => true,
-        };
-        if !leaving || !holdings.holder().is_some_and(stays) {
-            let before = holdings.count();
-            holdings.claim(claim);
-            self.holdings.shift(before, holdings.count());
+            if leaving && stays(holder, &self.pods) {
+                return;
+            }
         }
+        let before = holdings.count();
+        if let Some(ended) = holdings.claim(claim, &mut self.nodes) {
+            self.expiry.push(ended, Ended::Holding(address));
+        }
+        self.holdings.shift(before, holdings.count());
     }
 
     /// The claimant had the address until now, as far as nobody else has it.
@@ -56,16 +91,11 @@ impl TopologyIndex {
         for address in addresses {
             if let Some(holdings) = self.addresses.get_mut(address) {
                 let before = holdings.count();
-                holdings.release(owner, slot, at);
+                if let Some(ended) = holdings.release(owner, slot, at) {
+                    self.expiry.push(ended, Ended::Holding(*address));
+                }
                 self.holdings.shift(before, holdings.count());
             }
-        }
-    }
-
-    /// Renews what is told of the holder of the address, if it still has it.
-    pub(super) fn renew(&mut self, address: Address, owner: &Owner, slot: Slot) {
-        if let Some(holdings) = self.addresses.get_mut(&address) {
-            holdings.renew(owner, slot);
         }
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use kubezonnet_model::{Pod, Timestamp, Window};
 
-use super::nodes::Slot;
+use super::nodes::{Nodes, Slot};
 
 /// When a holding ends that has not ended.
-const OPEN: Timestamp = Timestamp(u64::MAX);
+pub(super) const OPEN: Timestamp = Timestamp(u64::MAX);
 
 /// Who holds.
 #[derive(Debug, Clone)]
@@ -25,6 +25,9 @@ pub(super) struct Holding {
     pub(super) owner: Owner,
     /// The holder's node.
     pub(super) slot: Slot,
+    /// The list of pods that gave it to its holder, 0 for none: another of that list may yet prove to
+    /// be the better one.
+    pub(super) list: u32,
     /// When we heard that it began.
     pub(super) from: Timestamp,
     /// When we heard that it ended.
@@ -70,6 +73,8 @@ pub(super) struct Claim {
     pub(super) at: Timestamp,
     /// When the holder was created, if that is known.
     pub(super) created: Option<Timestamp>,
+    /// The list of pods that it is of, 0 for none.
+    pub(super) list: u32,
 }
 
 impl Claim {
@@ -80,31 +85,44 @@ impl Claim {
             slot,
             at,
             created: None,
+            list: 0,
         }
     }
 }
 
-/// Every holding of one address, oldest first.
+type Past = Vec<Holding>;
+
+/// Every holding of one address, oldest first. Each counts as a use of its node.
 ///
 /// Invariant: each ends before, or when, the next begins; only the latest can be open.
 #[derive(Debug)]
 pub(super) struct Holdings {
     /// Apart from the others, so that the usual lookup follows no pointer to it.
     latest: Holding,
-    /// Those before it.
-    past: Vec<Holding>,
+    /// Those before it; most addresses have none.
+    past: Option<Box<Past>>,
 }
 
 impl Holding {
-    fn open(claim: Claim, is_first: bool) -> Self {
-        // Whose creation is not known may have had a fresh address for ever, a used one not.
-        let otherwise = if is_first { Timestamp(0) } else { claim.at };
+    fn open(claim: Claim, is_first: bool, nodes: &mut Nodes) -> Self {
+        nodes.take(claim.slot);
         Self {
+            since: since(&claim, is_first),
             owner: claim.owner,
             slot: claim.slot,
+            list: claim.list,
             from: claim.at,
             until: OPEN,
-            since: claim.created.unwrap_or(otherwise),
+        }
+    }
+
+    /// The holder is as the claimant says.
+    fn describe(&mut self, owner: Owner, slot: Slot, nodes: &mut Nodes) {
+        self.owner = owner;
+        if self.slot != slot {
+            nodes.take(slot);
+            nodes.give_back(self.slot);
+            self.slot = slot;
         }
     }
 
@@ -112,7 +130,7 @@ impl Holding {
         self.until == OPEN
     }
 
-    fn is_of(&self, owner: &Owner, slot: Slot) -> bool {
+    pub(super) fn is_of(&self, owner: &Owner, slot: Slot) -> bool {
         match (&self.owner, owner) {
             (Owner::Pod(one), Owner::Pod(other)) => Arc::ptr_eq(one, other) || one.uid == other.uid,
             (Owner::Node, Owner::Node) => self.slot == slot,
@@ -134,11 +152,18 @@ fn end_of(window: Window) -> Timestamp {
     window.end.max(Timestamp(window.start.0.saturating_add(1)))
 }
 
+/// The earliest that a claimant can have had the address: whose creation is not known may have had
+/// a fresh address for ever, a used one not.
+fn since(claim: &Claim, is_first: bool) -> Timestamp {
+    let otherwise = if is_first { Timestamp(0) } else { claim.at };
+    claim.created.unwrap_or(otherwise)
+}
+
 impl Holdings {
-    pub(super) fn new(claim: Claim) -> Self {
+    pub(super) fn new(claim: Claim, nodes: &mut Nodes) -> Self {
         Self {
-            latest: Holding::open(claim, true),
-            past: Vec::new(),
+            latest: Holding::open(claim, true, nodes),
+            past: None,
         }
     }
 
@@ -147,37 +172,62 @@ impl Holdings {
         self.latest.is_open().then_some(&self.latest)
     }
 
-    /// Gives the address to the claimant; whoever has it, has it no longer.
-    pub(super) fn claim(&mut self, mut claim: Claim) {
+    /// Gives the address to the claimant; whoever has it, has it no longer. Returns when the holding
+    /// before ended, if one ended by this.
+    pub(super) fn claim(&mut self, mut claim: Claim, nodes: &mut Nodes) -> Option<Timestamp> {
         if self.latest.is_open() && self.latest.is_of(&claim.owner, claim.slot) {
-            self.latest.owner = claim.owner;
-            self.latest.slot = claim.slot;
-            return;
+            self.latest.describe(claim.owner, claim.slot, nodes);
+            return None;
         }
         // A clock that was set back must not make holdings overlap.
         claim.at = claim.at.max(self.latest.from);
-        if self.latest.is_open() {
+        let was_open = self.latest.is_open();
+        if was_open {
             self.latest.close(claim.at);
         } else {
             claim.at = claim.at.max(self.latest.until);
         }
-        let latest = Holding::open(claim, false);
-        self.past.push(std::mem::replace(&mut self.latest, latest));
+        let latest = Holding::open(claim, false, nodes);
+        let before = std::mem::replace(&mut self.latest, latest);
+        let until = before.until;
+        let past = self.past.get_or_insert_default();
+        past.reserve_exact(1);
+        past.push(before);
+        was_open.then_some(until)
     }
 
-    /// Renews what is told of the holder, if it is still this one.
-    pub(super) fn renew(&mut self, owner: &Owner, slot: Slot) {
-        if self.latest.is_open() && self.latest.is_of(owner, slot) {
-            self.latest.owner = owner.clone();
-            self.latest.slot = slot;
+    /// The claimant has it instead of the holder, who never had it.
+    pub(super) fn replace(&mut self, claim: Claim, nodes: &mut Nodes) {
+        self.latest.since = since(&claim, self.past.is_none());
+        self.latest.describe(claim.owner, claim.slot, nodes);
+    }
+
+    /// Renews what is told of a pod, in all that it holds and held.
+    pub(super) fn renew(&mut self, pod: &Arc<Pod>, slot: Slot, nodes: &mut Nodes) {
+        let past = self.past.iter_mut().flat_map(|past| past.iter_mut());
+        for holding in past.chain([&mut self.latest]) {
+            let Owner::Pod(before) = &holding.owner else {
+                continue;
+            };
+            // One that was on another node was there then.
+            if before.uid == pod.uid && (holding.is_open() || before.node == pod.node) {
+                holding.describe(Owner::Pod(Arc::clone(pod)), slot, nodes);
+            }
         }
     }
 
-    /// Takes the address back from this holder, if it still has it.
-    pub(super) fn release(&mut self, owner: &Owner, slot: Slot, at: Timestamp) {
-        if self.latest.is_open() && self.latest.is_of(owner, slot) {
-            self.latest.close(at);
+    /// Takes the address back from this holder, if it still has it; returns when it ended then.
+    pub(super) fn release(
+        &mut self,
+        owner: &Owner,
+        slot: Slot,
+        at: Timestamp,
+    ) -> Option<Timestamp> {
+        if !self.latest.is_open() || !self.latest.is_of(owner, slot) {
+            return None;
         }
+        self.latest.close(at);
+        Some(self.latest.until)
     }
 
     /// Who had it in the window.
@@ -213,24 +263,40 @@ impl Holdings {
 
     /// All of them, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Holding> {
-        self.past.iter().chain([&self.latest])
+        let past = self.past.iter().flat_map(|past| past.iter());
+        past.chain([&self.latest])
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> Count {
         let open = usize::from(self.latest.is_open());
+        let past = self.past.as_ref().map_or(0, |past| past.len());
         Count {
             open,
-            ended: self.past.len() + 1 - open,
+            ended: past + 1 - open,
         }
     }
 
     /// Forgets those that ended before; false if none is left.
-    pub(super) fn prune(&mut self, before: Timestamp) -> bool {
-        self.past.retain(|holding| holding.until >= before);
-        if self.past.is_empty() {
-            self.past = Vec::new();
+    pub(super) fn prune(&mut self, before: Timestamp, nodes: &mut Nodes) -> bool {
+        if let Some(past) = &mut self.past {
+            past.retain(|holding| {
+                let keep = holding.until >= before;
+                if !keep {
+                    nodes.give_back(holding.slot);
+                }
+                keep
+            });
+            if past.is_empty() {
+                self.past = None;
+            }
         }
-        self.latest.until >= before
+        let keep = self.latest.until >= before;
+        if !keep {
+            for holding in self.iter() {
+                nodes.give_back(holding.slot);
+            }
+        }
+        keep
     }
 }

@@ -1,14 +1,17 @@
 //! Lists: told that these are all there are, the index ends what it has beside them.
 //!
-//! A list has no order in time. So what it claims is settled when it has been told, after those it
-//! does not have are gone: the outcome is the same in whatever order it is told.
-
-use std::sync::Arc;
+//! A list has no order in time: the outcome is the same in whatever order it is told. So two that
+//! name one address in it are compared with each other, and those who leave claim when all others
+//! have.
 
 use kubezonnet_model::Timestamp;
 
 use super::TopologyIndex;
-use super::holding::{Claim, Owner};
+use super::address::Address;
+use super::chores::Chore;
+use super::expiry::Ended;
+use super::holding::Claim;
+use super::pods::{Phase, PodSlot};
 use crate::{NodeState, PodState};
 
 /// A list being told.
@@ -35,47 +38,40 @@ impl TopologyIndex {
 
     /// Ends what [`Self::begin_pods`] began: pods not told of since are gone.
     pub fn end_pods(&mut self) {
+        self.end_pods_later();
+        self.finish();
+    }
+
+    /// As [`Self::end_pods`], leaving what it takes to [`Self::work`].
+    pub(crate) fn end_pods_later(&mut self) {
         let Some(list) = self.pod_list.take() else {
             return;
         };
         self.version += 1;
-        let pods = self.pods.by_uid.iter();
-        let unseen: Vec<_> = pods
-            .filter(|(_, entry)| entry.seen != list.number)
-            .map(|(uid, _)| Arc::clone(uid))
-            .collect();
-        for uid in unseen {
-            self.delete_pod(&uid, list.at);
-        }
         let completed = &mut self.pods.completed;
-        completed.retain(|_, seen| *seen == list.number);
-        self.settle_pods(list.at);
+        for (uid, _) in completed.extract_if(|_, seen| *seen != list.number) {
+            self.expiry.push(list.at, Ended::Unknown(uid.clone()));
+            self.gone.insert(uid, list.at);
+        }
+        let unseen = self
+            .pods
+            .iter()
+            .filter(|(_, entry)| entry.seen != list.number && entry.phase != Phase::Gone);
+        let unseen = unseen.map(|(slot, _)| slot).collect();
+        let claims = std::mem::take(&mut self.pods.claims);
+        self.chores.push_back(Chore::Sweep(unseen, list));
+        self.chores.push_back(Chore::Claim(claims, list));
     }
 
-    /// Of those who claim one address it goes to one who stays rather than leaves, then to the one
-    /// created last.
-    fn settle_pods(&mut self, at: Timestamp) {
-        let claims = std::mem::take(&mut self.pods.claims).into_iter();
-        let mut ranked: Vec<_> = claims
-            .filter_map(|(address, uid)| {
-                // A list that was begun anew can tell otherwise of one already told.
-                let entry = self.pods.by_uid.get(&uid)?;
-                let still = entry.addresses.contains(&address);
-                still.then_some((address, !entry.leaving, entry.created, uid))
-            })
-            .collect();
-        ranked.sort_unstable_by(|one, other| other.cmp(one));
-        ranked.dedup_by_key(|(address, ..)| *address);
-        for (address, stays, created, uid) in ranked {
-            if let Some(entry) = self.pods.by_uid.get(&uid) {
-                let claim = Claim {
-                    owner: Owner::Pod(Arc::clone(&entry.pod)),
-                    slot: entry.slot,
-                    at,
-                    created,
-                };
-                self.claim(address, claim, !stays);
-            }
+    /// A pod that leaves claims an address as its list told; one that a list tells of twice may
+    /// have been told otherwise the second time.
+    pub(super) fn claim_as_listed(&mut self, slot: PodSlot, address: Address, list: List) {
+        let entry = self.pods.get(slot);
+        let is_so = entry.is_some_and(|entry| {
+            entry.seen == list.number && entry.is_running() && entry.addresses.contains(&address)
+        });
+        if is_so {
+            self.claim_for(slot, address, list.at, Some(list));
         }
     }
 
@@ -136,7 +132,7 @@ impl TopologyIndex {
         self.end_nodes();
     }
 
-    fn next_list(&mut self, at: Timestamp) -> List {
+    pub(super) fn next_list(&mut self, at: Timestamp) -> List {
         self.last_list = self.last_list.checked_add(1).unwrap_or(1);
         List {
             number: self.last_list,

@@ -27,6 +27,8 @@ pub(super) struct Nodes {
     entries: Vec<NodeEntry>,
     /// Slots that can be given again.
     free: Vec<Slot>,
+    /// Nodes that are not there and that nothing names any more.
+    unused: Vec<Slot>,
     /// What the list being told claims, settled at its end.
     pub(super) claims: Vec<(Address, Slot)>,
 }
@@ -47,6 +49,8 @@ pub(super) struct NodeEntry {
     pub(super) gone: Timestamp,
     /// The list that last had it.
     pub(super) seen: u32,
+    /// How many pods and holdings name it.
+    uses: u32,
 }
 
 impl NodeEntry {
@@ -65,6 +69,7 @@ impl NodeEntry {
             live: false,
             gone: Timestamp(0),
             seen: 0,
+            uses: 0,
         }
     }
 }
@@ -119,25 +124,40 @@ impl Nodes {
         entries.filter(|entry| entry.live)
     }
 
-    /// Forgets the nodes that went before and that nothing names any more.
-    pub(super) fn prune(&mut self, before: Timestamp, in_use: impl Iterator<Item = Slot>) {
-        let mut keep: Vec<bool> = self
-            .entries
-            .iter()
-            .map(|entry| entry.live || entry.gone >= before)
-            .collect();
-        for slot in in_use {
-            if let Some(keep) = keep.get_mut(slot.index()) {
-                *keep = true;
+    /// One more pod or holding names it.
+    pub(super) fn take(&mut self, slot: Slot) {
+        if let Some(entry) = self.entries.get_mut(slot.index()) {
+            entry.uses += 1;
+        }
+    }
+
+    /// One fewer names it.
+    pub(super) fn give_back(&mut self, slot: Slot) {
+        if let Some(entry) = self.entries.get_mut(slot.index()) {
+            entry.uses -= 1;
+            if entry.uses == 0 && !entry.live {
+                self.unused.push(slot);
             }
         }
-        let free = &mut self.free;
-        self.by_name.retain(|_, slot| {
-            let keep = keep[slot.index()];
-            if !keep {
-                free.push(*slot);
-            }
-            keep
-        });
+    }
+
+    /// Those that nothing names any more since this was last asked, with when they went.
+    pub(super) fn drain_unused(&mut self) -> impl Iterator<Item = (Timestamp, Slot)> {
+        let entries = &self.entries;
+        let unused = self.unused.drain(..);
+        unused.filter_map(|slot| Some((entries.get(slot.index())?.gone, slot)))
+    }
+
+    /// Forgets the node if it went before and nothing names it.
+    pub(super) fn forget(&mut self, slot: Slot, before: Timestamp) {
+        let Some(entry) = self.entries.get(slot.index()) else {
+            return;
+        };
+        let is_over = !entry.live && entry.uses == 0 && entry.gone < before;
+        // It may be forgotten already, and the slot wait for another.
+        if is_over && self.by_name.get(&entry.name) == Some(&slot) {
+            self.by_name.remove(&entry.name);
+            self.free.push(slot);
+        }
     }
 }

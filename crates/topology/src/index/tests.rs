@@ -11,22 +11,18 @@ use super::{Holder, Sizes, TopologyIndex};
 use crate::{NodeState, PodState};
 
 mod histories;
+mod uids;
 
 const WEB: &str = "10.1.0.7";
 const HOST: &str = "192.168.0.1";
 
 fn pod(name: &str, address: &str) -> PodState {
+    let namespace = Namespace::new("shop").unwrap();
+    let uid = format!("uid-of-{name}");
     PodState {
-        namespace: Namespace::new("shop").unwrap(),
-        name: Name::new(name).unwrap(),
-        uid: format!("uid-of-{name}"),
         node: NodeName::new("node-a").ok(),
-        workload: None,
         addresses: address.parse().into_iter().collect(),
-        host_network: false,
-        completed: false,
-        leaving: false,
-        created: None,
+        ..PodState::new(namespace, Name::new(name).unwrap(), uid)
     }
 }
 
@@ -351,6 +347,7 @@ fn sizes_count_what_is_there_now() {
         nodes: 1,
         addresses: 2,
         past: 1,
+        ..Sizes::default()
     };
     assert_eq!(index.sizes(), expected);
     assert!(index.has_node(&NodeName::new("node-a").unwrap()));

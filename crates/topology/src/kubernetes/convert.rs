@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kubezonnet_model::{
-    InvalidName, Name, Namespace, NodeName, Region, Timestamp, Workload, Zone, ZoneId,
+    InvalidName, Name, Namespace, NodeName, PodUid, Region, Timestamp, Workload, Zone, ZoneId,
 };
 
 use super::object::{NodeObject, PodObject};
-use crate::{NodeState, PodState};
+use crate::{KeptLabels, NodeState, OwnerKind, PodState};
 
 /// The labels of zone and region, the one that counts first.
 const ZONE_LABELS: [&str; 2] = [
@@ -24,6 +24,14 @@ const REGION_LABELS: [&str; 2] = [
 /// The label by which a Deployment tells each `ReplicaSet` it made, and its name, from the others.
 const TEMPLATE_HASH_LABEL: &str = "pod-template-hash";
 
+/// The kind of workload that static pods of one manifest are: Kubernetes has no word for it.
+const STATIC_POD: &str = "StaticPod";
+
+/// What the kubelet notes in the mirror of a static pod: the digest of the manifest.
+/// <https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-config-mirror>
+pub(super) const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
+pub(super) const HASH_ANNOTATION: &str = "kubernetes.io/config.hash";
+
 /// An object that no API server should send.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Malformed {
@@ -34,7 +42,7 @@ pub(super) enum Malformed {
 }
 
 /// A pod as the index wants it. An address that cannot be read is left out: it is no one's.
-pub(super) fn pod_state(pod: PodObject) -> Result<PodState, Malformed> {
+pub(super) fn pod_state(pod: PodObject, kept: &KeptLabels) -> Result<PodState, Malformed> {
     let PodObject {
         metadata,
         spec,
@@ -49,8 +57,12 @@ pub(super) fn pod_state(pod: PodObject) -> Result<PodState, Malformed> {
         .collect();
     addresses.dedup();
     let node = spec.node_name.filter(|name| !name.is_empty());
+    let controller = controller(&metadata).filter(|owner| owner_kind(owner).is_some());
     Ok(PodState {
-        workload: workload(&metadata),
+        digest: digest(&metadata),
+        workload: workload(&metadata, node.as_deref()),
+        controller: controller.map(|owner| owner.uid.clone()),
+        labels: kept.values(metadata.labels.as_ref()),
         namespace: Namespace::new(required(metadata.namespace, "namespace")?)?,
         name: Name::new(required(metadata.name, "name")?)?,
         uid: required(metadata.uid, "uid")?,
@@ -63,6 +75,17 @@ pub(super) fn pod_state(pod: PodObject) -> Result<PodState, Malformed> {
             .creation_timestamp
             .map(|time| Timestamp(u64::try_from(time.0.as_millisecond()).unwrap_or_default())),
     })
+}
+
+/// How the kubelet calls a static pod: the digest of its manifest, which it writes in the pod that
+/// mirrors it in the API server. Any pod may be annotated so; the mirror has the one as the other.
+fn digest(metadata: &ObjectMeta) -> Option<PodUid> {
+    let annotations = metadata.annotations.as_ref()?;
+    let (mirrored, hash) = (
+        annotations.get(MIRROR_ANNOTATION)?,
+        annotations.get(HASH_ANNOTATION)?,
+    );
+    PodUid::parse(hash).filter(|_| mirrored == hash)
 }
 
 /// A node as the index wants it.
@@ -83,25 +106,52 @@ pub(super) fn node_state(node: NodeObject) -> Result<NodeState, Malformed> {
     })
 }
 
+/// Who manages the object: of its owners the one that says so.
+fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
+    let owners = metadata.owner_references.as_deref().unwrap_or_default();
+    owners.iter().find(|owner| owner.controller == Some(true))
+}
+
+/// The kind of an owner that may itself be owned. Others have kinds of the same name: a Job of
+/// Kubernetes' is one of the group `batch`.
+fn owner_kind(owner: &OwnerReference) -> Option<OwnerKind> {
+    let group = owner.api_version.split('/').next()?;
+    match (group, &*owner.kind) {
+        ("apps", "ReplicaSet") => Some(OwnerKind::ReplicaSet),
+        ("batch", "Job") => Some(OwnerKind::Job),
+        _ => None,
+    }
+}
+
 /// What the pod belongs to, as far as the pod itself tells.
 ///
 /// A Deployment's pods are owned by a ReplicaSet whose name is the Deployment's and the hash of
-/// the pod's template; every other owner is taken as it is.
-fn workload(metadata: &ObjectMeta) -> Option<Workload> {
-    let owners = metadata.owner_references.as_deref().unwrap_or_default();
-    let owner = owners.iter().find(|owner| owner.controller == Some(true))?;
+/// the pod's template. A static pod is owned by its node, whose name ends the pod's. Every other
+/// owner is taken as it is.
+fn workload(metadata: &ObjectMeta, node: Option<&str>) -> Option<Workload> {
+    let owner = controller(metadata)?;
+    if owner.kind == "Node" {
+        let pod = metadata.name.as_deref()?;
+        let manifest = node.and_then(|node| pod.strip_suffix(node)?.strip_suffix('-'));
+        let manifest = manifest.filter(|manifest| !manifest.is_empty());
+        return named(STATIC_POD, manifest.unwrap_or(pod)).ok();
+    }
     let labels = metadata.labels.as_ref();
     let hash = labels.and_then(|labels| labels.get(TEMPLATE_HASH_LABEL));
     let deployment = hash
         .filter(|hash| owner.kind == "ReplicaSet" && !hash.is_empty())
         .and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
-    let (kind, name) = match deployment {
-        Some(deployment) if !deployment.is_empty() => ("Deployment", deployment),
-        _ => (&*owner.kind, &*owner.name),
-    };
-    Some(Workload {
-        kind: Name::new(kind).ok()?,
-        name: Name::new(name).ok()?,
+    match deployment {
+        Some(deployment) if !deployment.is_empty() => named("Deployment", deployment),
+        _ => named(&owner.kind, &owner.name),
+    }
+    .ok()
+}
+
+fn named(kind: &str, name: &str) -> Result<Workload, Malformed> {
+    Ok(Workload {
+        kind: Name::new(kind)?,
+        name: Name::new(name)?,
     })
 }
 

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use super::convert::{Malformed, node_state, pod_state};
 use super::failure::{Complaints, is_expired_start, reason};
 use super::object::{NodeObject, PodObject};
-use crate::{Clock, FailureReason, Source, Topology, TopologyIndex};
+use crate::{Clock, FailureReason, KeptLabels, Source, Topology, TopologyIndex};
 
 /// How long to wait before all is listed anew because a watch could not go on from its list.
 const BEFORE_RESTART: Duration = Duration::from_secs(1);
@@ -28,8 +28,14 @@ pub(super) trait Followed:
     const SOURCE: Source;
 
     fn begin(index: &mut TopologyIndex, now: Timestamp);
+    /// Ends the list; what that takes is left to do.
     fn end(index: &mut TopologyIndex);
-    fn apply(self, index: &mut TopologyIndex, now: Timestamp) -> Result<(), Malformed>;
+    fn apply(
+        self,
+        index: &mut TopologyIndex,
+        kept: &KeptLabels,
+        now: Timestamp,
+    ) -> Result<(), Malformed>;
     fn delete(self, index: &mut TopologyIndex, now: Timestamp) -> Result<(), Malformed>;
 }
 
@@ -41,16 +47,22 @@ impl Followed for PodObject {
     }
 
     fn end(index: &mut TopologyIndex) {
-        index.end_pods();
+        index.end_pods_later();
     }
 
-    fn apply(self, index: &mut TopologyIndex, now: Timestamp) -> Result<(), Malformed> {
-        index.apply_pod(pod_state(self)?, now);
+    fn apply(
+        self,
+        index: &mut TopologyIndex,
+        kept: &KeptLabels,
+        now: Timestamp,
+    ) -> Result<(), Malformed> {
+        index.apply_pod(pod_state(self, kept)?, now);
         Ok(())
     }
 
     fn delete(self, index: &mut TopologyIndex, now: Timestamp) -> Result<(), Malformed> {
-        index.delete_pod(&pod_state(self)?.uid, now);
+        let kept = KeptLabels::default();
+        index.delete_pod(&pod_state(self, &kept)?.uid, now);
         Ok(())
     }
 }
@@ -66,7 +78,12 @@ impl Followed for NodeObject {
         index.end_nodes();
     }
 
-    fn apply(self, index: &mut TopologyIndex, now: Timestamp) -> Result<(), Malformed> {
+    fn apply(
+        self,
+        index: &mut TopologyIndex,
+        _: &KeptLabels,
+        now: Timestamp,
+    ) -> Result<(), Malformed> {
         index.apply_node(node_state(self)?, now);
         Ok(())
     }
@@ -140,10 +157,11 @@ impl<'a> Follower<'a> {
             }
             Event::InitApply(object) => {
                 self.listed += 1;
-                object.apply(&mut self.topology.write(), now)
+                let kept = self.topology.labels();
+                self.topology.tell(|index| object.apply(index, kept, now))
             }
             Event::InitDone => {
-                K::end(&mut self.topology.write());
+                self.topology.tell(K::end);
                 self.topology.count_relist(K::SOURCE);
                 complaints.listed(self.listed);
                 if !std::mem::replace(&mut self.was_listed, true)
@@ -155,11 +173,12 @@ impl<'a> Follower<'a> {
             }
             Event::Apply(object) => {
                 self.topology.count_event(K::SOURCE);
-                object.apply(&mut self.topology.write(), now)
+                let kept = self.topology.labels();
+                self.topology.tell(|index| object.apply(index, kept, now))
             }
             Event::Delete(object) => {
                 self.topology.count_event(K::SOURCE);
-                object.delete(&mut self.topology.write(), now)
+                self.topology.tell(|index| object.delete(index, now))
             }
         };
         self.topology.heard(now);

@@ -7,6 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference,
 use kube::core::{ClusterResourceScope, NamespaceResourceScope, Resource};
 use serde::{Deserialize, Deserializer};
 
+use super::convert::{HASH_ANNOTATION, MIRROR_ANNOTATION};
+
 /// A pod.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct PodObject {
@@ -71,7 +73,29 @@ struct SlimMeta {
     creation_timestamp: Option<Time>,
     deletion_timestamp: Option<Time>,
     labels: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    annotations: SlimAnnotations,
     owner_references: Option<Vec<OwnerReference>>,
+}
+
+/// The annotations that are read: those by which a static pod is told.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SlimAnnotations {
+    #[serde(rename = "kubernetes.io/config.mirror")]
+    mirror: Option<String>,
+    #[serde(rename = "kubernetes.io/config.hash")]
+    hash: Option<String>,
+}
+
+impl SlimAnnotations {
+    fn into_map(self) -> Option<BTreeMap<String, String>> {
+        let named = [
+            (MIRROR_ANNOTATION, self.mirror?),
+            (HASH_ANNOTATION, self.hash?),
+        ];
+        Some(named.map(|(key, value)| (key.to_owned(), value)).into())
+    }
 }
 
 /// Reads that part into the type that `Resource` asks for.
@@ -85,6 +109,7 @@ fn slim<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Err
         creation_timestamp: slim.creation_timestamp,
         deletion_timestamp: slim.deletion_timestamp,
         labels: slim.labels,
+        annotations: slim.annotations.into_map(),
         owner_references: slim.owner_references,
         ..ObjectMeta::default()
     })

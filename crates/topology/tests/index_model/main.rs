@@ -52,19 +52,17 @@ fn ip(address: u8) -> IpAddr {
 }
 
 fn pod_state(pod: u8, told: &Told, now: u64) -> PodState {
+    let namespace = Namespace::new("shop").unwrap();
+    let name = Name::new(format!("{pod}")).unwrap();
     PodState {
-        namespace: Namespace::new("shop").unwrap(),
-        name: Name::new(format!("{pod}")).unwrap(),
-        uid: format!("pod-{pod}"),
         node: NodeName::new("0").ok(),
-        workload: None,
         addresses: told.addresses.iter().copied().map(ip).collect(),
-        host_network: false,
         completed: told.completed,
         leaving: told.leaving,
         created: told
             .created_before
             .map(|before| Timestamp(now.saturating_sub(before.into()))),
+        ..PodState::new(namespace, name, format!("pod-{pod}"))
     }
 }
 

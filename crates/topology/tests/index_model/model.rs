@@ -105,8 +105,8 @@ impl Model {
     }
 
     fn pods(&mut self, pods: &BTreeMap<u8, Told>) {
-        let unlisted: Vec<_> = self.running.keys().copied().collect();
-        self.completed.retain(|pod| pods.contains_key(pod));
+        let known = self.running.keys().chain(&self.completed);
+        let known: Vec<_> = known.copied().collect();
         let mut claims: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
         for (pod, told) in pods {
             self.gone.remove(&Who::Pod(*pod));
@@ -119,7 +119,7 @@ impl Model {
                 }
             }
         }
-        for pod in unlisted.iter().filter(|pod| !pods.contains_key(pod)) {
+        for pod in known.iter().filter(|pod| !pods.contains_key(pod)) {
             self.pod_gone(*pod);
         }
         for (address, pods) in claims {

@@ -20,7 +20,8 @@ fn pod(metadata: &Value, spec: Value, status: Value) -> PodState {
     fields.extend(metadata.as_object().unwrap().clone());
     object["spec"] = spec;
     object["status"] = status;
-    pod_state(serde_json::from_value(object).unwrap()).unwrap()
+    let kept = KeptLabels::default();
+    pod_state(serde_json::from_value(object).unwrap(), &kept).unwrap()
 }
 
 fn owned_by(kind: &str, name: &str, hash: &str) -> Option<(String, String)> {
@@ -135,7 +136,11 @@ fn phase_deletion_and_network_are_told() {
 fn a_pod_without_a_uid_is_malformed() {
     let object = json!({"metadata": {"name": "web", "namespace": "shop"}});
 
-    let error = pod_state(serde_json::from_value(object).unwrap()).unwrap_err();
+    let error = pod_state(
+        serde_json::from_value(object).unwrap(),
+        &KeptLabels::default(),
+    )
+    .unwrap_err();
 
     assert_eq!(error.to_string(), "an object has no uid");
 }

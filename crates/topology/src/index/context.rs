@@ -1,0 +1,108 @@
+//! What surrounds pods: their owners and namespaces. Told of late, or anew, they renew the pods.
+
+use kubezonnet_model::{Namespace, Timestamp};
+
+use super::TopologyIndex;
+use super::chores::Chore;
+use super::expiry::Ended;
+use super::list::List;
+use super::owners::Change;
+use super::pods::{PodEntry, PodSlot};
+use super::uid::Uid;
+use crate::{NamespaceState, OwnerKind, OwnerState};
+
+impl TopologyIndex {
+    /// Takes over an owner as it is now.
+    pub fn apply_owner(&mut self, state: OwnerState) {
+        self.apply_owner_later(state);
+        self.finish();
+    }
+
+    /// As [`Self::apply_owner`], leaving what it takes to [`Self::work`].
+    pub(crate) fn apply_owner_later(&mut self, state: OwnerState) {
+        self.version += 1;
+        let uid = Uid::of(&state.uid);
+        let list = List::number(self.owner_lists[state.kind as usize]);
+        let pods = match self
+            .owners
+            .told(uid.clone(), state.kind, state.workload, list)
+        {
+            Change::Nothing => return,
+            Change::New(pods) => pods,
+            Change::Other => self.pods_where(|entry| entry.controller.as_ref() == Some(&uid)),
+        };
+        self.chores.push_back(Chore::Refresh(pods));
+    }
+
+    /// The owner is gone: its pods belong to what they did, and so do those told of late.
+    pub fn delete_owner(&mut self, uid: &str, now: Timestamp) {
+        self.version += 1;
+        let uid = Uid::of(uid);
+        if self.owners.gone(&uid, now) {
+            self.expiry.push(now, Ended::Owner(uid));
+        }
+    }
+
+    /// Begins to tell of all the owners of that kind, as [`Self::begin_pods`] does for pods.
+    pub fn begin_owners(&mut self, kind: OwnerKind, now: Timestamp) {
+        self.owner_lists[kind as usize] = Some(self.next_list(now));
+    }
+
+    /// Ends what [`Self::begin_owners`] began: owners not told of since are gone.
+    pub fn end_owners(&mut self, kind: OwnerKind) {
+        let Some(list) = self.owner_lists[kind as usize].take() else {
+            return;
+        };
+        self.version += 1;
+        for uid in self.owners.unseen(kind, list.number) {
+            if self.owners.gone(&uid, list.at) {
+                self.expiry.push(list.at, Ended::Owner(uid));
+            }
+        }
+    }
+
+    /// Takes over a namespace as it is now.
+    pub fn apply_namespace(&mut self, state: NamespaceState) {
+        self.apply_namespace_later(state);
+        self.finish();
+    }
+
+    /// As [`Self::apply_namespace`], leaving what it takes to [`Self::work`].
+    pub(crate) fn apply_namespace_later(&mut self, state: NamespaceState) {
+        self.version += 1;
+        let list = List::number(self.namespace_list);
+        let NamespaceState { name, labels } = state;
+        if self.namespaces.told(name.clone(), labels, list) {
+            let pods = self.pods_where(|entry| entry.pod.namespace == name);
+            self.chores.push_back(Chore::Refresh(pods));
+        }
+    }
+
+    /// The namespace is gone: its pods keep what it said of them.
+    pub fn delete_namespace(&mut self, name: &Namespace) {
+        self.version += 1;
+        self.namespaces.gone(name);
+    }
+
+    /// Begins to tell of all the namespaces, as [`Self::begin_pods`] does for pods.
+    pub fn begin_namespaces(&mut self, now: Timestamp) {
+        self.namespace_list = Some(self.next_list(now));
+    }
+
+    /// Ends what [`Self::begin_namespaces`] began: namespaces not told of since are gone.
+    pub fn end_namespaces(&mut self) {
+        let Some(list) = self.namespace_list.take() else {
+            return;
+        };
+        self.version += 1;
+        for namespace in self.namespaces.unseen(list.number) {
+            self.namespaces.gone(&namespace);
+        }
+    }
+
+    /// The pods that are so; looks at all.
+    fn pods_where(&self, is_so: impl Fn(&PodEntry) -> bool) -> Vec<PodSlot> {
+        let pods = self.pods.iter().filter(|(_, entry)| is_so(entry));
+        pods.map(|(slot, _)| slot).collect()
+    }
+}

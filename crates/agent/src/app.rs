@@ -16,11 +16,13 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::backoff::Backoff;
+use crate::cgroups::Cgroups;
 use crate::config::{Config, Target, Task};
 use crate::links::{self, Given, View};
 use crate::lock::{self, Lock};
 use crate::metrics::Metrics;
 use crate::send::Sender;
+use crate::sockets::Sockets;
 use crate::source::{Draining, Source};
 use crate::status::{self, Bounded, Health};
 use crate::table::Table;
@@ -126,9 +128,14 @@ async fn start(config: &Config) -> Result<(), Failure> {
         tunnel_ports: config.tunnel_ports.clone(),
     };
     let links = links::follow(given).context("failed to look at the node's network interfaces")?;
+    let cgroups = Cgroups::follow(config.cgroup_root.as_deref())
+        .context("failed to start a thread to follow control groups")?;
+    let mut sockets = Sockets::new(cgroups);
+    sockets.say(&metrics);
     let shared = Shared {
         config,
         links,
+        sockets,
         signals,
         metrics,
         health,
@@ -144,6 +151,7 @@ async fn start(config: &Config) -> Result<(), Failure> {
 struct Shared<'a> {
     config: &'a Config,
     links: watch::Receiver<Arc<View>>,
+    sockets: Sockets,
     signals: watch::Receiver<u32>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
@@ -166,6 +174,7 @@ impl Shared<'_> {
         Tick {
             source,
             meter: Meter::new(Kernel),
+            sockets: self.sockets.clone(),
             windows,
             links: self.links.clone(),
             signals: self.signals.clone(),

@@ -51,6 +51,8 @@ pub struct Config {
     pub networks: Vec<IpNet>,
     /// Where hooks and counts outlive the agent, if they do.
     pub pin_dir: Option<PathBuf>,
+    /// Where control groups are to be seen; found if it is not given.
+    pub cgroup_root: Option<PathBuf>,
     /// Names of the interfaces that are uplinks; found if there are none.
     pub uplinks: Vec<String>,
     /// UDP ports of overlays, besides those that are known and found.
@@ -174,6 +176,7 @@ impl Config {
             max_flows: flags.max_flows,
             networks: flags.networks,
             pin_dir,
+            cgroup_root: flags.cgroup_root,
             uplinks: flags.uplinks,
             tunnel_ports: tunnel_ports(&flags.vxlan_ports, &flags.geneve_ports)?,
             metrics_listen,

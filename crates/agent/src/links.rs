@@ -15,7 +15,7 @@ mod follow;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod measure;
-mod message;
+pub(crate) mod message;
 pub mod netlink;
 mod wireguard;
 

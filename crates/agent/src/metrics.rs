@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use kubezonnet_capture::{Attached, Drained};
 use kubezonnet_exposition::{Format, ProcessCollector};
-use kubezonnet_model::{FlowCounters, InterfaceClass, ObservationPoint, TotalKind, Uplinks};
+use kubezonnet_model::{
+    FlowCounters, FlowRecord, InterfaceClass, ObservationPoint, TotalKind, Uplinks,
+};
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -20,6 +22,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::answer::Outcome;
+use crate::cgroups::View;
 use crate::window::{Loss, LossReason, ServerChange};
 
 /// Upper bounds of the send latency's buckets, in seconds: from a server next door to the time
@@ -59,6 +62,9 @@ pub struct Metrics {
     uplink_read_failures: Counter,
     bypassed: Gauge,
     hook_priority: Family<Labels<2>, Gauge>,
+    sockets: Traffic<1>,
+    socket_read_failures: Counter,
+    cgroups: Family<Labels<1>, Gauge>,
     pinned: Gauge,
     server_changes: Counter,
     windows_maybe_twice: Counter,
@@ -89,6 +95,9 @@ impl Metrics {
             uplink_read_failures: Counter::default(),
             bypassed: Gauge::default(),
             hook_priority: Family::default(),
+            sockets: Traffic::default(),
+            socket_read_failures: Counter::default(),
+            cgroups: Family::default(),
             pinned: Gauge::default(),
             server_changes: Counter::default(),
             windows_maybe_twice: Counter::default(),
@@ -192,7 +201,29 @@ impl Metrics {
             "Netfilter priority a hook is attached at; absent where it is not attached",
             self.hook_priority.clone(),
         );
+        self.register_sockets();
         self.register_pins_and_servers();
+    }
+
+    fn register_sockets(&mut self) {
+        let own = &mut self.own;
+        register_traffic(
+            own,
+            &self.sockets,
+            "socket",
+            "that the node's own network sent and received, by who has the socket",
+        );
+        own.register(
+            "socket_read_failures",
+            "Times that the kernel's table of sockets could not be read",
+            self.socket_read_failures.clone(),
+        );
+        own.register(
+            "cgroups",
+            "1 for what is to be seen of control groups: unified and hybrid tell pods on the \
+             node's network apart; elsewhere, confined and absent do not",
+            self.cgroups.clone(),
+        );
     }
 
     fn register_pins_and_servers(&mut self) {
@@ -230,6 +261,12 @@ impl Metrics {
         }
         for kept in ["pair", "total"] {
             self.coarsened.add([("kept", kept)], FlowCounters::ZERO);
+        }
+        for owner in ["pod", "system", "kernel", "unseen", "unreadable"] {
+            self.sockets.add([("owner", owner)], FlowCounters::ZERO);
+        }
+        for view in View::ALL {
+            let _ = self.cgroups.get_or_create(&[("view", view.as_str())]);
         }
         self.interfaces(&BTreeMap::new());
         self.uplinks(&Uplinks::default());
@@ -341,6 +378,30 @@ impl Metrics {
             self.hook_priority
                 .get_or_create(&labels)
                 .set(i64::from(each.priority));
+        }
+    }
+
+    /// A window was closed: these are its flows, with their owners.
+    pub fn sockets(&self, records: &[FlowRecord]) {
+        for record in records {
+            if let Some(owner) = record.key.socket {
+                self.sockets
+                    .add([("owner", owner.as_str())], record.counters);
+            }
+        }
+    }
+
+    /// The kernel's table of sockets could not be read.
+    pub fn sockets_unread(&self) {
+        self.socket_read_failures.inc();
+    }
+
+    /// What is to be seen of control groups.
+    pub fn cgroups(&self, view: View) {
+        for each in View::ALL {
+            self.cgroups
+                .get_or_create(&[("view", each.as_str())])
+                .set((each == view).into());
         }
     }
 

@@ -17,6 +17,7 @@ use tracing::{debug, error, info, warn};
 use crate::answer::{Answer, Outcome};
 use crate::links::View;
 use crate::metrics::Metrics;
+use crate::sockets::Sockets;
 use crate::source::Source;
 use crate::status::Health;
 use crate::uplinks::{Meter, ReadSent};
@@ -38,6 +39,8 @@ pub struct Tick<S, R> {
     pub source: S,
     /// Tells what left through the uplinks.
     pub meter: Meter<R>,
+    /// Tells whose the flows of the node's own network are.
+    pub sockets: Sockets,
     /// Which window is where.
     pub windows: Windows,
     /// The node's links, as they come and go.
@@ -129,7 +132,9 @@ impl<S: Source, R: ReadSent> Tick<S, R> {
         coverage.uplinks = uplinks;
         self.metrics.closed(&drained);
         let contents = Contents {
-            drained,
+            records: self.sockets.tell(drained.records, &self.metrics),
+            totals: drained.totals,
+            skipped: drained.skipped,
             coverage,
             node_addresses: view.node_addresses.clone(),
         };

@@ -197,9 +197,9 @@ impl Windows {
             self.without_flows(ended, is_last, contents.coverage, contents.node_addresses)
         });
         let note = kubezonnet_wire::encode(&batch).into();
-        batch.records = contents.drained.records;
-        batch.totals = contents.drained.totals;
-        batch.skipped = contents.drained.skipped;
+        batch.records = contents.records;
+        batch.totals = contents.totals;
+        batch.skipped = contents.skipped;
         let seen = batch.seen();
         let window = Closed {
             sequence: self.sequence,

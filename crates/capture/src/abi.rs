@@ -11,12 +11,13 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 use kubezonnet_model::{
-    FlowCounters, FlowKey, FlowRecord, Hook, InterfaceClass, ObservationPoint, PortSide, Protocol,
-    ServicePort, SkipReason, Skipped, Total, TotalKind, Transport,
+    FlowCounters, FlowKey, Hook, InterfaceClass, ObservationPoint, PortSide, Protocol, ServicePort,
+    SkipReason, Skipped, Total, TotalKind, Transport,
 };
 
 use crate::Tunnel;
-use crate::skeleton::types::{flow_counters, flow_key, hot_flow, interface_slot, pair_key};
+use crate::skeleton::types::{flow_counters, flow_key, interface_slot, pair_key};
+use crate::window::{SeenFlow, Socket};
 
 /// Size of the counters in a map.
 pub(crate) const COUNTERS_BYTES: usize = size_of::<flow_counters>();
@@ -39,6 +40,11 @@ const SIDE_MASK: u8 = 3;
 const SIDE_SOURCE: u8 = 1;
 const SIDE_DESTINATION: u8 = 2;
 const CLIENT_PORT_KEPT: u8 = 4;
+
+const CGROUP_NONE: u32 = 0;
+const CGROUP_UNREADABLE: u32 = 0xffff_fffd;
+const CGROUP_UNSEEN: u32 = 0xffff_fffe;
+const CGROUP_KERNEL: u32 = 0xffff_ffff;
 
 /// The hooks in the order of their codes.
 const HOOKS: [Hook; 2] = [Hook::Postrouting, Hook::LocalIn];
@@ -102,14 +108,14 @@ pub struct Undecodable {
 }
 
 /// Decodes one entry of a flow map.
-pub(crate) fn flow(key: &[u8], value: &[u8]) -> Result<FlowRecord, Undecodable> {
+pub(crate) fn flow(key: &[u8], value: &[u8]) -> Result<SeenFlow, Undecodable> {
     flow_parts(key, value).ok_or_else(|| Undecodable {
         map: "flow",
         entry: key.to_vec(),
     })
 }
 
-fn flow_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
+fn flow_parts(key: &[u8], value: &[u8]) -> Option<SeenFlow> {
     let protocol = Protocol(*key.get(offset_of!(flow_key, protocol))?);
     let ports = *key.get(offset_of!(flow_key, ports))?;
     let side = match ports & SIDE_MASK {
@@ -128,6 +134,8 @@ fn flow_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
         }),
         client_port: (ports & CLIENT_PORT_KEPT != 0).then_some(client_port),
     };
+    // The keys of older layouts end before it.
+    let cgroup = u32_at(key, offset_of!(flow_key, cgroup)).unwrap_or(CGROUP_NONE);
     let key = FlowKey {
         source: address(key, offset_of!(flow_key, src))?,
         destination: address(key, offset_of!(flow_key, dst))?,
@@ -139,42 +147,54 @@ fn flow_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
         )?,
         socket: None,
     };
-    Some(FlowRecord {
+    Some(SeenFlow {
         key,
+        socket: socket(cgroup),
         counters: counters(value)?,
     })
 }
 
+fn socket(cgroup: u32) -> Socket {
+    match cgroup {
+        CGROUP_NONE => Socket::None,
+        CGROUP_UNREADABLE => Socket::Unreadable,
+        CGROUP_UNSEEN => Socket::Unseen,
+        CGROUP_KERNEL => Socket::Kernel,
+        number => Socket::Cgroup(number),
+    }
+}
+
 /// Decodes the hot flows of one place, one a CPU of `size` bytes each; places that hold none are left
-/// out. The counters are the last of it.
+/// out. The key is the first of it, the counters are the last.
 pub(crate) fn hot(
     value: &[u8],
     size: usize,
-) -> impl Iterator<Item = Result<FlowRecord, Undecodable>> {
-    let key = offset_of!(hot_flow, key);
+) -> impl Iterator<Item = Result<SeenFlow, Undecodable>> {
     value.chunks_exact(size).filter_map(move |hot| {
         let (rest, counters) = hot.split_at(size.checked_sub(COUNTERS_BYTES)?);
         let is_empty = counters.iter().all(|byte| *byte == 0);
-        (!is_empty).then(|| flow(rest.get(key..).unwrap_or_default(), counters))
+        (!is_empty).then(|| flow(rest, counters))
     })
 }
 
 /// A place of that many bytes for a hot flow, which holds none.
 pub(crate) fn empty_hot(generation: u32, size: usize) -> Vec<u8> {
     let mut hot = vec![0; size];
-    hot[offset_of!(hot_flow, generation)..][..4].copy_from_slice(&generation.to_ne_bytes());
+    // The word before the counters holds the generation, and a bit that is not set.
+    let holder = size - COUNTERS_BYTES - 4;
+    hot[holder..][..4].copy_from_slice(&(generation * 2).to_ne_bytes());
     hot
 }
 
 /// Decodes one entry of a pair map.
-pub(crate) fn pair(key: &[u8], value: &[u8]) -> Result<FlowRecord, Undecodable> {
+pub(crate) fn pair(key: &[u8], value: &[u8]) -> Result<SeenFlow, Undecodable> {
     pair_parts(key, value).ok_or_else(|| Undecodable {
         map: "pair",
         entry: key.to_vec(),
     })
 }
 
-fn pair_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
+fn pair_parts(key: &[u8], value: &[u8]) -> Option<SeenFlow> {
     let key = FlowKey {
         source: address(key, offset_of!(pair_key, src))?,
         destination: address(key, offset_of!(pair_key, dst))?,
@@ -186,8 +206,9 @@ fn pair_parts(key: &[u8], value: &[u8]) -> Option<FlowRecord> {
         )?,
         socket: None,
     };
-    Some(FlowRecord {
+    Some(SeenFlow {
         key,
+        socket: Socket::None,
         counters: counters(value)?,
     })
 }
@@ -336,6 +357,10 @@ fn address(key: &[u8], at: usize) -> Option<IpAddr> {
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 #[cfg(test)]

@@ -50,4 +50,4 @@ pub use hook::Attached;
 pub use leftover::{Detachment, Leftover};
 pub use preflight::{Problem, preflight};
 pub use trial::Trial;
-pub use window::{ClosedWindow, Drained, Fill, Progress};
+pub use window::{ClosedWindow, Drained, Fill, Progress, SeenFlow, Socket};

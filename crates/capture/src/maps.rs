@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
 
-use kubezonnet_model::{FlowCounters, FlowKey, FlowRecord};
+use kubezonnet_model::{FlowCounters, FlowKey};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapInfo};
 
 use crate::abi::{self, Dimensions};
-use crate::window::{Drained, Fill};
+use crate::window::{Drained, Fill, SeenFlow, Socket};
 use crate::{CaptureError, batch, fault};
 
 /// Two generations of maps, and which one is active.
@@ -149,7 +149,8 @@ impl Generations {
                 .reserve(flow_entries.len() + merged.len() + pair_entries.len());
             for (key, value) in flow_entries.iter() {
                 let mut record = abi::flow(key, value)?;
-                record.counters += merged.remove(&record.key).unwrap_or_default();
+                let hot = merged.remove(&(record.key, record.socket));
+                record.counters += hot.unwrap_or_default();
                 drained.records.push(record);
             }
         } else {
@@ -169,7 +170,11 @@ impl Generations {
         let merged = merged.into_iter();
         drained
             .records
-            .extend(merged.map(|(key, counters)| FlowRecord { key, counters }));
+            .extend(merged.map(|((key, socket), counters)| SeenFlow {
+                key,
+                socket,
+                counters,
+            }));
         drained.fill = Fill {
             flows: count(flow_entries.len()),
             max_flows: flows.max_entries(),
@@ -213,10 +218,11 @@ impl Generations {
 }
 
 /// Counters by key, where one key can come several times.
-type Merged = HashMap<FlowKey, FlowCounters>;
+type Merged = HashMap<(FlowKey, Socket), FlowCounters>;
 
-fn add(merged: &mut Merged, record: FlowRecord) {
-    *merged.entry(record.key).or_insert(FlowCounters::ZERO) += record.counters;
+fn add(merged: &mut Merged, record: SeenFlow) {
+    let key = (record.key, record.socket);
+    *merged.entry(key).or_insert(FlowCounters::ZERO) += record.counters;
 }
 
 /// The part of an array that belongs to a generation, each value by its index in that part.

@@ -6,7 +6,10 @@ use crate::abi::Dimensions;
 use crate::skeleton::types::window_state;
 
 /// The number of the layout this agent makes maps in.
-pub(crate) const LAYOUT: u32 = 1;
+pub(crate) const LAYOUT: u32 = 2;
+
+/// The first layout that an agent is asked to read.
+const FIRST_LAYOUT: u32 = 2;
 
 /// Room for a note.
 pub(crate) const NOTE_BYTES: usize = size_of::<window_state>() - offset_of!(window_state, note);
@@ -83,8 +86,9 @@ impl State {
         let stage = usize::try_from(u32_at(offset_of!(window_state, stage))?).ok()?;
         let length = usize::try_from(u32_at(offset_of!(window_state, note_length))?).ok()?;
         let generation = u32_at(offset_of!(window_state, generation))?;
+        let layout = u32_at(offset_of!(window_state, layout))?;
         Some(Self {
-            layout: u32_at(offset_of!(window_state, layout))?,
+            layout: (layout >= FIRST_LAYOUT).then_some(layout)?,
             stage: *STAGES.get(stage)?,
             generation: (generation < 2).then_some(generation)?,
             sequence: u64_at(offset_of!(window_state, sequence))?,
@@ -214,6 +218,7 @@ mod tests {
         };
 
         assert_eq!(State::decode(&good[..100]), None);
+        assert_eq!(with(offset_of!(window_state, layout), 0), None);
         assert_eq!(with(offset_of!(window_state, stage), 9), None);
         assert_eq!(with(offset_of!(window_state, generation), 2), None);
         assert_eq!(with(offset_of!(window_state, note_length), 0x7f), None);

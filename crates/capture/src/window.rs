@@ -2,19 +2,46 @@
 
 use std::time::Instant;
 
-use kubezonnet_model::{Epoch, FlowRecord, Skipped, Total};
+use kubezonnet_model::{Epoch, FlowCounters, FlowKey, Skipped, Total};
 
 /// The content of one generation: everything that was counted in a window.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Drained {
-    /// One record a key.
-    pub records: Vec<FlowRecord>,
+    /// One record a key and socket.
+    pub records: Vec<SeenFlow>,
     /// What has no addresses.
     pub totals: Vec<Total>,
     /// What was left out.
     pub skipped: Vec<Skipped>,
     /// How full the maps were.
     pub fill: Fill,
+}
+
+/// One key with its socket, and what was counted under both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenFlow {
+    /// Who spoke to whom; its socket is not told here but below.
+    pub key: FlowKey,
+    /// Whose socket it was, as far as the kernel can tell.
+    pub socket: Socket,
+    /// How much.
+    pub counters: FlowCounters,
+}
+
+/// Whose socket a packet is of, as far as the kernel can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Socket {
+    /// Nobody's: it is forwarded, or only the pair of addresses was kept.
+    None,
+    /// One that was made in this control group (v2): the lower 32 bits of its number, which is the
+    /// number of its directory's inode.
+    Cgroup(u32),
+    /// The kernel's own.
+    Kernel,
+    /// It came without a socket, and nothing was sent from its port that would tell.
+    Unseen,
+    /// The kernel does not keep control groups with its sockets.
+    Unreadable,
 }
 
 /// How full the maps of a generation were.

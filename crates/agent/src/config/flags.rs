@@ -284,6 +284,18 @@ pub(super) struct Flags {
     )]
     pub(super) geneve_ports: Vec<u16>,
 
+    /// Where the node's control groups are to be seen; found by default.
+    ///
+    /// By their directories pods that share the node's network are told apart. In a container, name
+    /// where the host's /sys/fs/cgroup is mounted (read-only will do).
+    #[arg(
+        long,
+        env = "KUBEZONNET_CGROUP_ROOT",
+        value_name = "PATH",
+        help_heading = "Counting"
+    )]
+    pub(super) cgroup_root: Option<PathBuf>,
+
     /// Address for /metrics, /healthz and /readyz, or `off`.
     ///
     /// 127.0.0.1:9780 by default (off with --dry-run): the agent shares its node's network, so it

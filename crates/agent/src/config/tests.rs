@@ -37,6 +37,7 @@ fn a_node_and_a_server_are_enough() {
         max_flows: 65_536,
         networks: Vec::new(),
         pin_dir: Some(PathBuf::from("/sys/fs/bpf/kubezonnet")),
+        cgroup_root: None,
         uplinks: Vec::new(),
         tunnel_ports: BTreeMap::new(),
         metrics_listen: Some("127.0.0.1:9780".parse().unwrap()),
@@ -51,7 +52,7 @@ fn every_flag_is_taken() {
         "--node n1 --server https://server/base --interval 1m30s --grace 0s --ca-file /ca.pem \
          --flow-detail connection --max-flows 64 --cidr 10.0.0.0/8 --cidr fd00::/8 \
          --uplink eth0 --uplink eth1 --vxlan-port 4790 --vxlan-port 5000 --geneve-port 8472 \
-         --metrics-listen [::]:1 --log-format json",
+         --cgroup-root /host/cgroup --metrics-listen [::]:1 --log-format json",
     )
     .unwrap();
 
@@ -62,6 +63,7 @@ fn every_flag_is_taken() {
     assert_eq!(config.max_flows, 64);
     assert_eq!(config.networks.len(), 2);
     assert_eq!(config.uplinks, ["eth0", "eth1"]);
+    assert_eq!(config.cgroup_root, Some(PathBuf::from("/host/cgroup")));
     let tunnel_ports = [
         (4790, Tunnel::Vxlan),
         (5000, Tunnel::Vxlan),

@@ -98,7 +98,7 @@ pub(super) fn counters_request(index: u32) -> Vec<u8> {
 }
 
 /// An attribute, filled up to a multiple of four.
-pub(super) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+pub(crate) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let length = u16::try_from(ATTRIBUTE_BYTES + value.len()).expect("attributes are short");
     let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
     bytes.extend(value);
@@ -152,7 +152,7 @@ impl Iterator for Messages<'_> {
 }
 
 /// The messages of one datagram of any netlink protocol: their types, and what follows the header.
-pub(super) fn raw_messages(mut datagram: &[u8]) -> impl Iterator<Item = io::Result<(u16, &[u8])>> {
+pub(crate) fn raw_messages(mut datagram: &[u8]) -> impl Iterator<Item = io::Result<(u16, &[u8])>> {
     std::iter::from_fn(move || split(&mut datagram))
         .map(|message| message.map(|(kind, _, body)| (kind, body)))
 }
@@ -298,7 +298,7 @@ impl<'a> Iterator for Attributes<'a> {
 }
 
 /// The value of the first attribute of a type.
-pub(super) fn find(attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(crate) fn find(attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     let mut all = Attributes(attributes);
     all.find_map(|(kind, value)| (kind == wanted).then_some(value))
 }
@@ -316,11 +316,11 @@ fn ip(value: &[u8]) -> Option<IpAddr> {
     <[u8; 16]>::try_from(value).ok().map(IpAddr::from)
 }
 
-pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
@@ -328,7 +328,7 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
-pub(super) fn message(kind: u16, flags: i32, body: &[u8]) -> Vec<u8> {
+pub(crate) fn message(kind: u16, flags: i32, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(HEADER_BYTES + body.len()).expect("messages are short");
     let flags = u16::try_from(flags).expect("flags have 16 bits");
     let mut bytes = length.to_ne_bytes().to_vec();

@@ -214,7 +214,7 @@ fn judge(datagram: &[u8]) -> Heard {
 }
 
 /// A socket of one of netlink's protocols, which waits for an answer so long and no longer.
-pub(super) fn open(protocol: isize) -> Result<Socket, NetlinkError> {
+pub(crate) fn open(protocol: isize) -> Result<Socket, NetlinkError> {
     let socket = Socket::new(protocol).map_err(failed("open a netlink socket"))?;
     set_timeout(&socket, DUMP_TIMEOUT)?;
     Ok(socket)
@@ -231,20 +231,21 @@ fn set_timeout(socket: &Socket, timeout: Duration) -> Result<(), NetlinkError> {
 }
 
 /// Sends a request and waits for the first datagram of the answer.
-pub(super) fn ask(socket: &Socket, request: &[u8]) -> Result<Vec<u8>, NetlinkError> {
+pub(crate) fn ask(socket: &Socket, request: &[u8]) -> Result<Vec<u8>, NetlinkError> {
     socket
         .send_to(request, &SocketAddr::new(0, 0), 0)
         .map_err(failed("ask over netlink"))?;
     receive(socket)
 }
 
-fn receive(socket: &Socket) -> Result<Vec<u8>, NetlinkError> {
+/// The next datagram of an answer.
+pub(crate) fn receive(socket: &Socket) -> Result<Vec<u8>, NetlinkError> {
     let received = socket.recv_from_full();
     let (datagram, _) = received.map_err(failed("receive a netlink answer"))?;
     Ok(datagram)
 }
 
-pub(super) fn refused(what: &'static str, error: i32) -> NetlinkError {
+pub(crate) fn refused(what: &'static str, error: i32) -> NetlinkError {
     let source = io::Error::from_raw_os_error(error);
     NetlinkError::Refused { what, source }
 }

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use kubezonnet_capture::Fill;
-use kubezonnet_model::{
-    Family as AddressFamily, FlowKey, FlowRecord, Hook, SkipReason, Skipped, Total,
-};
+use kubezonnet_capture::{Fill, SeenFlow, Socket};
+use kubezonnet_model::{Family as AddressFamily, FlowKey, Hook, SkipReason, Skipped, Total};
 
 use super::*;
 
@@ -35,8 +33,9 @@ fn drained() -> Drained {
         counters: counters(bytes),
     };
     Drained {
-        records: vec![FlowRecord {
+        records: vec![SeenFlow {
             key,
+            socket: Socket::None,
             counters: counters(1),
         }],
         totals: vec![

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::answer::ServerId;
 use crate::backoff::Backoff;
+use crate::cgroups::Cgroups;
 use crate::uplinks::Readings;
 use crate::window::{Pace, Plan};
 
@@ -187,6 +188,7 @@ impl Bench {
             ),
             links: links_receiver,
             signals: signals_receiver,
+            sockets: Sockets::new(Cgroups::none()),
             grace: Duration::from_secs(20),
             metrics: Arc::clone(&metrics),
             health: Arc::clone(&health),

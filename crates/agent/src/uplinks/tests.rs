@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
+use kubezonnet_capture::{SeenFlow, Socket};
 use kubezonnet_exposition::Format;
-use kubezonnet_model::{FlowKey, FlowRecord, Skipped, Total, TotalKind};
+use kubezonnet_model::{FlowKey, Skipped, Total, TotalKind};
 use proptest::prelude::*;
 
 use super::*;
@@ -26,7 +27,7 @@ const LEAVING: ObservationPoint = ObservationPoint {
     output: InterfaceClass::Uplink,
 };
 
-fn record(point: ObservationPoint, bytes: u64) -> FlowRecord {
+fn record(point: ObservationPoint, bytes: u64) -> SeenFlow {
     let key = FlowKey {
         source: "10.0.0.1".parse().unwrap(),
         destination: "10.0.0.2".parse().unwrap(),
@@ -34,8 +35,9 @@ fn record(point: ObservationPoint, bytes: u64) -> FlowRecord {
         point,
         socket: None,
     };
-    FlowRecord {
+    SeenFlow {
         key,
+        socket: Socket::None,
         counters: counters(bytes, 1),
     }
 }

@@ -4,16 +4,19 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kubezonnet_capture::Drained;
-use kubezonnet_model::{Coverage, Epoch, FlowCounters};
+use kubezonnet_model::{Coverage, Epoch, FlowCounters, FlowRecord, Skipped, Total};
 
 use crate::answer::ServerId;
 
 /// What a window holds when it is closed.
 #[derive(Debug)]
 pub struct Contents {
-    /// What the kernel counted.
-    pub drained: Drained,
+    /// What the kernel counted, each flow with its owner.
+    pub records: Vec<FlowRecord>,
+    /// What it counted without addresses.
+    pub totals: Vec<Total>,
+    /// What it left out.
+    pub skipped: Vec<Skipped>,
     /// What was attached.
     pub coverage: Coverage,
     /// The node's own addresses.

@@ -6,7 +6,7 @@ use kubezonnet_model::{
 use kubezonnet_wire::Limits;
 use proptest::prelude::*;
 
-use kubezonnet_capture::{ClosedWindow, Drained};
+use kubezonnet_capture::ClosedWindow;
 
 use super::*;
 
@@ -135,15 +135,13 @@ fn contents(bytes: u64) -> Contents {
         socket: None,
     };
     Contents {
-        drained: Drained {
-            records: vec![FlowRecord { key, counters }],
-            skipped: vec![Skipped {
-                reason: SkipReason::Looped,
-                hook: Hook::LocalIn,
-                counters,
-            }],
-            ..Drained::default()
-        },
+        records: vec![FlowRecord { key, counters }],
+        totals: Vec::new(),
+        skipped: vec![Skipped {
+            reason: SkipReason::Looped,
+            hook: Hook::LocalIn,
+            counters,
+        }],
         coverage: Coverage::full(),
         node_addresses: vec!["10.0.0.9".parse().unwrap()],
     }

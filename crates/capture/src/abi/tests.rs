@@ -3,7 +3,7 @@ use std::mem::size_of;
 use ipnet::IpNet;
 
 use super::*;
-use crate::skeleton::types::network_key;
+use crate::skeleton::types::{hot_flow, network_key};
 
 const OURS: Dimensions = Dimensions::OURS;
 const HEADER: &str = include_str!("../bpf/flow_abi.h");
@@ -87,6 +87,19 @@ fn the_codes_are_those_of_the_header() {
     ] {
         assert!(HEADER.contains(&format!("{code} = {number},")), "{code}");
     }
+    for (code, number) in [
+        ("CGROUP_UNREADABLE", CGROUP_UNREADABLE),
+        ("CGROUP_UNSEEN", CGROUP_UNSEEN),
+        ("CGROUP_KERNEL", CGROUP_KERNEL),
+    ] {
+        let line = format!("#define {code} {number:#x}");
+        assert!(HEADER.contains(&line), "{code}");
+    }
+    assert_eq!(define("CGROUP_NONE"), CGROUP_NONE);
+}
+
+fn socket_of(key: &[u8]) -> Socket {
+    flow(key, &[0; COUNTERS_BYTES]).unwrap().socket
 }
 
 fn key_of(source: [u8; 16], destination: [u8; 16]) -> Vec<u8> {
@@ -105,7 +118,8 @@ fn a_flow_is_decoded_with_all_its_parts() {
     let mut key = key_of(mapped([10, 0, 0, 1]), mapped([10, 0, 0, 2]));
     key[32..34].copy_from_slice(&5432_u16.to_ne_bytes());
     key[34..36].copy_from_slice(&40_000_u16.to_ne_bytes());
-    key[36..].copy_from_slice(&[6, SIDE_SOURCE | CLIENT_PORT_KEPT, 1, 0x24]);
+    key[36..40].copy_from_slice(&[6, SIDE_SOURCE | CLIENT_PORT_KEPT, 1, 0x24]);
+    key[40..].copy_from_slice(&4711_u32.to_ne_bytes());
     let value = [1500_u64.to_ne_bytes(), 3_u64.to_ne_bytes()].concat();
 
     let record = flow(&key, &value).unwrap();
@@ -132,14 +146,43 @@ fn a_flow_is_decoded_with_all_its_parts() {
     };
     assert_eq!(
         record,
-        FlowRecord {
+        SeenFlow {
             key,
+            socket: Socket::Cgroup(4711),
             counters: FlowCounters {
                 bytes: 1500,
                 packets: 3
             }
         }
     );
+}
+
+#[test]
+fn what_is_no_control_group_is_told_as_what_it_is() {
+    let with = |cgroup: u32| {
+        let mut key = key_of([0; 16], [0; 16]);
+        key[40..].copy_from_slice(&cgroup.to_ne_bytes());
+        socket_of(&key)
+    };
+
+    assert_eq!(with(CGROUP_NONE), Socket::None);
+    assert_eq!(with(CGROUP_UNREADABLE), Socket::Unreadable);
+    assert_eq!(with(CGROUP_UNSEEN), Socket::Unseen);
+    assert_eq!(with(CGROUP_KERNEL), Socket::Kernel);
+    assert_eq!(with(1), Socket::Cgroup(1));
+    // A key that ends before it, as older ones might, is of no socket.
+    assert_eq!(socket_of(&key_of([0; 16], [0; 16])[..40]), Socket::None);
+}
+
+#[test]
+fn an_empty_place_among_the_hot_flows_holds_its_generation_and_nothing_else() {
+    let size = size_of::<hot_flow>();
+
+    let empty = empty_hot(1, size);
+
+    let mut holder = [0_u8; 64];
+    holder[offset_of!(hot_flow, holder)] = 2;
+    assert_eq!((empty, size), (holder.to_vec(), 64));
 }
 
 #[test]
@@ -206,7 +249,7 @@ fn a_key_that_a_newer_agent_made_longer_is_read_by_its_beginning() {
     let known = flow(&key, &value).unwrap();
 
     key.extend([0xff; 8]);
-    let hot_flow = [&[0; 8][..], &key, &value].concat();
+    let hot_flow = [&key[..], &[3; 4], &value].concat();
     let hot_flows: Vec<_> = hot(&[&hot_flow[..], &[0; 72]].concat(), 72).collect();
 
     assert_eq!(flow(&key, &value).unwrap(), known);

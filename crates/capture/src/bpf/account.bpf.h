@@ -9,6 +9,7 @@
 #include "encrypted.bpf.h"
 #include "hot.bpf.h"
 #include "packet.bpf.h"
+#include "socket.bpf.h"
 #include "tunnel.bpf.h"
 #include "wire_size.bpf.h"
 
@@ -95,7 +96,8 @@ static __always_inline int account(struct bpf_nf_ctx *ctx, const __u32 hook, con
 		.linear = skb->len - skb->data_len,
 	};
 	struct flow_counters size = { .bytes = packet.length, .packets = 1 };
-	struct flow_key key = { .hook = hook, .interfaces = input << 4 | output };
+	struct flow_key key
+		__attribute__((aligned(8))) = { .hook = hook, .interfaces = input << 4 | output };
 	struct flow_counters left_out = {};
 	bool outer;
 
@@ -140,6 +142,9 @@ static __always_inline int account(struct bpf_nf_ctx *ctx, const __u32 hook, con
 		return NF_ACCEPT;
 	}
 	read_ports(&packet, &key);
+	if (hook == HOOK_LOCAL_IN || input == CLASS_HOST)
+		key.cgroup = socket_of(ctx, &key, outer);
+	settle_ports(&key);
 	add_flow(&key, &size);
 	return NF_ACCEPT;
 }

@@ -62,7 +62,18 @@ enum flow_detail {
 };
 
 /*
- * 40 bytes, no padding. IPv4 addresses are IPv4-mapped (::ffff:a.b.c.d).
+ * Who has the socket of a flow, where that is no control group: numbers that the kernel gives to
+ * none, for it counts them from 1 to 2^31 - 1.
+ */
+#define CGROUP_NONE 0		     /* what is forwarded: none of the sockets of this network */
+#define CGROUP_ROOT 1		     /* of the hierarchy; the kernel's own sockets are in it, too */
+#define CGROUP_UNREADABLE 0xfffffffd /* the kernel keeps no control group with its sockets */
+#define CGROUP_UNSEEN 0xfffffffe     /* no socket, and none was seen that has its port */
+#define CGROUP_KERNEL 0xffffffff
+
+/*
+ * 44 bytes, no padding. IPv4 addresses are IPv4-mapped (::ffff:a.b.c.d). Programs keep it where an
+ * address is a multiple of 8, and read its first 40 bytes by words.
  *
  * Maps outlive the agent that made them, and an older one may have to read what a newer one left.
  * So a key only ever grows at its end, counters stay the last 16 bytes of their value, and whatever
@@ -77,10 +88,16 @@ struct flow_key {
 	__u8 ports;	 /* enum port_side, CLIENT_PORT_KEPT */
 	__u8 hook;	 /* enum flow_hook */
 	__u8 interfaces; /* input class << 4 | output class */
+	/*
+	 * Of the socket that sent (POSTROUTING) or receives (LOCAL_IN): the lower 32 bits of its
+	 * control group's number, which no other group of the hierarchy has as long as this one is
+	 * there (kernfs takes them from one idr), or one of the above.
+	 */
+	__u32 cgroup;
 #ifdef LONGER_LAYOUT
-	__u64 longer; /* for tests: what an agent of LAYOUT 1 does not know */
+	__u32 longer[2]; /* for tests: what an agent of this layout does not know */
 #endif
-} __attribute__((aligned(8)));
+} __attribute__((aligned(4)));
 
 /* 40 bytes; the reserved ones are always 0. */
 struct pair_key {
@@ -121,14 +138,17 @@ struct interface_slot {
 
 /*
  * A flow that is hot on one CPU, in front of the flow map: adding here takes no shared memory. One
- * cache line. Empty while bytes are 0.
+ * cache line. Empty while bytes are 0. In every layout the key is first, and the holder the word
+ * before the counters, which are last.
  */
 struct hot_flow {
-	__u32 taken;	  /* while a program works on it; see hot.bpf.h */
-	__u32 generation; /* that it belongs to; written by the agent, once */
 	struct flow_key key;
+	__u32 holder; /* the generation that it belongs to * 2, + HOT_TAKEN */
 	struct flow_counters counters;
 };
+
+/* In hot_flow.holder while a program works on it; see hot.bpf.h. */
+#define HOT_TAKEN 1
 
 /* A power of two; 4 KiB a CPU and generation. */
 #define HOT_FLOWS 64
@@ -154,6 +174,17 @@ struct network_key {
 	__u8 address[16];
 };
 
+/* Whose a local port is, as was learnt from the sockets that sent from it. 20 bytes, no padding. */
+struct local_port {
+	__u8 address[16];
+	__u16 port; /* 0 for protocols without */
+	__u8 protocol;
+	__u8 reserved;
+};
+
+/* How many ports are remembered; those that were not used for longest are forgotten. */
+#define LOCAL_PORTS 16384
+
 #define GENERATIONS 2
 
 /* The slots of the program array; see stub.bpf.c. */
@@ -165,11 +196,12 @@ enum hook_slot {
 	HOOK_SLOTS = 16, /* with room for hooks to come */
 };
 
-/* The number of this layout: keys, values, codes and sizes of the maps. */
+/* The number of this layout: keys, values, codes and sizes of the maps. 1 was never released, and
+ * nobody reads it. */
 #ifdef LONGER_LAYOUT
-#define LAYOUT 2
+#define LAYOUT 3
 #else
-#define LAYOUT 1
+#define LAYOUT 2
 #endif
 
 /* What is being done with the generation that is not active. */
@@ -210,9 +242,10 @@ struct window_state {
 };
 
 #ifndef LONGER_LAYOUT
-_Static_assert(sizeof(struct flow_key) == 40, "flow_key has padding");
+_Static_assert(sizeof(struct flow_key) == 44, "flow_key has padding");
 _Static_assert(sizeof(struct hot_flow) == 64, "hot_flow is not a cache line");
 #endif
+_Static_assert(sizeof(struct local_port) == 20, "local_port has padding");
 _Static_assert(sizeof(struct window_state) == 256 + NOTE_BYTES, "window_state has padding");
 _Static_assert(sizeof(struct pair_key) == 40, "pair_key has padding");
 _Static_assert(sizeof(struct flow_counters) == 16, "flow_counters has padding");

@@ -21,13 +21,13 @@
  * an atomic exchange, which orders: kernels before 6.17 let a program in process context move to
  * another CPU, and then somebody on the first one must not see the place free and its counts old.
  */
-static __always_inline void give_back(struct hot_flow *hot)
+static __always_inline void give_back(struct hot_flow *hot, __u32 holder)
 {
 #if defined(__TARGET_ARCH_x86)
 	barrier();
-	hot->taken = 0;
+	hot->holder = holder;
 #else
-	__sync_lock_test_and_set(&hot->taken, 0);
+	__sync_lock_test_and_set(&hot->holder, holder);
 #endif
 }
 
@@ -38,7 +38,7 @@ static __always_inline __u32 hot_place(const struct flow_key *key)
 	__u64 hash = (words[0] ^ words[1]) * 0x9e3779b97f4a7c15;
 
 	hash ^= (words[2] ^ words[3]) * 0xc2b2ae3d27d4eb4f;
-	hash += words[4] * 0x165667b19e3779f9;
+	hash += (words[4] ^ (__u64)key->cgroup << 16) * 0x165667b19e3779f9;
 	_Static_assert(HOT_FLOWS == 1 << 6, "a place is the six highest bits of the hash");
 	return hash >> 58;
 }
@@ -48,45 +48,48 @@ static __always_inline bool same_key(const struct flow_key *one, const struct fl
 	const __u64 *a = (const __u64 *)one, *b = (const __u64 *)other;
 
 #ifdef LONGER_LAYOUT
-	if (one->longer != other->longer)
+	if (one->longer[0] != other->longer[0])
 		return false;
 #endif
-	return a[3] == b[3] && a[4] == b[4] && a[1] == b[1] && a[2] == b[2] && a[0] == b[0];
+	return a[3] == b[3] && a[4] == b[4] && one->cgroup == other->cgroup && a[1] == b[1] &&
+	       a[2] == b[2] && a[0] == b[0];
 }
 
 /* Takes the place over for another flow and moves what was there to the map. */
 static __noinline int replace_hot(struct hot_flow *hot, const struct flow_key *key,
-				  const struct flow_counters *what)
+				  const struct flow_counters *what, __u32 holder)
 {
-	struct flow_key old_key = hot->key;
+	struct flow_key old_key __attribute__((aligned(8))) = hot->key;
 	struct flow_counters old = hot->counters;
-	__u32 generation = hot->generation;
 
-	hot->key = *key;
+	hot->key = *(const struct flow_key *)__builtin_assume_aligned(key, 8);
 	hot->counters = *what;
-	give_back(hot);
+	give_back(hot, holder);
 	if (old.bytes)
-		add_to_map(&old_key, &old, generation);
+		add_to_map(&old_key, &old, holder / 2);
 	return 0;
 }
 
 static __always_inline void add_flow(const struct flow_key *key, const struct flow_counters *what)
 {
 	struct hot_flow *hot = hot_flow_at(hot_place(key));
+	__u32 holder;
 
 	if (!hot)
 		return;
-	if (__sync_val_compare_and_swap(&hot->taken, 0, 1)) {
-		add_to_map(key, what, hot->generation);
+	/* The generation stays what it is, so what it looks like free is known. */
+	holder = hot->holder & ~HOT_TAKEN;
+	if (__sync_val_compare_and_swap(&hot->holder, holder, holder | HOT_TAKEN) != holder) {
+		add_to_map(key, what, holder / 2);
 		return;
 	}
 	if (same_key(&hot->key, key)) {
 		hot->counters.bytes += what->bytes;
 		hot->counters.packets += what->packets;
-		give_back(hot);
+		give_back(hot, holder);
 		return;
 	}
-	replace_hot(hot, key, what);
+	replace_hot(hot, key, what, holder);
 }
 
 #endif

@@ -96,13 +96,31 @@ struct skb_shared_info {
 	struct sk_buff *frag_list;
 };
 
+/* include/linux/kernfs.h */
+struct kernfs_node {
+	__u64 id;
+};
+
+/* include/linux/cgroup-defs.h */
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
+};
+
 /* include/net/sock.h */
 struct sock_common {
+	__u16 skc_num; /* the local port; of a raw socket the protocol */
 	volatile unsigned char skc_state;
+	struct sock *skc_listener; /* of a request socket */
 };
 
 struct sock {
 	struct sock_common __sk_common;
+	__u8 sk_kern_sock : 1;
+	struct sock_cgroup_data sk_cgrp_data;
 };
 
 /* include/linux/ipv6.h */

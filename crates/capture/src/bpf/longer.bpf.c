@@ -13,7 +13,7 @@
 static __always_inline void read_ports(struct packet *packet, struct flow_key *key)
 {
 	read_ports_of_packet(packet, key);
-	key->longer = packet->length & 7;
+	key->longer[0] = packet->length & 7;
 }
 
 #include "capture.bpf.c"

@@ -151,6 +151,13 @@ static __always_inline void map_ipv4(__u8 *to, __be32 address)
 	*(__u32 *)(to + 12) = address;
 }
 
+/* By words: the compiler does not see that a key is aligned. */
+static __always_inline void copy_address(__u8 *to, const __u64 *from)
+{
+	((__u64 *)to)[0] = from[0];
+	((__u64 *)to)[1] = from[1];
+}
+
 static __always_inline bool read_ipv4(struct packet *packet, __u32 offset, struct flow_key *key)
 {
 	struct iphdr ip;
@@ -238,8 +245,8 @@ static __always_inline bool read_ipv6(struct packet *packet, __u32 offset, struc
 	packet->network = packet->transport;
 	packet->has_transport = true;
 	key->protocol = ip.nexthdr;
-	__builtin_memcpy(key->src, ip.saddr, sizeof(key->src));
-	__builtin_memcpy(key->dst, ip.daddr, sizeof(key->dst));
+	copy_address(key->src, ip.saddr);
+	copy_address(key->dst, ip.daddr);
 	/*
 	 * Above 65,535 bytes the stack itself puts a hop-by-hop header with the jumbo option there,
 	 * and takes it off before the packet is cut into segments (ipv6_hopopt_jumbo_remove).
@@ -289,10 +296,15 @@ static __always_inline void read_ports(struct packet *packet, struct flow_key *k
 		key->client_port = src;
 		key->ports = SIDE_DESTINATION;
 	}
-	if (flow_detail == DETAIL_CONNECTION)
-		key->ports |= CLIENT_PORT_KEPT;
-	else
+}
+
+/* Leaves the client's port out if it is not to be kept, once nobody needs it any more. */
+static __always_inline void settle_ports(struct flow_key *key)
+{
+	if (flow_detail != DETAIL_CONNECTION)
 		key->client_port = 0;
+	else if (key->ports)
+		key->ports |= CLIENT_PORT_KEPT;
 }
 
 #endif

@@ -138,7 +138,7 @@ static __always_inline void find_inner(struct packet *packet, __u8 protocol, str
 static __noinline int read_inner(struct packet *packet, struct flow_key *key)
 {
 	struct packet outer_packet = *packet;
-	struct flow_key outer_key = *key;
+	struct flow_key outer_key __attribute__((aligned(8))) = *key;
 	struct inner inner = {};
 	bool done = false;
 

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use kubezonnet_capture::{Config, FlowDetail};
+use kubezonnet_capture::{Config, FlowDetail, SeenFlow, Socket};
 use kubezonnet_model::{
-    FlowCounters, FlowKey, FlowRecord, Hook, InterfaceClass, PortSide, Protocol, Transport,
+    FlowCounters, FlowKey, Hook, InterfaceClass, PortSide, Protocol, Transport,
 };
 
 use crate::packets::{
@@ -32,8 +32,9 @@ fn a_datagram_is_charged_to_its_addresses_protocol_and_service_port() {
     };
     assert_eq!(
         record,
-        FlowRecord {
+        SeenFlow {
             key,
+            socket: Socket::Unseen,
             counters: FlowCounters {
                 bytes: 58,
                 packets: 1

@@ -2,10 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use kubezonnet_capture::{Config, Drained, Trial};
-use kubezonnet_model::{
-    Family, FlowRecord, Hook, InterfaceClass, ObservationPoint, PortSide, ServicePort,
-};
+use kubezonnet_capture::{Config, Drained, SeenFlow, Trial};
+use kubezonnet_model::{Family, Hook, InterfaceClass, ObservationPoint, PortSide, ServicePort};
 
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 2);
@@ -64,7 +62,7 @@ pub(crate) fn count_leaving(packets: &[Vec<u8>]) -> Drained {
 }
 
 /// The one record, where there is to be no other and nothing else.
-pub(crate) fn only(drained: &Drained) -> FlowRecord {
+pub(crate) fn only(drained: &Drained) -> SeenFlow {
     assert_eq!(drained.totals, []);
     assert_eq!(drained.skipped, []);
     let [record] = drained.records[..] else {

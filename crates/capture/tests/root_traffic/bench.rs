@@ -6,9 +6,9 @@
 
 use std::net::IpAddr;
 
-use kubezonnet_capture::{Config, Drained};
+use kubezonnet_capture::{Config, Drained, SeenFlow};
 use kubezonnet_model::{
-    Family, FlowCounters, FlowRecord, InterfaceClass, ObservationPoint, Protocol, SkipReason,
+    Family, FlowCounters, InterfaceClass, ObservationPoint, Protocol, SkipReason,
 };
 use kubezonnet_testkit::traffic::Sent;
 use kubezonnet_testkit::{
@@ -150,7 +150,7 @@ impl Bench {
         };
         let pods = [client(&self.cluster), server(&self.cluster)];
         let pods: [IpAddr; 2] = pods.map(|end| end.address(kind.1));
-        let (nodes, of_pods): (Vec<&FlowRecord>, Vec<&FlowRecord>) = drained
+        let (nodes, of_pods): (Vec<&SeenFlow>, Vec<&SeenFlow>) = drained
             .records
             .iter()
             .partition(|record| self.nodes_share > 0 && !pods.contains(&record.key.source));
@@ -174,7 +174,7 @@ impl Bench {
                 "{case}"
             );
         }
-        let sum = |records: &[&FlowRecord]| -> FlowCounters {
+        let sum = |records: &[&SeenFlow]| -> FlowCounters {
             records.iter().map(|record| record.counters).sum()
         };
         let share = FlowCounters {

@@ -2,10 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use kubezonnet_capture::{Config, Drained};
-use kubezonnet_model::{
-    Family, FlowCounters, FlowRecord, Hook, InterfaceClass, ObservationPoint, SkipReason,
-};
+use kubezonnet_capture::{Config, Drained, SeenFlow};
+use kubezonnet_model::{Family, FlowCounters, Hook, InterfaceClass, ObservationPoint, SkipReason};
 use kubezonnet_testkit::{
     BridgeNetfilter, Cluster, ClusterPod, Netns, NodeSpec, Overlay, Place, PodSpec, require_root,
     traffic,
@@ -254,7 +252,7 @@ fn tunnels_that_pods_make_themselves_stay_the_pods_own_and_count_every_header() 
     let link = cluster.settled_uplink("node-a").unwrap().since(&before);
     let drained = a.take();
     assert!(link.tx_ip_bytes() > 3_000_000);
-    let of_pods = |record: &&FlowRecord| outer.contains(&record.key.source);
+    let of_pods = |record: &&SeenFlow| outer.contains(&record.key.source);
     let theirs: FlowCounters = drained
         .records
         .iter()

@@ -1,0 +1,164 @@
+//! Whose the flows of the node's own network are.
+//!
+//! ```text
+//! SeenFlow: a control group ─▶ Cgroups ─────────────┐
+//!           unseen ─▶ Table: who listens there ─▶ ──┴─▶ FlowRecord with its SocketOwner
+//! ```
+//!
+//! The kernel tells the control group of a socket, and [`Cgroups`] whose that is. What came before
+//! the kernel knew whose port it is (the first SYN to a listener, datagrams that nobody answers) is
+//! looked up in its table of sockets, once a window and only if there is such.
+
+mod table;
+
+use kubezonnet_capture::{SeenFlow, Socket};
+use kubezonnet_model::{FlowRecord, Hook, PortSide, Protocol, SocketOwner};
+use tracing::warn;
+
+use crate::cgroups::{Cgroups, View};
+use crate::metrics::Metrics;
+
+pub use self::table::Table;
+
+/// Tells whose flows are.
+#[derive(Debug, Clone)]
+pub struct Sockets {
+    cgroups: Cgroups,
+    /// Asks the kernel for its sockets; a stand-in in tests.
+    read: fn() -> Result<Table, crate::links::netlink::NetlinkError>,
+    /// Reading failed, and that was said.
+    is_failing: bool,
+    /// What was said of the view.
+    said: Option<View>,
+}
+
+impl Sockets {
+    /// By these control groups, and the sockets of the calling thread's network namespace.
+    pub fn new(cgroups: Cgroups) -> Self {
+        Self {
+            cgroups,
+            read: Table::read,
+            is_failing: false,
+            said: None,
+        }
+    }
+
+    /// Gives each flow of a window its owner. Flows of one owner may come several times then, and are
+    /// to be added up.
+    pub fn tell(&mut self, seen: Vec<SeenFlow>, metrics: &Metrics) -> Vec<FlowRecord> {
+        let mut window = Window {
+            cgroups: &self.cgroups,
+            is_rescanned: false,
+        };
+        let is_unseen = |flow: &SeenFlow| flow.socket == Socket::Unseen;
+        let table = if seen.iter().any(is_unseen) {
+            let table = (self.read)();
+            self.is_failing = note(&table, self.is_failing, metrics);
+            table.unwrap_or_default()
+        } else {
+            Table::default()
+        };
+        let records: Vec<FlowRecord> = seen
+            .into_iter()
+            .map(|flow| {
+                let mut key = flow.key;
+                key.socket = match flow.socket {
+                    Socket::None => None,
+                    Socket::Kernel => Some(SocketOwner::Kernel),
+                    Socket::Unreadable => Some(SocketOwner::Unreadable),
+                    Socket::Cgroup(number) => Some(window.owner(number)),
+                    Socket::Unseen => Some(match holder(&flow, &table) {
+                        Some(number) => window.owner(number),
+                        None => SocketOwner::Unseen,
+                    }),
+                };
+                FlowRecord {
+                    key,
+                    counters: flow.counters,
+                }
+            })
+            .collect();
+        metrics.sockets(&records);
+        self.say(metrics);
+        records
+    }
+
+    /// Says what of the control groups is to be seen, when that changes.
+    pub fn say(&mut self, metrics: &Metrics) {
+        let view = self.cgroups.view();
+        metrics.cgroups(view);
+        if self.said.replace(view) == Some(view) {
+            return;
+        }
+        let root = self.cgroups.root();
+        let root = root.as_deref().map(std::path::Path::display);
+        match view.problem() {
+            None => tracing::info!(
+                view = view.as_str(),
+                root = root.map(tracing::field::display),
+                "pods on the node's network are told apart by their control groups"
+            ),
+            Some(problem) => warn!(
+                view = view.as_str(),
+                problem, "pods on the node's network are not told apart: they count as the node"
+            ),
+        }
+    }
+}
+
+/// One window's look at control groups.
+struct Window<'a> {
+    cgroups: &'a Cgroups,
+    is_rescanned: bool,
+}
+
+impl Window<'_> {
+    fn owner(&mut self, number: u32) -> SocketOwner {
+        let mut owner = self.cgroups.owner(number);
+        if owner.is_none() && !self.is_rescanned {
+            self.is_rescanned = true;
+            self.cgroups.rescan();
+            owner = self.cgroups.owner(number);
+        }
+        owner.unwrap_or(SocketOwner::Unreadable)
+    }
+}
+
+fn note<T, E: std::error::Error + 'static>(
+    outcome: &Result<T, E>,
+    is_failing: bool,
+    metrics: &Metrics,
+) -> bool {
+    let Err(error) = outcome else {
+        return false;
+    };
+    metrics.sockets_unread();
+    if !is_failing {
+        let error = error as &dyn std::error::Error;
+        warn!(
+            error,
+            "the kernel's sockets cannot be read: first packets to listeners count as unseen"
+        );
+    }
+    true
+}
+
+/// The control group of who has the local port of a flow that came without a socket.
+fn holder(flow: &SeenFlow, table: &Table) -> Option<u32> {
+    let transport = flow.key.transport?;
+    let (address, local) = match flow.key.point.hook {
+        Hook::Postrouting => (flow.key.source, PortSide::Source),
+        Hook::LocalIn => (flow.key.destination, PortSide::Destination),
+    };
+    let service = transport.service?;
+    let port = if service.side == local {
+        service.number
+    } else {
+        transport.client_port?
+    };
+    let protocol: Protocol = transport.protocol;
+    table.holder(protocol, address, port)
+}
+
+#[cfg(test)]
+mod tests;

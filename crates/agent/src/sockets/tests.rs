@@ -1,0 +1,126 @@
+//! Owners of flows, by control groups that are not there and a table that is made up.
+
+use kubezonnet_model::{
+    FlowCounters, FlowKey, InterfaceClass, ObservationPoint, ServicePort, Transport,
+};
+
+use super::*;
+
+fn flow(socket: Socket) -> SeenFlow {
+    let service = ServicePort {
+        number: 53,
+        side: PortSide::Destination,
+    };
+    SeenFlow {
+        key: FlowKey {
+            source: "10.67.1.2".parse().unwrap(),
+            destination: "10.66.0.1".parse().unwrap(),
+            transport: Some(Transport {
+                protocol: Protocol::UDP,
+                service: Some(service),
+                client_port: None,
+            }),
+            point: ObservationPoint {
+                hook: Hook::LocalIn,
+                input: InterfaceClass::Uplink,
+                output: InterfaceClass::Host,
+            },
+            socket: None,
+        },
+        socket,
+        counters: FlowCounters {
+            bytes: 10,
+            packets: 1,
+        },
+    }
+}
+
+fn sockets() -> Sockets {
+    Sockets {
+        read: || Ok(Table::default()),
+        ..Sockets::new(Cgroups::none())
+    }
+}
+
+#[test]
+fn what_the_kernel_tells_of_a_socket_is_told_and_its_bytes_are_counted_by_owner() {
+    let metrics = Metrics::new();
+    let seen = [
+        Socket::None,
+        Socket::Kernel,
+        Socket::Unseen,
+        Socket::Unreadable,
+        Socket::Cgroup(5),
+    ];
+
+    let told = sockets().tell(seen.map(flow).to_vec(), &metrics);
+
+    let owners: Vec<_> = told.iter().map(|record| record.key.socket).collect();
+    assert_eq!(
+        owners,
+        [
+            None,
+            Some(SocketOwner::Kernel),
+            Some(SocketOwner::Unseen),
+            Some(SocketOwner::Unreadable),
+            Some(SocketOwner::Unreadable),
+        ]
+    );
+    let page = metrics.render(kubezonnet_exposition::Format::Classic);
+    for line in [
+        "kubezonnet_agent_socket_bytes_total{owner=\"kernel\"} 10\n",
+        "kubezonnet_agent_socket_bytes_total{owner=\"pod\"} 0\n",
+        "kubezonnet_agent_socket_packets_total{owner=\"unreadable\"} 2\n",
+        "kubezonnet_agent_cgroups{view=\"absent\"} 1\n",
+        "kubezonnet_agent_cgroups{view=\"unified\"} 0\n",
+    ] {
+        assert!(page.contains(line), "{line}{page}");
+    }
+}
+
+#[test]
+fn the_table_is_read_only_for_a_flow_without_a_socket_and_its_failure_is_counted() {
+    let fail = || {
+        Err(crate::links::netlink::NetlinkError::Refused {
+            what: "sockets",
+            source: std::io::ErrorKind::PermissionDenied.into(),
+        })
+    };
+    let failures = |seen: &[Socket]| {
+        let metrics = Metrics::new();
+        let mut sockets = sockets();
+        sockets.read = fail;
+        let told = sockets.tell(seen.iter().copied().map(flow).collect(), &metrics);
+        assert_eq!(told.len(), seen.len());
+        let page = metrics.render(kubezonnet_exposition::Format::Classic);
+        let name = "kubezonnet_agent_socket_read_failures_total ";
+        let line = page.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().parse::<u32>().unwrap()
+    };
+
+    assert_eq!(failures(&[Socket::None, Socket::Cgroup(1)]), 0);
+    assert_eq!(failures(&[Socket::Unseen, Socket::Unseen]), 1);
+}
+
+#[test]
+fn the_port_that_is_looked_up_is_the_nodes_own() {
+    let mut answer = flow(Socket::Unseen);
+    answer.key.point.hook = Hook::Postrouting;
+    let received = flow(Socket::Unseen);
+    let mut with_both = answer;
+    let transport = with_both.key.transport.as_mut().unwrap();
+    transport.client_port = Some(40_000);
+    let mut without = answer;
+    without.key.transport = None;
+    let table = Table::of(&[
+        (Protocol::UDP, "10.66.0.1", 53, 7),
+        (Protocol::UDP, "10.67.1.2", 53, 8),
+        (Protocol::UDP, "10.67.1.2", 40_000, 9),
+    ]);
+
+    assert_eq!(holder(&received, &table), Some(7));
+    // Port 53 is the other end's, and the own one was not kept.
+    assert_eq!(holder(&answer, &table), None);
+    assert_eq!(holder(&with_both, &table), Some(9));
+    assert_eq!(holder(&without, &table), None);
+}

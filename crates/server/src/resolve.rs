@@ -5,6 +5,7 @@
 //! exactly one [`Outcome`], so that every byte is counted once, whichever agents saw it.
 
 mod party;
+mod socket;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use kubezonnet_model::{
 use kubezonnet_topology::{Networks, TopologyIndex};
 
 pub use self::party::{Covered, MayBeListed, Party, Place};
+pub use self::socket::Owner;
 use crate::agents::Agents;
 
 /// The flows of one window of one node, with both ends named.
@@ -66,7 +68,7 @@ pub enum Outcome {
     CountedByReceiver,
     /// The sender's agent counted some of them, and nobody can tell which.
     PartlyCovered,
-    /// Refused: the local address is another node's.
+    /// Refused: the local address, or the pod that has the socket, is another node's.
     ForeignAddress,
 }
 
@@ -125,6 +127,9 @@ pub fn outcome(
     reporter: &Reporter,
 ) -> Outcome {
     let destination = &End::of(destination, point);
+    if source.place == Place::Foreign || destination.place == Place::Foreign {
+        return Outcome::ForeignAddress;
+    }
     if point.hook == Hook::LocalIn && destination.place == Place::Elsewhere {
         return Outcome::ForeignAddress;
     }

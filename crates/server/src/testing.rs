@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use kubezonnet_model::{
     BatchHeader, Coverage, Epoch, FlowBatch, FlowCounters, FlowKey, FlowRecord, Hook,
-    InterfaceClass, Name, Namespace, NodeName, ObservationPoint, PortSide, Protocol, Region,
-    ServicePort, SkipReason, Skipped, Timestamp, Total, TotalKind, Transport, Uplinks, Workload,
-    Zone,
+    InterfaceClass, Name, Namespace, NodeName, ObservationPoint, PodUid, PortSide, Protocol,
+    Region, ServicePort, SkipReason, Skipped, SocketOwner, Timestamp, Total, TotalKind, Transport,
+    Uplinks, Workload, Zone,
 };
 use kubezonnet_topology::{NodeState, PodState, Topology};
 use kubezonnet_wire::{DecodedBatch, Limits};
@@ -104,6 +104,27 @@ pub(crate) fn add_pod(topology: &Topology, name: &str, node: u8, host: u8, now: 
         ..PodState::new(namespace, Name::new(name).unwrap(), uid)
     };
     topology.write().apply_pod(state, now);
+}
+
+/// The uid of a pod that shares its node's network, of that number.
+pub(crate) fn host_uid(number: u8) -> PodUid {
+    PodUid([number; 16])
+}
+
+/// Tells the topology of one more pod, on the network of `node`, with [`host_uid`].
+pub(crate) fn add_host_pod(topology: &Topology, name: &str, node: &str, uid: u8) {
+    let namespace = Namespace::new("kube-system").unwrap();
+    let state = PodState {
+        node: NodeName::new(node).ok(),
+        host_network: true,
+        created: Some(Timestamp(1)),
+        ..PodState::new(
+            namespace,
+            Name::new(name).unwrap(),
+            host_uid(uid).to_string(),
+        )
+    };
+    topology.write().apply_pod(state, NOW);
 }
 
 /// Names networks as a file of that text would.
@@ -266,6 +287,13 @@ impl Report {
             },
             counters: counters(bytes),
         });
+        self
+    }
+
+    /// Says whose socket the last record was of.
+    pub(crate) fn socket(mut self, owner: SocketOwner) -> Self {
+        let record = self.0.records.last_mut();
+        record.expect("there is a record").key.socket = Some(owner);
         self
     }
 

@@ -102,7 +102,7 @@ impl RoundLog {
     fn open(&self, selection: Selection) -> Outcome {
         if selection != Selection::Off {
             let writer = OpenOptions::new().write(true).open("/dev/null")?;
-            *self.now() = Some(FlowLog::to(writer, selection, Format::Json));
+            *self.now() = Some(FlowLog::to(writer, selection, Format::Json, Vec::new()));
         }
         Ok(())
     }

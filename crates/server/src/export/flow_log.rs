@@ -11,6 +11,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kubezonnet_model::Name;
+
 use self::line::Line;
 use super::{ExportCounts, Exporter};
 use crate::config::Config;
@@ -61,6 +63,8 @@ pub struct FlowLog {
 struct Shared {
     selection: Selection,
     format: Format,
+    /// What the labels for charge-back are called, in their order.
+    label_names: Vec<Name>,
     written: AtomicU64,
     dropped: AtomicU64,
     /// Lines that are taken and neither written nor dropped yet.
@@ -80,6 +84,7 @@ pub fn open(config: &Config) -> Option<Box<dyn Exporter>> {
         io::stdout(),
         config.flow_log,
         config.flow_log_format,
+        Vec::new(),
     )))
 }
 
@@ -91,15 +96,21 @@ struct Chunk {
 }
 
 impl FlowLog {
-    /// Starts a flow log that goes to a writer.
+    /// Starts a flow log that goes to a writer, and calls the labels for charge-back by these names.
     ///
     /// # Panics
     ///
     /// If the system gives no thread.
-    pub fn to(writer: impl Write + Send + 'static, selection: Selection, format: Format) -> Self {
+    pub fn to(
+        writer: impl Write + Send + 'static,
+        selection: Selection,
+        format: Format,
+        label_names: Vec<Name>,
+    ) -> Self {
         let shared = Arc::new(Shared {
             selection,
             format,
+            label_names,
             written: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             queued_lines: AtomicUsize::new(0),
@@ -177,7 +188,7 @@ impl Shared {
             let mut lines = 0;
             for flow in self.selected(&batch) {
                 lines += 1;
-                Line::of(&batch, flow).render(self.format, &mut chunk.text);
+                Line::of(&batch, flow, &self.label_names).render(self.format, &mut chunk.text);
                 chunk.lines += 1;
                 if chunk.text.len() >= CHUNK_BYTES {
                     self.write(&mut chunk, &mut writer);

@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use foldhash::HashMap;
 use kubezonnet_model::{
-    FlowCounters, FlowRecord, InterfaceClass, NodeName, ObservationPoint, SocketOwner, Transport,
-    Window,
+    FlowCounters, FlowRecord, Hook, InterfaceClass, NodeName, ObservationPoint, PodUid,
+    SocketOwner, Transport, Window,
 };
 use kubezonnet_wire::DecodedBatch;
 
 use super::Pipeline;
 use crate::ledger::{Entry, SeenAt};
-use crate::resolve::{self, Reporter, ResolvedBatch, ResolvedFlow, Views, Wanted};
+use crate::resolve::{self, Owner, Reporter, ResolvedBatch, ResolvedFlow, Views, Wanted};
 
 /// What resolving gives: the flows whose ends are settled, and those that may wait.
 pub(super) struct Resolved {
@@ -22,6 +22,10 @@ pub(super) struct Resolved {
     pub(super) version: u64,
     /// Where in the batch's parties a party's neighbour is, once there is one.
     neighbours: HashMap<u32, u32>,
+    /// Whose sockets there are.
+    owners: HashMap<PodUid, Owner>,
+    /// Where in the batch's parties a party is by whose socket it was.
+    owned: HashMap<(u32, PodUid), u32>,
 }
 
 /// One row before it is resolved.
@@ -38,7 +42,9 @@ struct Row {
 impl Pipeline {
     /// Resolves the dictionary once, then each flow by position.
     pub(super) fn resolve_batch(&self, batch: &DecodedBatch, window: Window) -> Resolved {
-        let mut resolved = self.resolve_addresses(&batch.header.node, &batch.addresses, window);
+        let sockets = batch.shapes.iter().map(|shape| shape.socket);
+        let node = &batch.header.node;
+        let mut resolved = self.resolve_addresses(node, &batch.addresses, sockets, window);
         let flows = &batch.flows;
         resolved.batch.flows.reserve(flows.len());
         for row in 0..flows.len() {
@@ -81,7 +87,8 @@ impl Pipeline {
                 .expect("every address of the records was collected above");
             u32::try_from(position).expect("fewer records wait than 32 bits count")
         };
-        let mut resolved = self.resolve_addresses(node, &addresses, window);
+        let sockets = records.iter().map(|record| record.key.socket);
+        let mut resolved = self.resolve_addresses(node, &addresses, sockets, window);
         for record in records {
             resolved.add(Row {
                 source: position(record.key.source),
@@ -95,7 +102,13 @@ impl Pipeline {
         resolved
     }
 
-    fn resolve_addresses(&self, node: &NodeName, addresses: &[IpAddr], window: Window) -> Resolved {
+    fn resolve_addresses(
+        &self,
+        node: &NodeName,
+        addresses: &[IpAddr],
+        sockets: impl Iterator<Item = Option<SocketOwner>>,
+        window: Window,
+    ) -> Resolved {
         let agents = self.state.agents();
         let networks = self.topology.networks();
         let topology = self.topology.read();
@@ -107,6 +120,14 @@ impl Pipeline {
         let version = views.version();
         let reporter = Reporter::new(node, &topology);
         let parties = views.parties(addresses, &reporter, window);
+        let mut owners = HashMap::default();
+        for socket in sockets {
+            if let Some(SocketOwner::Pod(uid)) = socket {
+                owners
+                    .entry(uid)
+                    .or_insert_with(|| Owner::find(uid, &reporter, window, &topology));
+            }
+        }
         Resolved {
             batch: ResolvedBatch {
                 reporter,
@@ -118,14 +139,23 @@ impl Pipeline {
             wanting: Vec::new(),
             version,
             neighbours: HashMap::default(),
+            owners,
+            owned: HashMap::default(),
         }
     }
 }
 
 impl Resolved {
     fn add(&mut self, row: Row) {
-        let source = self.behind(row.source, row.point.input);
-        let destination = self.behind(row.destination, row.point.output);
+        let mut source = self.behind(row.source, row.point.input);
+        let mut destination = self.behind(row.destination, row.point.output);
+        if let Some(SocketOwner::Pod(uid)) = row.socket {
+            let local = match row.point.hook {
+                Hook::Postrouting => &mut source,
+                Hook::LocalIn => &mut destination,
+            };
+            *local = self.owned(*local, uid);
+        }
         let batch = &mut self.batch;
         let from = &batch.parties[source as usize];
         let to = &batch.parties[destination as usize];
@@ -155,6 +185,25 @@ impl Resolved {
         *self.neighbours.entry(position).or_insert_with(|| {
             parties.push(neighbour);
             u32::try_from(parties.len() - 1).expect("a batch has far fewer addresses")
+        })
+    }
+
+    /// The position of that party where the socket was that pod's.
+    fn owned(&mut self, position: u32, uid: PodUid) -> u32 {
+        let Self {
+            batch,
+            owners,
+            owned,
+            ..
+        } = self;
+        *owned.entry((position, uid)).or_insert_with(|| {
+            let owner = &owners[&uid];
+            let party = &batch.parties[position as usize];
+            let Some(pod) = party.with_socket_of(owner, &batch.reporter) else {
+                return position;
+            };
+            batch.parties.push(pod);
+            u32::try_from(batch.parties.len() - 1).expect("a batch has far fewer addresses")
         })
     }
 }

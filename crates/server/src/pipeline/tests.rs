@@ -1,5 +1,7 @@
+mod attribution;
 mod durable;
 mod laws;
+mod sockets;
 mod waiting;
 
 use kubezonnet_model::{Hook, SkipReason, TotalKind};

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::time::UNIX_EPOCH;
 
 use kubezonnet_model::{
-    Direction, Endpoint, Locality, NodeName, PortSide, Region, Timestamp, Transport, UnknownReason,
-    Workload, Zone,
+    Direction, Endpoint, Hook, Labels, Locality, Name, NodeName, PortSide, Region, Service,
+    SocketOwner, Timestamp, Transport, UnknownReason, Workload, Zone, ZoneId,
 };
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::Format;
@@ -32,6 +33,9 @@ pub(super) struct Line<'a> {
     unknown_reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     protocol: Option<String>,
+    /// The Service by which the destination (of answers: the source) was reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a Service>,
     source: Side<'a>,
     destination: Side<'a>,
     bytes: u64,
@@ -50,12 +54,32 @@ struct Side<'a> {
     pod: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     workload: Option<Owner<'a>>,
+    /// A Service's own address: its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a str>,
+    /// A named network: its name and kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<Owner<'a>>,
+    /// What has the socket, where it is on the node's own network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     node: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     zone: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    zone_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<&'a str>,
+    /// What charge-back goes by.
+    #[serde(skip_serializing_if = "Chargeback::is_empty")]
+    labels: Chargeback<'a>,
+}
+
+/// The labels that are kept, by the names that the configuration gives them.
+struct Chargeback<'a> {
+    names: &'a [Name],
+    values: Option<&'a Labels>,
 }
 
 #[derive(Serialize)]
@@ -66,7 +90,11 @@ struct Owner<'a> {
 
 impl<'a> Line<'a> {
     /// What there is to say of a flow that was counted.
-    pub(super) fn of(batch: &'a ResolvedBatch, flow: &ResolvedFlow) -> Self {
+    pub(super) fn of(
+        batch: &'a ResolvedBatch,
+        flow: &ResolvedFlow,
+        label_names: &'a [Name],
+    ) -> Self {
         let (direction, locality) = match flow.outcome {
             Outcome::Counted(direction, locality) => (direction, locality),
             // Not selected for the log; told as what it is if it ever were.
@@ -79,6 +107,16 @@ impl<'a> Line<'a> {
             ),
         };
         let transport = flow.transport;
+        let process = flow.socket.map(SocketOwner::as_str);
+        let (sends, receives) = match flow.point.hook {
+            Hook::Postrouting => (process, None),
+            Hook::LocalIn => (None, process),
+        };
+        let side = |position: u32, process, which| Side {
+            port: port(transport, which),
+            process,
+            ..Side::of(&batch.parties[position as usize], label_names)
+        };
         Self {
             start: batch.window.start,
             end: batch.window.end,
@@ -92,14 +130,11 @@ impl<'a> Line<'a> {
                 _ => None,
             },
             protocol: transport.map(|transport| transport.protocol.to_string()),
-            source: Side::of(
-                &batch.parties[flow.source as usize],
-                port(transport, PortSide::Source),
-            ),
-            destination: Side::of(
-                &batch.parties[flow.destination as usize],
-                port(transport, PortSide::Destination),
-            ),
+            service: flow
+                .service
+                .map(|position| &*batch.services[position as usize]),
+            source: side(flow.source, sends, PortSide::Source),
+            destination: side(flow.destination, receives, PortSide::Destination),
             bytes: flow.counters.bytes,
             packets: flow.counters.packets,
         }
@@ -121,7 +156,7 @@ impl<'a> Line<'a> {
         let protocol = self.protocol.as_deref().unwrap_or("any");
         writeln!(
             into,
-            "{} {} {} {} {} {} -> {} {} bytes {} packets",
+            "{} {} {} {} {} {} -> {}{} {} bytes {} packets",
             text_of(self.end),
             self.reporter,
             self.direction,
@@ -129,6 +164,9 @@ impl<'a> Line<'a> {
             protocol,
             self.source.text(),
             self.destination.text(),
+            self.service
+                .map(|service| format!(" by {}/{}", service.namespace, service.name))
+                .unwrap_or_default(),
             self.bytes,
             self.packets,
         )
@@ -137,43 +175,118 @@ impl<'a> Line<'a> {
 }
 
 impl<'a> Side<'a> {
-    fn of(party: &'a Party, port: Option<u16>) -> Self {
-        let pod = match &party.endpoint {
-            Endpoint::Pod(pod) => Some(pod),
-            _ => None,
-        };
-        Self {
+    /// What there is to say of a party; its port and process are the flow's.
+    fn of(party: &'a Party, label_names: &'a [Name]) -> Self {
+        let side = Self {
             address: party.address,
-            port,
-            kind: match party.endpoint {
-                Endpoint::Pod(_) => "pod",
-                Endpoint::Node(_) => "node",
-                Endpoint::Network(_) => "network",
-                Endpoint::Service(_) => "service",
-                Endpoint::Internet => "internet",
-                Endpoint::Unknown(_) => "unknown",
-            },
-            namespace: pod.map(|pod| pod.namespace.as_str()),
-            pod: pod.map(|pod| pod.name.as_str()),
-            workload: pod.map(|pod| Owner::of(&pod.workload)),
+            port: None,
+            kind: "",
+            namespace: None,
+            pod: None,
+            workload: None,
+            service: None,
+            network: None,
+            process: None,
             node: party.site.node().map(NodeName::as_str),
             zone: party.site.zone().map(Zone::as_str),
+            zone_id: party.site.zone_id().map(ZoneId::as_str),
             region: party.site.region().map(Region::as_str),
+            labels: Chargeback {
+                names: label_names,
+                values: None,
+            },
+        };
+        match &party.endpoint {
+            Endpoint::Pod(pod) => Self {
+                kind: "pod",
+                namespace: Some(pod.namespace.as_str()),
+                pod: Some(pod.name.as_str()),
+                workload: Some(Owner::of(&pod.workload)),
+                labels: Chargeback {
+                    names: label_names,
+                    values: Some(&pod.labels),
+                },
+                ..side
+            },
+            Endpoint::Node(_) => Self {
+                kind: "node",
+                ..side
+            },
+            Endpoint::Network(network) => Self {
+                kind: "network",
+                network: Some(Owner {
+                    kind: network.kind.as_str(),
+                    name: network.name.as_str(),
+                }),
+                ..side
+            },
+            Endpoint::Service(service) => Self {
+                kind: "service",
+                namespace: Some(service.namespace.as_str()),
+                service: Some(service.name.as_str()),
+                ..side
+            },
+            Endpoint::Internet => Self {
+                kind: "internet",
+                ..side
+            },
+            Endpoint::Unknown(_) => Self {
+                kind: "unknown",
+                ..side
+            },
         }
     }
 
     /// `namespace/pod@zone`, or the nearest that is known, with the address and port.
     fn text(&self) -> String {
-        let who = match (self.namespace, self.pod, self.node) {
-            (Some(namespace), Some(pod), _) => format!("{namespace}/{pod}"),
-            (_, _, Some(node)) => format!("node/{node}"),
-            _ => self.kind.to_owned(),
+        let who = match (self.namespace, self.pod.or(self.service), &self.network) {
+            (Some(namespace), Some(name), _) if self.pod.is_some() => format!("{namespace}/{name}"),
+            (Some(namespace), Some(name), _) => format!("service/{namespace}/{name}"),
+            (_, _, Some(network)) => format!("network/{}", network.name),
+            _ => match (self.node, self.process) {
+                (Some(node), Some(process)) => format!("node/{node}({process})"),
+                (Some(node), None) => format!("node/{node}"),
+                (None, _) => self.kind.to_owned(),
+            },
         };
+        let labels = self.labels.text();
         let zone = self.zone.map(|zone| format!("@{zone}")).unwrap_or_default();
-        match self.port {
-            Some(port) => format!("{who}{zone}[{}]:{port}", self.address),
-            None => format!("{who}{zone}[{}]", self.address),
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{who}{labels}{zone}[{}]{port}", self.address)
+    }
+}
+
+impl<'a> Chargeback<'a> {
+    fn present(&self) -> impl Iterator<Item = (&'a Name, &'a Name)> + use<'a> {
+        let values = self.values;
+        let names = self.names.iter().enumerate();
+        names.filter_map(move |(place, name)| Some((name, values?.get(place)?)))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.present().next().is_none()
+    }
+
+    /// `{name=value,…}`, or nothing.
+    fn text(&self) -> String {
+        let pairs: Vec<_> = self
+            .present()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if pairs.is_empty() {
+            return String::new();
         }
+        format!("{{{}}}", pairs.join(","))
+    }
+}
+
+impl Serialize for Chargeback<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.present() {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
     }
 }
 
@@ -205,3 +318,6 @@ fn text_of(timestamp: Timestamp) -> String {
 fn rfc3339<S: Serializer>(timestamp: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&text_of(*timestamp))
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,7 +44,7 @@ fn pipeline(log: FlowLog) -> Pipeline {
 /// Logs one report and returns the lines.
 fn lines(report: &Report, selection: Selection, format: Format) -> Vec<String> {
     let (writer, reader) = pipe();
-    let pipeline = pipeline(FlowLog::to(writer, selection, format));
+    let pipeline = pipeline(FlowLog::to(writer, selection, format, Vec::new()));
     let reading = std::thread::spawn(move || reader.iter().flatten().collect::<Vec<u8>>());
     pipeline
         .apply(&report.decoded(), Duration::ZERO, NOW)
@@ -113,7 +113,12 @@ fn by_default_only_what_leaves_its_zone_is_logged() {
 #[test]
 fn what_the_sender_counted_is_not_logged_again() {
     let (writer, reader) = pipe();
-    let pipeline = pipeline(FlowLog::to(writer, Selection::All, Format::Text));
+    let pipeline = pipeline(FlowLog::to(
+        writer,
+        Selection::All,
+        Format::Text,
+        Vec::new(),
+    ));
     let reading = std::thread::spawn(move || reader.iter().flatten().collect::<Vec<u8>>());
     for report in [
         Report::of("n2", 1),
@@ -133,7 +138,7 @@ fn what_the_sender_counted_is_not_logged_again() {
 #[test]
 fn a_reader_that_stops_reading_costs_lines_and_never_holds_up_ingest() {
     let (writer, reader) = pipe();
-    let log = FlowLog::to(writer, Selection::All, Format::Json);
+    let log = FlowLog::to(writer, Selection::All, Format::Json, Vec::new());
     let shared = Arc::clone(&log.shared);
     let pipeline = pipeline(log);
     // Nobody reads: more batches than the queue takes, and the one that is being written.
@@ -166,7 +171,12 @@ fn a_reader_that_stops_reading_costs_lines_and_never_holds_up_ingest() {
 #[test]
 fn closing_does_not_wait_for_ever_for_a_reader() {
     let (writer, _reader) = pipe();
-    let pipeline = pipeline(FlowLog::to(writer, Selection::All, Format::Json));
+    let pipeline = pipeline(FlowLog::to(
+        writer,
+        Selection::All,
+        Format::Json,
+        Vec::new(),
+    ));
     pipeline
         .apply(&report().decoded(), Duration::ZERO, NOW)
         .unwrap();
@@ -181,7 +191,12 @@ fn closing_does_not_wait_for_ever_for_a_reader() {
 fn a_reader_that_went_away_costs_every_line_after_it() {
     let (writer, reader) = pipe();
     drop(reader);
-    let pipeline = pipeline(FlowLog::to(writer, Selection::All, Format::Json));
+    let pipeline = pipeline(FlowLog::to(
+        writer,
+        Selection::All,
+        Format::Json,
+        Vec::new(),
+    ));
     for sequence in 1..=3 {
         let report = Report::of("n1", sequence).record("10.67.1.1", "10.67.2.1", OUT, 1);
         pipeline
@@ -198,7 +213,7 @@ fn a_reader_that_went_away_costs_every_line_after_it() {
 #[test]
 fn one_large_batch_is_taken_and_many_wait_their_turn() {
     let (writer, reader) = pipe();
-    let log = FlowLog::to(writer, Selection::All, Format::Json);
+    let log = FlowLog::to(writer, Selection::All, Format::Json, Vec::new());
     let shared = Arc::clone(&log.shared);
     shared.held_bytes.store(MAX_HELD_BYTES, Ordering::Release);
     let pipeline = pipeline(log);
@@ -225,7 +240,7 @@ fn one_large_batch_is_taken_and_many_wait_their_turn() {
 #[test]
 fn what_is_not_logged_takes_room_too_while_it_waits_with_what_is() {
     let (writer, _reader) = pipe();
-    let log = FlowLog::to(writer, Selection::CrossZone, Format::Json);
+    let log = FlowLog::to(writer, Selection::CrossZone, Format::Json, Vec::new());
     let shared = Arc::clone(&log.shared);
     let pipeline = pipeline(log);
     let mut report = Report::of("n1", 1).record("10.67.1.1", "10.67.2.1", OUT, 1);

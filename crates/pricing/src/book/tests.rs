@@ -1,4 +1,4 @@
-use kubezonnet_model::{Name, Region, UnknownReason, Zone};
+use kubezonnet_model::{Name, Region, UnknownReason, Zone, ZoneId};
 use proptest::prelude::*;
 
 use super::*;
@@ -163,11 +163,20 @@ fn a_rate_that_is_not_listed_is_a_gap_unless_nobody_would_pay() {
     let names = names();
     let aws = book(Cloud::Aws, "");
     let unlisted = names.between_regions(3, 0);
-    let mut by_neither = names.with_network(Billed::Neither, true);
-    by_neither.locality = Locality::CrossRegion;
+    let by_neither = Edge {
+        destination: unlisted.source,
+        locality: Locality::CrossRegion,
+        ..names.with_network(Billed::Neither, true)
+    };
+    let from_nowhere = Edge {
+        source: unlisted.source,
+        destination: by_neither.source,
+        locality: Locality::CrossRegion,
+    };
 
     assert_eq!(aws.charges(&unlisted), Charges::missing(Gap::UnlistedRate));
     assert_eq!(aws.charges(&by_neither), Charges::FREE);
+    assert_eq!(aws.charges(&from_nowhere), Charges::FREE);
 }
 
 #[test]
@@ -211,6 +220,65 @@ fn the_narrowest_rule_holds_in_whatever_order_they_are_written() {
             let cost = terabyte(&book, &names.between_regions(0, 1));
             assert_eq!(cost, (price, 0), "{rules}");
         }
+    }
+}
+
+#[test]
+fn who_sends_goes_before_who_receives() {
+    let names = names();
+    let text = "
+betweenRegions:
+  - { from: us-*, to: eu-west-1, price: 0.4 }
+  - { from: us-east-1, price: 0.3 }
+";
+
+    let cost = terabyte(&book(Cloud::Aws, text), &names.between_regions(0, 1));
+
+    assert_eq!(cost, (300_000, 0));
+}
+
+#[test]
+fn a_group_of_the_file_replaces_the_tables_and_may_go_both_ways_with_itself() {
+    let names = names();
+    let text = "
+groups: { us: [nowhere-*], ours: [us-east-1, eu-west-1] }
+betweenRegions:
+  - { from: group:ours, to: group:ours, bothWays: true, price: 0.005 }
+";
+    let book = book(Cloud::Aws, text);
+
+    assert_eq!(terabyte(&book, &names.between_regions(0, 1)), (5_000, 0));
+    // The table's rule for its group `us` is now for these.
+    assert_eq!(terabyte(&book, &names.between_regions(3, 2)), (20_000, 0));
+    assert_eq!(
+        book.charges(&names.between_regions(0, 2)),
+        Charges::missing(Gap::UnlistedRate)
+    );
+}
+
+#[test]
+fn a_free_zone_may_be_told_by_its_id() {
+    let names = names();
+    let (one, other) = (ZoneId::new("az1").unwrap(), ZoneId::new("az2").unwrap());
+    let with_id = |zone, id| {
+        Place::Cluster(Location {
+            zone_id: Some(id),
+            ..names.location(zone, 0)
+        })
+    };
+    let edge = Edge {
+        source: with_id(0, &one),
+        destination: with_id(1, &other),
+        locality: Locality::CrossZone,
+    };
+
+    for (text, is_free) in [
+        ("free: { zones: [[az2, az1]] }", true),
+        ("free: { zones: [[az2, a]] }", true),
+        ("free: { zones: [[az1, az3]] }", false),
+    ] {
+        let charges = book(Cloud::Aws, text).charges(&edge);
+        assert_eq!(charges == Charges::FREE, is_free, "{text}");
     }
 }
 

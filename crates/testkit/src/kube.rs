@@ -1,5 +1,5 @@
-//! A fake API server of Kubernetes, over real HTTPS, as far as we need one: watches of pods and nodes,
-//! reviews of tokens, and single Secrets and `ConfigMap`s.
+//! A fake API server of Kubernetes, over real HTTPS, as far as we need one: watches of pods, nodes
+//! and what surrounds them, reviews of tokens, and single Secrets and `ConfigMap`s.
 //!
 //! It answers in the shapes that a real one was recorded in (`recorded/`): lists in pages, watches
 //! with bookmarks, streaming lists, 410 where its history ends, 409 where a version is old, 401
@@ -115,7 +115,7 @@ impl FakeKube {
         self.shared.change(|store| store.upsert(kind, object));
     }
 
-    /// Deletes the object of that key: `namespace/name` of a pod, the name of a node.
+    /// Deletes the object of that key: `namespace/name`, or the name where there is no namespace.
     pub fn delete(&self, kind: Kind, key: &str) {
         self.shared.change(|store| store.delete(kind, key));
     }
@@ -151,6 +151,17 @@ impl FakeKube {
     /// From now on refuses to start a watch, with that status; `None`: no longer.
     pub fn refuse_watches(&self, status: Option<u16>) {
         self.shared.change(|store| store.refuse_watches = status);
+    }
+
+    /// Forbids to list and to watch that kind; with `false` no longer. Open watches go on.
+    pub fn forbid_kind(&self, kind: Kind, forbidden: bool) {
+        self.shared.change(|store| {
+            if forbidden {
+                store.forbidden_kinds.insert(kind);
+            } else {
+                store.forbidden_kinds.remove(&kind);
+            }
+        });
     }
 
     /// Gives out a token and returns its text, each time another one.
@@ -208,6 +219,11 @@ impl FakeKube {
     /// The path and query of every request so far, refused ones included.
     pub fn requests(&self) -> Vec<String> {
         self.shared.read(|store| store.requests.clone())
+    }
+
+    /// Whether anybody asked for whole objects of that kind, and not for their metadata only.
+    pub fn asked_whole(&self, kind: Kind) -> bool {
+        self.shared.read(|store| store.asked_whole.contains(&kind))
     }
 
     /// How many watches are open.

@@ -46,11 +46,74 @@ async fn answer(
         let message = "the server could not find the requested resource";
         return refuse(404, "NotFound", message);
     };
+    if shared.read(|store| store.forbidden_kinds.contains(&kind)) {
+        let (group, resource) = kind.group_and_resource();
+        let message = format!(
+            "{resource} is forbidden: User \"server\" cannot list resource \"{resource}\" in API \
+             group \"{group}\" at the cluster scope"
+        );
+        return refuse(403, "Forbidden", &message);
+    }
+    let form = Form::of(kind, &headers);
+    if !form.metadata_only {
+        shared.note(|store| store.asked_whole.insert(kind));
+    }
     let is_watch = parameters.get("watch");
     if is_watch.is_some_and(|value| matches!(&**value, "1" | "true")) {
-        watch(&shared, kind, &parameters)
+        watch(&shared, form, &parameters)
     } else {
-        list(&shared, kind, &parameters)
+        list(&shared, form, &parameters)
+    }
+}
+
+/// In which form objects are asked for.
+#[derive(Debug, Clone, Copy)]
+struct Form {
+    kind: Kind,
+    /// Nothing but their metadata.
+    metadata_only: bool,
+}
+
+impl Form {
+    fn of(kind: Kind, headers: &HeaderMap) -> Self {
+        let accept = headers
+            .get(header::ACCEPT)
+            .and_then(|value| value.to_str().ok());
+        let metadata_only =
+            accept.is_some_and(|accept| accept.contains("as=PartialObjectMetadata"));
+        Self {
+            kind,
+            metadata_only,
+        }
+    }
+
+    /// Kind and version of what is answered.
+    fn names(self) -> (&'static str, &'static str) {
+        if self.metadata_only {
+            ("PartialObjectMetadata", "meta.k8s.io/v1")
+        } else {
+            (self.kind.as_str(), self.kind.api_version())
+        }
+    }
+
+    fn of_object(self, object: &Value) -> Value {
+        if !self.metadata_only {
+            return object.clone();
+        }
+        let (kind, version) = self.names();
+        json!({ "kind": kind, "apiVersion": version, "metadata": object["metadata"] })
+    }
+
+    /// An object as lists have it: without what the list says for all.
+    fn item(self, object: &Value) -> Value {
+        let mut item = self.of_object(object);
+        if let Some(fields) = item.as_object_mut()
+            && !self.metadata_only
+        {
+            fields.remove("kind");
+            fields.remove("apiVersion");
+        }
+        item
     }
 }
 
@@ -73,13 +136,13 @@ fn review(store: &mut Store, body: &[u8]) -> Response {
 }
 
 /// A list, or a page of one.
-fn list(shared: &Shared, kind: Kind, parameters: &Parameters) -> Response {
+fn list(shared: &Shared, form: Form, parameters: &Parameters) -> Response {
     let parsed = |name| parameters.get(name).and_then(|text| text.parse().ok());
     let limit = parsed("limit").filter(|limit| *limit > 0);
     shared.change(|store| {
         // A token is the list's version and how many of it were told.
         let (version, told) = match parameters.get("continue") {
-            None => (store.keep(kind), 0),
+            None => (store.keep(form.kind), 0),
             Some(token) => match token.split_once('.') {
                 Some((version, told)) => (
                     version.parse().unwrap_or_default(),
@@ -88,7 +151,7 @@ fn list(shared: &Shared, kind: Kind, parameters: &Parameters) -> Response {
                 None => return refuse(400, "BadRequest", "continue key is not valid"),
             },
         };
-        let Some(objects) = store.kept(kind, version) else {
+        let Some(objects) = store.kept(form.kind, version) else {
             let message = "The provided continue parameter is too old to display a consistent \
                            list result.";
             return refuse(410, "Expired", message);
@@ -100,28 +163,19 @@ fn list(shared: &Shared, kind: Kind, parameters: &Parameters) -> Response {
             metadata["continue"] = json!(format!("{version}.{}", told + page.len()));
             metadata["remainingItemCount"] = json!(left.len() - page.len());
         }
+        let (kind, version) = form.names();
         let body = json!({
-            "kind": format!("{}List", kind.as_str()),
-            "apiVersion": "v1",
+            "kind": format!("{kind}List"),
+            "apiVersion": version,
             "metadata": metadata,
-            "items": page.iter().map(as_item).collect::<Vec<_>>(),
+            "items": page.iter().map(|object| form.item(object)).collect::<Vec<_>>(),
         });
         answer_with(200, &body)
     })
 }
 
-/// An object as lists have it: without what the list says for all.
-fn as_item(object: &Value) -> Value {
-    let mut item = object.clone();
-    if let Some(fields) = item.as_object_mut() {
-        fields.remove("kind");
-        fields.remove("apiVersion");
-    }
-    item
-}
-
 /// A stream of events from a version on, or from the beginning.
-fn watch(shared: &Arc<Shared>, kind: Kind, parameters: &Parameters) -> Response {
+fn watch(shared: &Arc<Shared>, form: Form, parameters: &Parameters) -> Response {
     let is_set = |name| parameters.get(name).is_some_and(|value| value == "true");
     let streams_list = is_set("sendInitialEvents");
     if streams_list
@@ -140,10 +194,10 @@ fn watch(shared: &Arc<Shared>, kind: Kind, parameters: &Parameters) -> Response 
         let mut lines = VecDeque::new();
         let mut ended = false;
         let position = if streams_list {
-            for object in store.objects(kind) {
-                lines.push_back(event("ADDED", &object));
+            for object in store.objects(form.kind) {
+                lines.push_back(event("ADDED", &form.of_object(&object)));
             }
-            lines.push_back(initial_events_end(kind, store.version));
+            lines.push_back(initial_events_end(form, store.version));
             store.end_of_log()
         } else {
             let version = version.unwrap_or(store.version);
@@ -154,7 +208,7 @@ fn watch(shared: &Arc<Shared>, kind: Kind, parameters: &Parameters) -> Response 
             store.position_after(version)
         };
         Watch {
-            kind,
+            form,
             wants_bookmarks: is_set("allowWatchBookmarks"),
             position,
             lines,
@@ -170,7 +224,7 @@ fn watch(shared: &Arc<Shared>, kind: Kind, parameters: &Parameters) -> Response 
 
 /// An open watch.
 struct Watch {
-    kind: Kind,
+    form: Form,
     wants_bookmarks: bool,
     /// How much of the log was told.
     position: usize,
@@ -203,11 +257,12 @@ impl Watch {
         for entry in store.log_from(self.position) {
             self.position += 1;
             match &entry.told {
-                Told::Change(kind, change, object) if *kind == self.kind => {
-                    self.lines.push_back(event(change.as_str(), object));
+                Told::Change(kind, change, object) if *kind == self.form.kind => {
+                    let object = self.form.of_object(object);
+                    self.lines.push_back(event(change.as_str(), &object));
                 }
                 Told::Bookmark if self.wants_bookmarks => {
-                    self.lines.push_back(bookmark(self.kind, entry.version));
+                    self.lines.push_back(bookmark(self.form, entry.version));
                 }
                 Told::Change(..) | Told::Bookmark => {}
                 Told::Expired => {
@@ -229,25 +284,26 @@ fn event(kind: &str, object: &Value) -> String {
     json!({ "type": kind, "object": object }).to_string()
 }
 
-fn bookmark(kind: Kind, version: u64) -> String {
-    event("BOOKMARK", &empty(kind, version))
+fn bookmark(form: Form, version: u64) -> String {
+    event("BOOKMARK", &empty(form, version))
 }
 
 /// The bookmark that ends the initial events of a streaming list.
-fn initial_events_end(kind: Kind, version: u64) -> String {
-    let mut object = empty(kind, version);
+fn initial_events_end(form: Form, version: u64) -> String {
+    let mut object = empty(form, version);
     object["metadata"]["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
     event("BOOKMARK", &object)
 }
 
-fn empty(kind: Kind, version: u64) -> Value {
-    json!({
-        "kind": kind.as_str(),
-        "apiVersion": "v1",
+fn empty(form: Form, version: u64) -> Value {
+    let (kind, api_version) = form.names();
+    form.of_object(&json!({
+        "kind": kind,
+        "apiVersion": api_version,
         "metadata": { "resourceVersion": version.to_string() },
         "spec": {},
         "status": {},
-    })
+    }))
 }
 
 fn expired(version: u64, now: u64) -> String {

@@ -9,6 +9,9 @@ const PODS: [&str; 2] = [
     include_str!("../../recorded/pods-page1.json"),
     include_str!("../../recorded/pods-page2.json"),
 ];
+const REPLICA_SETS: &str = include_str!("../../recorded/replicasets-metadata.json");
+const SERVICES: &str = include_str!("../../recorded/services.json");
+const ENDPOINT_SLICES: &str = include_str!("../../recorded/endpointslices.json");
 const PODS_WATCH: &str = include_str!("../../recorded/pods-watch.jsonl");
 
 /// The nodes of the recorded cluster.
@@ -19,6 +22,21 @@ pub fn nodes() -> Vec<Value> {
 /// Its pods, as far as they were recorded: the first two pages of a list.
 pub fn pods() -> Vec<Value> {
     PODS.iter().flat_map(|page| items(page)).collect()
+}
+
+/// Its `ReplicaSets`, of which nothing but the metadata was asked for.
+pub fn replica_sets() -> Vec<Value> {
+    items(REPLICA_SETS)
+}
+
+/// Its Services.
+pub fn services() -> Vec<Value> {
+    items(SERVICES)
+}
+
+/// Its `EndpointSlices`.
+pub fn endpoint_slices() -> Vec<Value> {
+    items(ENDPOINT_SLICES)
 }
 
 /// The changes that a watch of its pods then told, without the bookmarks.

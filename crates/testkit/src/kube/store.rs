@@ -15,15 +15,43 @@ pub enum Kind {
     Pod,
     /// Nodes, in none.
     Node,
+    /// `ReplicaSets`, in namespaces.
+    ReplicaSet,
+    /// Jobs, in namespaces.
+    Job,
+    /// Namespaces, in none.
+    Namespace,
+    /// Services, in namespaces.
+    Service,
+    /// `EndpointSlices`, in namespaces.
+    EndpointSlice,
 }
 
 impl Kind {
+    const ALL: [Self; 7] = [
+        Self::Pod,
+        Self::Node,
+        Self::ReplicaSet,
+        Self::Job,
+        Self::Namespace,
+        Self::Service,
+        Self::EndpointSlice,
+    ];
+
     /// The kind that a path lists.
     pub(super) fn of_path(path: &str) -> Option<Self> {
-        match path {
-            "/api/v1/pods" => Some(Self::Pod),
-            "/api/v1/nodes" => Some(Self::Node),
-            _ => None,
+        Self::ALL.into_iter().find(|kind| kind.path() == path)
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Pod => "/api/v1/pods",
+            Self::Node => "/api/v1/nodes",
+            Self::ReplicaSet => "/apis/apps/v1/replicasets",
+            Self::Job => "/apis/batch/v1/jobs",
+            Self::Namespace => "/api/v1/namespaces",
+            Self::Service => "/api/v1/services",
+            Self::EndpointSlice => "/apis/discovery.k8s.io/v1/endpointslices",
         }
     }
 
@@ -32,7 +60,32 @@ impl Kind {
         match self {
             Self::Pod => "Pod",
             Self::Node => "Node",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::Job => "Job",
+            Self::Namespace => "Namespace",
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
         }
+    }
+
+    /// Group and version, as objects have them.
+    pub(super) fn api_version(self) -> &'static str {
+        match self {
+            Self::Pod | Self::Node | Self::Namespace | Self::Service => "v1",
+            Self::ReplicaSet => "apps/v1",
+            Self::Job => "batch/v1",
+            Self::EndpointSlice => "discovery.k8s.io/v1",
+        }
+    }
+
+    /// Group and resource, as who may not list them is told.
+    pub(super) fn group_and_resource(self) -> (&'static str, &'static str) {
+        let group = self.api_version().split_once('/');
+        let resource = self.path().rsplit('/').next();
+        (
+            group.map_or("", |(group, _)| group),
+            resource.unwrap_or_default(),
+        )
     }
 }
 
@@ -79,6 +132,11 @@ impl Shared {
         look(&self.store.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Changes what nobody is told of.
+    pub(super) fn note<T>(&self, note: impl FnOnce(&mut Store) -> T) -> T {
+        note(&mut self.store.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Store) -> T) -> T {
         let changed = change(&mut self.store.lock().unwrap_or_else(PoisonError::into_inner));
         self.bell.send_replace(());
@@ -110,6 +168,10 @@ pub(super) struct Store {
     pub(super) requests: Vec<String>,
     /// The status that a watch is refused with.
     pub(super) refuse_watches: Option<u16>,
+    /// Kinds of which whole objects were asked for.
+    pub(super) asked_whole: BTreeSet<Kind>,
+    /// Kinds that nobody may list or watch.
+    pub(super) forbidden_kinds: BTreeSet<Kind>,
     /// Secrets and config maps, as `secrets/namespace/name`.
     pub(super) singles: BTreeMap<String, Value>,
     /// Those that nobody may touch.
@@ -164,7 +226,7 @@ impl Store {
 
     pub(super) fn replay(&mut self, kind: Kind, change: Change, mut object: Value) {
         object["kind"] = json!(kind.as_str());
-        object["apiVersion"] = json!("v1");
+        object["apiVersion"] = json!(kind.api_version());
         let version = object["metadata"]["resourceVersion"].as_str();
         let version = version.and_then(|version| version.parse().ok());
         self.version = self.version.max(version.unwrap_or(self.version + 1));

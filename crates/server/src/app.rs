@@ -91,7 +91,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         .install_default()
         .ok();
     let clock = Clock::system();
-    let topology = Topology::new();
+    let labels = config.labels.kept().context("--team-label, --extra-label");
+    let topology = Topology::keeping(labels.map_err(Failure::Configuration)?);
     let source = Source::open(config, &topology, &clock)
         .await
         .map_err(Failure::Configuration)?;

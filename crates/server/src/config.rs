@@ -1,5 +1,6 @@
 //! The configuration: flags, each also an environment variable.
 
+mod labels;
 mod limits;
 mod security;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 
+pub use self::labels::LabelFlags;
 pub use self::limits::LimitFlags;
 pub use self::security::{Security, ServiceAccount};
 use crate::export::flow_log;
@@ -107,6 +109,10 @@ pub struct Config {
         conflicts_with = "topology_file"
     )]
     pub kubeconfig: Option<PathBuf>,
+
+    /// Which labels are kept for charge-back.
+    #[command(flatten)]
+    pub labels: LabelFlags,
 
     /// Directory of this server's own for what it has counted, or `none` to keep it in memory.
     ///

@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 use kubezonnet_model::{
-    Endpoint, Name, Node, NodeName, Pod, PodUid, Site, Timestamp, Window, Workload,
+    Endpoint, Name, Node, NodeName, Pod, PodUid, Protocol, Service, Site, Timestamp, Window,
+    Workload,
 };
 
 use self::address::Address;
@@ -30,6 +31,7 @@ use self::namespaces::Namespaces;
 use self::nodes::Nodes;
 use self::owners::Owners;
 use self::pods::{PodEntry, Pods};
+use self::services::Services;
 use self::uid::Uid;
 
 mod address;
@@ -46,6 +48,7 @@ mod namespaces;
 mod nodes;
 mod owners;
 mod pods;
+mod services;
 #[cfg(test)]
 mod tests;
 mod uid;
@@ -62,6 +65,7 @@ pub struct TopologyIndex {
     nodes: Nodes,
     owners: Owners,
     namespaces: Namespaces,
+    services: Services,
     /// The values of labels that pods have, each combination once.
     labels: Interned<Arc<[Option<Name>]>>,
     /// Nodes that went, and pods that went before they were told of, until pruned: an event about
@@ -79,6 +83,10 @@ pub struct TopologyIndex {
     owner_lists: [Option<List>; OwnerKind::ALL.len()],
     /// The list of namespaces being told, if one is.
     namespace_list: Option<List>,
+    /// The list of Services being told, if one is.
+    service_list: Option<List>,
+    /// The list of `EndpointSlices` being told, if one is.
+    endpoints_list: Option<List>,
     /// The number of the last list, so that what it did not have can be told.
     last_list: u32,
     /// How often it was told something.
@@ -135,6 +143,8 @@ pub struct Sizes {
     pub past: usize,
     /// `ReplicaSets` and `Jobs`.
     pub owners: usize,
+    /// Services.
+    pub services: usize,
     /// Pods whose owner may itself be owned and was not told of: their workload is what the pod
     /// itself tells.
     pub ownerless: usize,
@@ -267,6 +277,26 @@ impl TopologyIndex {
         self.namespaces.runs(namespace, &Workload { kind, name })
     }
 
+    /// The Service that has the address (in the cluster, as an external one, or as its load
+    /// balancer's), and what its ready endpoints have in common: one node, one zone, or one region
+    /// only. If that is nothing, it is [`UnknownReason::ServiceAddress`]. One that is gone has its
+    /// address until it is pruned, or another has it; of several that share one, none is told.
+    ///
+    /// [`UnknownReason::ServiceAddress`]: kubezonnet_model::UnknownReason::ServiceAddress
+    pub fn service_at(&self, address: IpAddr) -> Option<(&Arc<Service>, &Site)> {
+        self.services.at(Address::from(address), &self.nodes)
+    }
+
+    /// The Service that has that port of that address for an endpoint; `None` if several have.
+    pub fn service_of(
+        &self,
+        endpoint: IpAddr,
+        protocol: Protocol,
+        port: u16,
+    ) -> Option<&Arc<Service>> {
+        self.services.of(Address::from(endpoint), protocol, port)
+    }
+
     /// A number that rises with everything the index is told. While it stays, so do the answers, but
     /// for windows so old that their holders were pruned.
     pub fn version(&self) -> u64 {
@@ -281,6 +311,7 @@ impl TopologyIndex {
             addresses: self.holdings.open,
             past: self.holdings.ended,
             owners: self.owners.count(),
+            services: self.services.count(),
             ownerless: self.owners.count_waiting(),
         }
     }

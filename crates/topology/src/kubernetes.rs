@@ -1,4 +1,5 @@
-//! The cluster as Kubernetes tells it: pods and nodes, listed and then watched.
+//! The cluster as Kubernetes tells it: pods and nodes, owners, Services and namespaces, listed and
+//! then watched.
 //!
 //! The only file that makes Kubernetes' client. Objects are read into slim types of our own
 //! (`object`) and never kept: what the index needs of them (`convert`) is, in a few hundred bytes
@@ -8,20 +9,24 @@
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use futures::future;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::runtime::watcher;
-use kube::{Api, Client, Config};
+use kube::{Client, Config};
 
-use self::follow::Follower;
-use self::object::{NodeObject, PodObject};
+use self::follow::{Awaited, Follower};
+use self::object::{
+    EndpointSliceObject, JobObject, NamespaceObject, NodeObject, PodObject, ReplicaSetObject,
+    ServiceObject,
+};
 use crate::{Clock, Topology};
 
 mod convert;
 mod failure;
 mod follow;
+mod followed;
 mod object;
 
 /// How long a list may give no byte before it is given up; a watch has its own limit (295 s) and
@@ -115,13 +120,40 @@ impl KubernetesWatch {
         self.client.clone()
     }
 
-    /// Follows pods and nodes for ever; the topology is synced once both were listed.
+    /// Follows everything for ever. Pods come after what surrounds them, so that they are told once;
+    /// the topology is synced when all was listed. What can be done without is not waited for once
+    /// it is forbidden or has failed a few times; it is tried on.
     pub async fn run(self, topology: Topology, clock: Clock) -> ! {
-        let unlisted = AtomicUsize::new(2);
-        let follower = || Follower::new(&topology, &clock, &unlisted, self.config());
-        let pods = Api::<PodObject>::all(self.client.clone());
-        let nodes = Api::<NodeObject>::all(self.client.clone());
-        let (never, _) = futures::join!(follower().follow(pods), follower().follow(nodes));
+        let has_labels = !topology.labels().is_empty();
+        let around = Awaited::new(2 + usize::from(has_labels));
+        let everything = Awaited::new(6 + usize::from(has_labels));
+        let (first, other) = ([&around, &everything], [&everything]);
+        let follower = |awaited| Follower::new(&topology, &clock, awaited, self.config());
+        let client = || self.client.clone();
+        let pods = async {
+            around.all().await;
+            follower(&other).follow::<PodObject>(client()).await
+        };
+        let namespaces = async {
+            if !has_labels {
+                return future::pending().await;
+            }
+            follower(&first).follow::<NamespaceObject>(client()).await
+        };
+        let synced = async {
+            everything.all().await;
+            topology.set_synced();
+        };
+        let (never, ..) = futures::join!(
+            pods,
+            follower(&other).follow::<NodeObject>(client()),
+            follower(&first).follow::<ReplicaSetObject>(client()),
+            follower(&first).follow::<JobObject>(client()),
+            namespaces,
+            follower(&other).follow::<ServiceObject>(client()),
+            follower(&other).follow::<EndpointSliceObject>(client()),
+            synced,
+        );
         match never {}
     }
 

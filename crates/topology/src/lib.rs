@@ -30,6 +30,9 @@ pub use clock::Clock;
 pub use index::{Holder, HolderRef, Sizes, TopologyIndex};
 pub use labels::{KeptLabel, KeptLabels, LabelError};
 pub use networks::Networks;
-pub use state::{NODE_NAMESPACE, NamespaceState, NodeState, OwnerKind, OwnerState, PodState};
+pub use state::{
+    EndpointPort, EndpointSliceState, EndpointState, NODE_NAMESPACE, NamespaceState, NodeState,
+    OwnerKind, OwnerState, PodState, ServiceState,
+};
 pub use topology::{FailureReason, Source, SourceCounts, Topology};
 pub use yaml::{FileError, Problem};

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use kubezonnet_model::{
-    Name, Namespace, NodeName, PodUid, Region, Timestamp, Workload, Zone, ZoneId,
+    Name, Namespace, NodeName, PodUid, Protocol, Region, Service, Timestamp, Workload, Zone, ZoneId,
 };
 
 /// What stands for the namespace of a node where pods have one. No namespace of Kubernetes is called
@@ -107,6 +107,58 @@ pub struct NamespaceState {
     /// The values of its labels that are kept for charge-back, in the order in which they are
     /// configured: they count for its pods that have none of their own.
     pub labels: Box<[Option<Name>]>,
+}
+
+/// A Service as its source has it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceState {
+    /// Its namespace and name.
+    pub service: Service,
+    /// What tells it from an earlier or later Service of the same name.
+    pub uid: String,
+    /// Every address by which it is reached: those of the cluster, external ones, and its load
+    /// balancer's.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// Endpoints of a Service as their source has them now: all of them, or a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointSliceState {
+    /// What tells it from every other slice.
+    pub uid: String,
+    /// Whose endpoints they are.
+    pub service: Service,
+    /// The endpoints.
+    pub endpoints: Vec<EndpointState>,
+    /// The ports that each of them has.
+    pub ports: Vec<EndpointPort>,
+}
+
+/// What stands behind a Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointState {
+    /// Its address.
+    pub address: IpAddr,
+    /// The node it is on, if it is on one.
+    pub node: Option<NodeName>,
+    /// It takes new connections.
+    pub is_ready: bool,
+}
+
+/// A port of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EndpointPort {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The number; `None` for all of them.
+    pub number: Option<u16>,
+}
+
+impl EndpointPort {
+    /// Whether that port is meant.
+    pub(crate) fn is(self, protocol: Protocol, number: u16) -> bool {
+        self.protocol == protocol && self.number.is_none_or(|own| own == number)
+    }
 }
 
 /// A node as its source has it now.

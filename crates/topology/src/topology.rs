@@ -47,6 +47,16 @@ pub enum Source {
     Pods,
     /// Kubernetes' nodes.
     Nodes,
+    /// Kubernetes' `ReplicaSets`.
+    ReplicaSets,
+    /// Kubernetes' Jobs.
+    Jobs,
+    /// Kubernetes' namespaces.
+    Namespaces,
+    /// Kubernetes' Services.
+    Services,
+    /// Kubernetes' `EndpointSlices`.
+    EndpointSlices,
     /// The topology file.
     File,
     /// The file of named networks.
@@ -55,13 +65,28 @@ pub enum Source {
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 4] = [Self::Pods, Self::Nodes, Self::File, Self::Networks];
+    pub const ALL: [Self; 9] = [
+        Self::Pods,
+        Self::Nodes,
+        Self::ReplicaSets,
+        Self::Jobs,
+        Self::Namespaces,
+        Self::Services,
+        Self::EndpointSlices,
+        Self::File,
+        Self::Networks,
+    ];
 
     /// The name in metrics and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pods => "pods",
             Self::Nodes => "nodes",
+            Self::ReplicaSets => "replicasets",
+            Self::Jobs => "jobs",
+            Self::Namespaces => "namespaces",
+            Self::Services => "services",
+            Self::EndpointSlices => "endpointslices",
             Self::File => "file",
             Self::Networks => "networks",
         }

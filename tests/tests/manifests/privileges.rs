@@ -23,6 +23,11 @@ const WITHOUT_ACCESS: &str = "kubezonnet-agent";
 const CLUSTER_ACCESS: &[(&str, &[&str])] = &[
     ("pods", &["get", "list", "watch"]),
     ("nodes", &["get", "list", "watch"]),
+    ("replicasets", &["list", "watch"]),
+    ("jobs", &["list", "watch"]),
+    ("services", &["list", "watch"]),
+    ("endpointslices", &["list", "watch"]),
+    ("namespaces", &["list", "watch"]),
     ("tokenreviews", &["create"]),
 ];
 

@@ -25,7 +25,7 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "kubezonnet_server_topology_objects",
         kind: Kind::Gauge,
         labels: &["kind"],
-        help: "Pods and nodes known, addresses held now, past holdings kept for late windows, prefixes of named networks",
+        help: "What is known: pods, nodes, addresses held now, and what surrounds them",
         write: |scrape, samples| {
             let sizes = &scrape.topology.sizes;
             for (kind, count) in [
@@ -33,6 +33,9 @@ pub(super) const FAMILIES: &[Family] = &[
                 ("nodes", sizes.nodes),
                 ("addresses", sizes.addresses),
                 ("past_holdings", sizes.past),
+                ("owners", sizes.owners),
+                ("pods_of_unknown_owners", sizes.ownerless),
+                ("services", sizes.services),
                 ("networks", scrape.topology.networks),
             ] {
                 samples.gauge(&[kind], &count)?;

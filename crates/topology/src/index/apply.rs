@@ -205,12 +205,16 @@ impl TopologyIndex {
         let (at, number) = (list.map_or(now, |list| list.at), List::number(list));
         let addresses = Address::holdable(&state.addresses);
         let (slot, entry) = self.nodes.named(&state.name);
-        entry.site = Site::Known {
+        let site = Site::Known {
             node: Some(entry.name.clone()),
             zone: state.zone.clone(),
             zone_id: state.zone_id.clone(),
             region: state.region.clone(),
         };
+        if entry.site != site {
+            entry.site = site;
+            self.services.forget_sites();
+        }
         entry.node = Some(Arc::new(Node {
             name: entry.name.clone(),
             zone: state.zone,

@@ -88,6 +88,7 @@ impl TopologyIndex {
                 Ended::Pod(slot) => self.prune_pod(slot, before),
                 Ended::Node(slot) => self.nodes.forget(slot, before),
                 Ended::Owner(uid) => self.owners.forget(&uid, before),
+                Ended::Service(service) => self.services.forget(&service, before),
                 Ended::Unknown(uid) => {
                     if self.gone.get(&uid).is_some_and(|gone| *gone < before) {
                         self.gone.remove(&uid);

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use kubezonnet_model::Timestamp;
+use kubezonnet_model::{Service, Timestamp};
 
 use super::address::Address;
 use super::nodes::Slot;
@@ -22,6 +22,8 @@ pub(super) enum Ended {
     Node(Slot),
     /// An owner that went.
     Owner(Uid),
+    /// A Service that went.
+    Service(Box<Service>),
     /// Something that went before it was told of.
     Unknown(Uid),
 }

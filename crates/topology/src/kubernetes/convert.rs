@@ -4,11 +4,15 @@ use std::net::IpAddr;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kubezonnet_model::{
-    InvalidName, Name, Namespace, NodeName, PodUid, Region, Timestamp, Workload, Zone, ZoneId,
+    InvalidName, Name, Namespace, NodeName, PodUid, Protocol, Region, Service, Timestamp, Workload,
+    Zone, ZoneId,
 };
 
-use super::object::{NodeObject, PodObject};
-use crate::{KeptLabels, NodeState, OwnerKind, PodState};
+use super::object::{EndpointSliceObject, NodeObject, PodObject, ServiceObject};
+use crate::{
+    EndpointPort, EndpointSliceState, EndpointState, KeptLabels, NamespaceState, NodeState,
+    OwnerKind, OwnerState, PodState, ServiceState,
+};
 
 /// The labels of zone and region, the one that counts first.
 const ZONE_LABELS: [&str; 2] = [
@@ -23,6 +27,12 @@ const REGION_LABELS: [&str; 2] = [
 
 /// The label by which a Deployment tells each `ReplicaSet` it made, and its name, from the others.
 const TEMPLATE_HASH_LABEL: &str = "pod-template-hash";
+
+/// The label by which an `EndpointSlice` says whose it is.
+const SERVICE_LABEL: &str = "kubernetes.io/service-name";
+
+/// What a Service has for an address that has none of its own.
+const HEADLESS: &str = "None";
 
 /// The kind of workload that static pods of one manifest are: Kubernetes has no word for it.
 const STATIC_POD: &str = "StaticPod";
@@ -104,6 +114,105 @@ pub(super) fn node_state(node: NodeObject) -> Result<NodeState, Malformed> {
             .filter_map(|address| parsed(&address.address))
             .collect(),
     })
+}
+
+/// An owner of pods, as the index wants it.
+pub(super) fn owner_state(metadata: ObjectMeta, kind: OwnerKind) -> Result<OwnerState, Malformed> {
+    let workload = match controller(&metadata) {
+        Some(owner) => named(&owner.kind, &owner.name),
+        None => named(kind.as_str(), metadata.name.as_deref().unwrap_or_default()),
+    };
+    Ok(OwnerState {
+        kind,
+        uid: required(metadata.uid, "uid")?,
+        workload: workload?,
+    })
+}
+
+/// A namespace as the index wants it.
+pub(super) fn namespace_state(
+    metadata: ObjectMeta,
+    kept: &KeptLabels,
+) -> Result<NamespaceState, Malformed> {
+    Ok(NamespaceState {
+        labels: kept.values(metadata.labels.as_ref()),
+        name: Namespace::new(required(metadata.name, "name")?)?,
+    })
+}
+
+/// A Service as the index wants it.
+pub(super) fn service_state(object: ServiceObject) -> Result<ServiceState, Malformed> {
+    let ServiceObject {
+        metadata,
+        spec,
+        status,
+    } = object;
+    let ingress = status.load_balancer.ingress.unwrap_or_default();
+    let addresses = spec.cluster_ips.into_iter().flatten();
+    let addresses = addresses
+        .chain(spec.cluster_ip)
+        .filter(|address| !matches!(&**address, "" | HEADLESS))
+        .chain(spec.external_ips.into_iter().flatten())
+        .chain(ingress.into_iter().filter_map(|each| each.ip));
+    Ok(ServiceState {
+        addresses: addresses.filter_map(|text| parsed(&text)).collect(),
+        service: Service {
+            namespace: Namespace::new(required(metadata.namespace, "namespace")?)?,
+            name: Name::new(required(metadata.name, "name")?)?,
+        },
+        uid: required(metadata.uid, "uid")?,
+    })
+}
+
+/// An `EndpointSlice` as the index wants it; `None` if it is no Service's.
+pub(super) fn endpoints_state(
+    object: EndpointSliceObject,
+) -> Result<Option<EndpointSliceState>, Malformed> {
+    let EndpointSliceObject {
+        metadata,
+        endpoints,
+        ports,
+    } = object;
+    let labels = metadata.labels.unwrap_or_default();
+    let Some(service) = labels.get(SERVICE_LABEL).filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    let service = Service {
+        namespace: Namespace::new(required(metadata.namespace, "namespace")?)?,
+        name: Name::new(service)?,
+    };
+    let mut addresses = Vec::new();
+    for endpoint in endpoints.unwrap_or_default() {
+        let node = endpoint.node_name.filter(|name| !name.is_empty());
+        let node = node.map(NodeName::new).transpose()?;
+        // Where it is not said, it is so.
+        let is_ready = endpoint.conditions.ready.unwrap_or(true);
+        for address in endpoint.addresses.unwrap_or_default() {
+            addresses.extend(parsed(&address).map(|address| EndpointState {
+                address,
+                node: node.clone(),
+                is_ready,
+            }));
+        }
+    }
+    let ports = ports.unwrap_or_default().into_iter().filter_map(|port| {
+        let protocol = match port.protocol.as_deref() {
+            None | Some("TCP") => Protocol::TCP,
+            Some("UDP") => Protocol::UDP,
+            Some("SCTP") => Protocol::SCTP,
+            Some(_) => return None,
+        };
+        Some(EndpointPort {
+            protocol,
+            number: port.port,
+        })
+    });
+    Ok(Some(EndpointSliceState {
+        uid: required(metadata.uid, "uid")?,
+        service,
+        endpoints: addresses,
+        ports: ports.collect(),
+    }))
 }
 
 /// Who manages the object: of its owners the one that says so.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use kube::core::Status;
 use kube::runtime::watcher;
 
+use super::followed::Followed;
 use crate::{FailureReason, Source};
 
 /// How long a failure for the same reason is not logged again.
@@ -48,15 +49,25 @@ pub(super) fn is_expired_start(error: &watcher::Error) -> bool {
 #[derive(Debug)]
 pub(super) struct Complaints {
     source: Source,
+    /// The right that is needed, as a rule of a `ClusterRole` has it.
+    rule: String,
+    /// What is so without.
+    without: Option<&'static str>,
     last: Option<(FailureReason, Instant)>,
     /// Failures that were not logged since the last that was.
     unsaid: u64,
 }
 
 impl Complaints {
-    pub(super) fn about(source: Source) -> Self {
+    pub(super) fn about<K: Followed>() -> Self {
         Self {
-            source,
+            source: K::SOURCE,
+            rule: format!(
+                "apiGroups: [{:?}], resources: [{:?}], verbs: [\"list\", \"watch\"]",
+                K::group(&()),
+                K::plural(&())
+            ),
+            without: K::WITHOUT,
             last: None,
             unsaid: 0,
         }
@@ -69,11 +80,14 @@ impl Complaints {
             self.unsaid += 1;
             return;
         }
+        let is_right = reason == FailureReason::Forbidden;
         tracing::warn!(
             source = self.source.as_str(),
             reason = reason.as_str(),
             unsaid = self.unsaid,
             error = chain(error),
+            missing_rule = is_right.then_some(self.rule.as_str()),
+            until_then = self.without,
             "watch of Kubernetes failed, will try again"
         );
         self.last = Some((reason, Instant::now()));

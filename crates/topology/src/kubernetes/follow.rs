@@ -1,131 +1,89 @@
 //! Follows one kind of object: lists it, watches it, tells the index.
 
 use std::convert::Infallible;
-use std::fmt::Debug;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt;
-use kube::Api;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
-use kubezonnet_model::Timestamp;
-use serde::de::DeserializeOwned;
+use kube::{Api, Client};
+use tokio::sync::watch;
 
-use super::convert::{Malformed, node_state, pod_state};
 use super::failure::{Complaints, is_expired_start, reason};
-use super::object::{NodeObject, PodObject};
-use crate::{Clock, FailureReason, KeptLabels, Source, Topology, TopologyIndex};
+use super::followed::Followed;
+use crate::{Clock, FailureReason, Topology};
 
 /// How long to wait before all is listed anew because a watch could not go on from its list.
 const BEFORE_RESTART: Duration = Duration::from_secs(1);
 
-/// A kind of object, and how the index is told of it.
-pub(super) trait Followed:
-    kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static
-{
-    const SOURCE: Source;
-
-    fn begin(index: &mut TopologyIndex, now: Timestamp);
-    /// Ends the list; what that takes is left to do.
-    fn end(index: &mut TopologyIndex);
-    fn apply(
-        self,
-        index: &mut TopologyIndex,
-        kept: &KeptLabels,
-        now: Timestamp,
-    ) -> Result<(), Malformed>;
-    fn delete(self, index: &mut TopologyIndex, now: Timestamp) -> Result<(), Malformed>;
-}
-
-impl Followed for PodObject {
-    const SOURCE: Source = Source::Pods;
-
-    fn begin(index: &mut TopologyIndex, now: Timestamp) {
-        index.begin_pods(now);
-    }
-
-    fn end(index: &mut TopologyIndex) {
-        index.end_pods_later();
-    }
-
-    fn apply(
-        self,
-        index: &mut TopologyIndex,
-        kept: &KeptLabels,
-        now: Timestamp,
-    ) -> Result<(), Malformed> {
-        index.apply_pod(pod_state(self, kept)?, now);
-        Ok(())
-    }
-
-    fn delete(self, index: &mut TopologyIndex, now: Timestamp) -> Result<(), Malformed> {
-        let kept = KeptLabels::default();
-        index.delete_pod(&pod_state(self, &kept)?.uid, now);
-        Ok(())
-    }
-}
-
-impl Followed for NodeObject {
-    const SOURCE: Source = Source::Nodes;
-
-    fn begin(index: &mut TopologyIndex, now: Timestamp) {
-        index.begin_nodes(now);
-    }
-
-    fn end(index: &mut TopologyIndex) {
-        index.end_nodes();
-    }
-
-    fn apply(
-        self,
-        index: &mut TopologyIndex,
-        _: &KeptLabels,
-        now: Timestamp,
-    ) -> Result<(), Malformed> {
-        index.apply_node(node_state(self)?, now);
-        Ok(())
-    }
-
-    fn delete(self, index: &mut TopologyIndex, now: Timestamp) -> Result<(), Malformed> {
-        let node = node_state(self)?;
-        index.delete_node(&node.name, &node.uid, now);
-        Ok(())
-    }
-}
+/// After so many failures in a row nobody waits any more for what can be done without.
+const PATIENCE: u32 = 3;
 
 /// Follows one kind of object for ever.
 pub(super) struct Follower<'a> {
     topology: &'a Topology,
     clock: &'a Clock,
-    /// How many kinds have not been listed yet; the topology is synced when none is left.
-    unlisted: &'a AtomicUsize,
+    /// What waits until this kind has been told of.
+    awaited: &'a [&'a Awaited],
     config: watcher::Config,
-    was_listed: bool,
+    is_settled: bool,
+    /// Failures since the last that was none.
+    failures: u32,
     /// Objects in the list being told.
     listed: u64,
+}
+
+/// Kinds of objects that something waits for.
+#[derive(Debug)]
+pub(super) struct Awaited(watch::Sender<usize>);
+
+impl Awaited {
+    /// So many kinds.
+    pub(super) fn new(kinds: usize) -> Self {
+        Self(watch::Sender::new(kinds))
+    }
+
+    /// One of them has been listed, or is done without.
+    fn settle(&self) {
+        self.0.send_modify(|kinds| *kinds -= 1);
+    }
+
+    /// Waits until all of them are.
+    pub(super) async fn all(&self) {
+        let mut kinds = self.0.subscribe();
+        // Whoever tells of them is not dropped before.
+        let _ = kinds.wait_for(|kinds| *kinds == 0).await;
+    }
 }
 
 impl<'a> Follower<'a> {
     pub(super) fn new(
         topology: &'a Topology,
         clock: &'a Clock,
-        unlisted: &'a AtomicUsize,
+        awaited: &'a [&'a Awaited],
         config: watcher::Config,
     ) -> Self {
         Self {
             topology,
             clock,
-            unlisted,
+            awaited,
             config,
-            was_listed: false,
+            is_settled: false,
+            failures: 0,
             listed: 0,
         }
     }
 
-    pub(super) async fn follow<K: Followed>(mut self, api: Api<K>) -> Infallible {
-        let mut complaints = Complaints::about(K::SOURCE);
+    /// Follows for ever; in a box, as many are followed at a time.
+    pub(super) fn follow<K: Followed>(self, client: Client) -> BoxFuture<'a, Infallible> {
+        self.follow_on::<K>(client).boxed()
+    }
+
+    async fn follow_on<K: Followed>(mut self, client: Client) -> Infallible {
+        let api = Api::<K>::all(client);
+        let mut complaints = Complaints::about::<K>();
         loop {
             let events = watcher::watcher(api.clone(), self.config.clone()).default_backoff();
             let mut events = pin!(events);
@@ -136,6 +94,12 @@ impl<'a> Follower<'a> {
                         let reason = reason(&error);
                         self.topology.count_failure(K::SOURCE, reason);
                         complaints.failed(reason, &error);
+                        self.failures += 1;
+                        let is_hopeless =
+                            reason == FailureReason::Forbidden || self.failures >= PATIENCE;
+                        if K::WITHOUT.is_some() && is_hopeless {
+                            self.settle();
+                        }
                         if is_expired_start(&error) {
                             break;
                         }
@@ -143,6 +107,15 @@ impl<'a> Follower<'a> {
                 }
             }
             tokio::time::sleep(BEFORE_RESTART).await;
+        }
+    }
+
+    /// Nobody waits for this kind any more.
+    fn settle(&mut self) {
+        if !std::mem::replace(&mut self.is_settled, true) {
+            for awaited in self.awaited {
+                awaited.settle();
+            }
         }
     }
 
@@ -164,11 +137,8 @@ impl<'a> Follower<'a> {
                 self.topology.tell(K::end);
                 self.topology.count_relist(K::SOURCE);
                 complaints.listed(self.listed);
-                if !std::mem::replace(&mut self.was_listed, true)
-                    && self.unlisted.fetch_sub(1, Ordering::AcqRel) == 1
-                {
-                    self.topology.set_synced();
-                }
+                self.failures = 0;
+                self.settle();
                 Ok(())
             }
             Event::Apply(object) => {

@@ -1,4 +1,5 @@
-//! The part of pods and nodes that is read: a whole pod is 30 times as large.
+//! The part of objects that is read: a whole pod is 30 times as large. Of some only the metadata is
+//! asked for.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -62,6 +63,95 @@ pub(super) struct NodeAddress {
     pub(super) address: String,
 }
 
+/// A `ReplicaSet`.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct ReplicaSetObject {
+    #[serde(deserialize_with = "slim")]
+    pub(super) metadata: ObjectMeta,
+}
+
+/// A Job.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct JobObject {
+    #[serde(deserialize_with = "slim")]
+    pub(super) metadata: ObjectMeta,
+}
+
+/// A namespace.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct NamespaceObject {
+    #[serde(deserialize_with = "slim")]
+    pub(super) metadata: ObjectMeta,
+}
+
+/// A Service.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct ServiceObject {
+    #[serde(deserialize_with = "slim")]
+    pub(super) metadata: ObjectMeta,
+    #[serde(default)]
+    pub(super) spec: ServiceSpec,
+    #[serde(default)]
+    pub(super) status: ServiceStatus,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ServiceSpec {
+    #[serde(rename = "clusterIP")]
+    pub(super) cluster_ip: Option<String>,
+    #[serde(rename = "clusterIPs")]
+    pub(super) cluster_ips: Option<Vec<String>>,
+    #[serde(rename = "externalIPs")]
+    pub(super) external_ips: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ServiceStatus {
+    #[serde(default)]
+    pub(super) load_balancer: LoadBalancer,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct LoadBalancer {
+    pub(super) ingress: Option<Vec<LoadBalancerIngress>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct LoadBalancerIngress {
+    pub(super) ip: Option<String>,
+}
+
+/// An `EndpointSlice`.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct EndpointSliceObject {
+    #[serde(deserialize_with = "slim")]
+    pub(super) metadata: ObjectMeta,
+    pub(super) endpoints: Option<Vec<SliceEndpoint>>,
+    pub(super) ports: Option<Vec<SlicePort>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SliceEndpoint {
+    pub(super) addresses: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) conditions: EndpointConditions,
+    pub(super) node_name: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct EndpointConditions {
+    pub(super) ready: Option<bool>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct SlicePort {
+    pub(super) protocol: Option<String>,
+    pub(super) port: Option<u16>,
+}
+
 /// The part of the metadata that is read: most of the rest is annotations and managed fields.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -115,60 +205,48 @@ fn slim<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Err
     })
 }
 
-impl Resource for PodObject {
-    type DynamicType = ();
-    type Scope = NamespaceResourceScope;
+/// What lists and watches need to know of a type.
+macro_rules! resource {
+    ($type:ident, $scope:ident, $group:literal, $kind:literal, $plural:literal, metadata only: $metadata_only:literal) => {
+        impl Resource for $type {
+            type DynamicType = ();
+            type Scope = $scope;
 
-    fn kind((): &()) -> Cow<'_, str> {
-        "Pod".into()
-    }
+            fn metadata_api() -> bool {
+                $metadata_only
+            }
 
-    fn group((): &()) -> Cow<'_, str> {
-        "".into()
-    }
+            fn kind((): &()) -> Cow<'_, str> {
+                $kind.into()
+            }
 
-    fn version((): &()) -> Cow<'_, str> {
-        "v1".into()
-    }
+            fn group((): &()) -> Cow<'_, str> {
+                $group.into()
+            }
 
-    fn plural((): &()) -> Cow<'_, str> {
-        "pods".into()
-    }
+            fn version((): &()) -> Cow<'_, str> {
+                "v1".into()
+            }
 
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
+            fn plural((): &()) -> Cow<'_, str> {
+                $plural.into()
+            }
 
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
+            fn meta(&self) -> &ObjectMeta {
+                &self.metadata
+            }
+
+            fn meta_mut(&mut self) -> &mut ObjectMeta {
+                &mut self.metadata
+            }
+        }
+    };
 }
 
-impl Resource for NodeObject {
-    type DynamicType = ();
-    type Scope = ClusterResourceScope;
-
-    fn kind((): &()) -> Cow<'_, str> {
-        "Node".into()
-    }
-
-    fn group((): &()) -> Cow<'_, str> {
-        "".into()
-    }
-
-    fn version((): &()) -> Cow<'_, str> {
-        "v1".into()
-    }
-
-    fn plural((): &()) -> Cow<'_, str> {
-        "nodes".into()
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-}
+resource!(PodObject, NamespaceResourceScope, "", "Pod", "pods", metadata only: false);
+resource!(NodeObject, ClusterResourceScope, "", "Node", "nodes", metadata only: false);
+resource!(ReplicaSetObject, NamespaceResourceScope, "apps", "ReplicaSet", "replicasets", metadata only: true);
+resource!(JobObject, NamespaceResourceScope, "batch", "Job", "jobs", metadata only: true);
+resource!(NamespaceObject, ClusterResourceScope, "", "Namespace", "namespaces", metadata only: true);
+resource!(ServiceObject, NamespaceResourceScope, "", "Service", "services", metadata only: false);
+resource!(EndpointSliceObject, NamespaceResourceScope, "discovery.k8s.io", "EndpointSlice", "endpointslices", metadata only: false);

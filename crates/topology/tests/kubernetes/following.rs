@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kubezonnet_model::{Endpoint, NodeName, Timestamp, Window, Zone};
+use kubezonnet_model::{Endpoint, NodeName, Pod, Timestamp, Window, Zone};
 use kubezonnet_testkit::kube::FakeKube;
 use kubezonnet_topology::kubernetes::{InitialList, KubernetesWatch, Options};
-use kubezonnet_topology::{Clock, FailureReason, Holder, Source, Topology};
+use kubezonnet_topology::{Clock, FailureReason, Holder, KeptLabels, Source, Topology};
 use tokio::task::JoinHandle;
 
 /// Longer than the longest pause between two tries that these tests provoke.
@@ -26,12 +26,15 @@ pub(crate) struct Following {
 
 impl Following {
     pub(crate) async fn of(kubeconfig: PathBuf, initial_list: InitialList) -> Self {
+        Self::with(Topology::new(), kubeconfig, initial_list).await
+    }
+
+    async fn with(topology: Topology, kubeconfig: PathBuf, initial_list: InitialList) -> Self {
         let options = Options {
             kubeconfig: Some(kubeconfig),
             initial_list,
         };
         let watch = KubernetesWatch::connect(&options).await.unwrap();
-        let topology = Topology::new();
         let clock = Arc::new(AtomicU64::new(RECORDED));
         let read = Arc::clone(&clock);
         let time = Clock::new(move || Timestamp(read.load(Ordering::SeqCst)));
@@ -47,6 +50,17 @@ impl Following {
     /// Follows the fake, until it is synced.
     pub(crate) async fn synced(fake: &FakeKube) -> Self {
         let following = Self::of(fake.kubeconfig(), InitialList::default()).await;
+        following
+            .until("synced", |it| it.topology.is_synced())
+            .await;
+        following
+    }
+
+    /// The same, keeping these labels, each given as `name=key`.
+    pub(crate) async fn keeping(fake: &FakeKube, labels: &[&str]) -> Self {
+        let labels = labels.iter().map(|label| label.parse().unwrap());
+        let topology = Topology::keeping(KeptLabels::new(labels).unwrap());
+        let following = Self::with(topology, fake.kubeconfig(), InitialList::default()).await;
         following
             .until("synced", |it| it.topology.is_synced())
             .await;
@@ -93,6 +107,32 @@ impl Following {
             },
             other => format!("{other:?}"),
         }
+    }
+
+    /// The pod that holds the address now.
+    pub(crate) fn pod(&self, address: &str) -> Arc<Pod> {
+        let now = Timestamp(RECORDED + self.now());
+        let window = Window {
+            start: now,
+            end: now,
+        };
+        match self
+            .topology
+            .read()
+            .holder(address.parse().unwrap(), window)
+        {
+            Holder::Held {
+                endpoint: Endpoint::Pod(pod),
+                ..
+            } => pod,
+            other => panic!("no pod holds {address}, but {other:?}"),
+        }
+    }
+
+    /// The workload of the pod that holds the address now, as kind and name.
+    pub(crate) fn workload(&self, address: &str) -> String {
+        let workload = Arc::clone(&self.pod(address).workload);
+        format!("{} {}", workload.kind, workload.name)
     }
 
     /// Who holds the address now.

@@ -13,6 +13,10 @@ use serde_json::Value;
 use self::following::{Following, RECORDED};
 
 mod following;
+mod surroundings;
+
+/// Pods, nodes, `ReplicaSets`, Jobs, Services and `EndpointSlices`.
+const WATCHES: usize = 6;
 
 fn web(name: &str, address: &str) -> Value {
     let pod = pod("shop", name, &format!("uid-of-{name}"), "node-a");
@@ -143,7 +147,7 @@ async fn a_bookmark_says_where_the_next_watch_goes_on() {
     let fake = fake_with_one_pod().await;
     let following = Following::synced(&fake).await;
     following
-        .until("watched", |_| fake.open_watches() == 2)
+        .until("watched", |_| fake.open_watches() == WATCHES)
         .await;
 
     // Only nodes change: without a bookmark the watch of pods would stand at an old version.
@@ -173,7 +177,7 @@ async fn a_history_that_ended_within_the_watch_is_listed_anew() {
     let fake = fake_with_one_pod().await;
     let following = Following::synced(&fake).await;
     following
-        .until("watched", |_| fake.open_watches() == 2)
+        .until("watched", |_| fake.open_watches() == WATCHES)
         .await;
 
     fake.expire_history();
@@ -212,7 +216,7 @@ async fn a_watch_that_is_refused_for_its_version_is_listed_anew() {
     let fake = fake_with_one_pod().await;
     let following = Following::synced(&fake).await;
     following
-        .until("watched", |_| fake.open_watches() == 2)
+        .until("watched", |_| fake.open_watches() == WATCHES)
         .await;
 
     fake.refuse_watches(Some(410));
@@ -234,7 +238,7 @@ async fn a_cut_connection_goes_on_where_it_was() {
     let mut fake = fake_with_one_pod().await;
     let following = Following::synced(&fake).await;
     following
-        .until("watched", |_| fake.open_watches() == 2)
+        .until("watched", |_| fake.open_watches() == WATCHES)
         .await;
 
     fake.drop_connections().await.unwrap();

@@ -20,6 +20,7 @@ use crate::edge::{Edge, Serving};
 use crate::export::Exporters;
 use crate::http;
 use crate::ingest::{self, Ingest};
+use crate::ledger::SeriesLimits;
 use crate::pipeline::{Pipeline, Settings};
 use crate::source::{self, Source};
 use crate::store::{DataDir, Pace};
@@ -103,6 +104,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         pending_timeout: source.pending_timeout(config),
         reports_due: clock.now().plus(FIRST_REPORTS),
         series_retention: config.series_retention,
+        limits: SeriesLimits::default(),
     };
     let pipeline = open_pipeline(config, topology, settings)?;
     let pipeline = Arc::new(pipeline);

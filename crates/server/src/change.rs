@@ -7,10 +7,12 @@
 
 use std::net::IpAddr;
 
+use foldhash::HashSet;
 use kubezonnet_model::{BatchHeader, NodeName, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Entry, Subject};
+use crate::ledger::{Entry, Folded, Moved, Traffic};
+use crate::names::Id;
 use crate::pending::Waiting;
 
 /// What changes the state of a server.
@@ -54,13 +56,46 @@ pub struct Settled {
     pub waiting: Vec<Waiting>,
 }
 
-/// What is gone.
+/// What leaves the ledger, and agents that are gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {
-    /// Series of pods and nodes, unless they changed since `before`.
-    pub subjects: Vec<Subject>,
-    /// Since when they have not changed.
-    pub before: Timestamp,
+    /// Series of pods and nodes that are gone.
+    pub subjects: Vec<Id>,
+    /// Series that were too many, with all they have.
+    pub folded: Vec<(Id, Traffic)>,
+    /// Into which series these go.
+    pub other: Option<Id>,
+    /// Edges of which one side is gone, or that were too many.
+    pub edges: Vec<Moved>,
+    /// How many of them were too many.
+    pub counts: Folded,
+    /// When the last change before was made.
+    pub now: Timestamp,
     /// Agents.
     pub agents: Vec<NodeName>,
+}
+
+impl Forgotten {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.subjects.is_empty()
+            && self.folded.is_empty()
+            && self.edges.is_empty()
+            && self.agents.is_empty()
+    }
+}
+
+/// What may be forgotten, for who decides it in its place among the changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gone {
+    /// Series of pods and nodes that are gone, unless they changed since `before`.
+    pub subjects: Vec<Id>,
+    /// Sides that are gone; their edges, unless they changed since `before`.
+    pub sides: HashSet<Id>,
+    /// Since when they have not changed.
+    pub before: Timestamp,
+    /// Agents, unless they reported since `agents_before`.
+    pub agents: Vec<NodeName>,
+    /// Since when they have not reported.
+    pub agents_before: Timestamp,
 }

@@ -18,8 +18,9 @@ use tokio::sync::oneshot;
 
 use self::core::Core;
 use crate::agents::Applied;
-use crate::change::Change;
+use crate::change::{Change, Forgotten, Gone};
 use crate::export::Exporters;
+use crate::names::Lease;
 use crate::pending::Waiting;
 use crate::resolve::ResolvedBatch;
 use crate::state::State;
@@ -49,6 +50,10 @@ pub struct Submission {
     pub taken: Option<Waiting>,
     /// What the exporters get once it has changed.
     pub resolved: Option<ResolvedBatch>,
+    /// What may be forgotten: the change is made of it when it is its turn.
+    gone: Option<Gone>,
+    /// For as long as it is under way its ids are understood.
+    lease: Option<Lease>,
     /// The change in bytes, made by who brings it; none without a store.
     record: Option<Record>,
     reply: oneshot::Sender<Reply>,
@@ -146,28 +151,40 @@ impl Committer {
         &self.counts
     }
 
-    /// Takes a change; waits while too many are under way.
+    /// Takes a change; waits while too many are under way. The lease is that of the entry in it.
     pub fn submit(
         &self,
         change: Change,
+        lease: Lease,
         taken: Option<Waiting>,
         resolved: Option<ResolvedBatch>,
     ) -> Ticket {
-        let (reply, answer) = oneshot::channel();
-        let mut submission = Submission {
-            change,
-            taken,
-            resolved,
-            record: None,
-            reply,
-        };
+        let (mut submission, ticket) = Submission::of(change);
+        submission.lease = Some(lease);
+        submission.taken = taken;
+        submission.resolved = resolved;
+        if matches!(self.way, Way::Thread { .. }) {
+            submission.record = Some(Record::of(&submission.change));
+        }
+        self.send(submission);
+        ticket
+    }
+
+    /// Forgets what may be forgotten, if it still may when it is its turn.
+    pub fn forget(&self, gone: Gone) -> Ticket {
+        let (mut submission, ticket) = Submission::of(Change::Forgotten(Forgotten::default()));
+        submission.gone = Some(gone);
+        self.send(submission);
+        ticket
+    }
+
+    fn send(&self, submission: Submission) {
         match &self.way {
             Way::Direct(core) => core
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .turn(vec![submission]),
             Way::Thread { queue, .. } => {
-                submission.record = Some(Record::of(&submission.change));
                 let queue = queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 if let Some(queue) = queue {
                     // A thread that is gone answers nobody, and the ticket says so.
@@ -175,7 +192,6 @@ impl Committer {
                 }
             }
         }
-        Ticket(answer)
     }
 
     /// Whether it can make no more changes, though nobody has closed it.
@@ -247,6 +263,20 @@ fn gather(first: Submission, changes: &Receiver<Submission>) -> Vec<Submission> 
 }
 
 impl Submission {
+    fn of(change: Change) -> (Self, Ticket) {
+        let (reply, answer) = oneshot::channel();
+        let submission = Self {
+            change,
+            taken: None,
+            resolved: None,
+            gone: None,
+            lease: None,
+            record: None,
+            reply,
+        };
+        (submission, Ticket(answer))
+    }
+
     fn bytes(&self) -> usize {
         self.record.as_ref().map_or(0, Record::len)
     }

@@ -4,42 +4,33 @@
 //! step, so that the books balance at any instant: seen = Σ dispositions + pending. Out goes a
 //! [`Snapshot`] for the scrape. The ledger knows no topology and no clock.
 
+pub mod edges;
 mod entry;
+mod fold;
+mod side;
+mod snapshot;
+mod subject;
 mod traffic;
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Place;
-use std::net::IpAddr;
 
+use foldhash::HashMap;
 use kubezonnet_model::{
-    FlowCounters, Hook, InterfaceClass, Name, Namespace, NodeName, ObservationPoint, Timestamp,
-    UnknownReason, Zone,
+    FlowCounters, Hook, InterfaceClass, ObservationPoint, SocketOwner, Timestamp, UnknownReason,
 };
-use kubezonnet_topology::NODE_NAMESPACE;
 use serde::{Deserialize, Serialize};
 
+use self::edges::{Edges, Fan};
 pub use self::entry::Entry;
+use self::fold::Marks;
+pub(crate) use self::fold::moved;
+pub use self::fold::{Folded, Moved, SeriesLimits};
+pub use self::side::{Place, Side, Who};
+pub use self::snapshot::{Edge, Snapshot};
+pub use self::subject::Subject;
 pub use self::traffic::Traffic;
 use crate::books::Books;
-
-/// Who is charged: a pod with an address of its own, or a node.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Subject {
-    /// A pod by namespace and name; one that comes back under its name goes on with its series.
-    Pod(Namespace, Name),
-    /// A node: its own traffic, that of the pods which share its network, and what it forwards.
-    Node(NodeName),
-}
-
-impl Subject {
-    /// The labels `namespace` and `pod`.
-    pub fn labels(&self) -> [&str; 2] {
-        match self {
-            Self::Pod(namespace, name) => [namespace.as_str(), name.as_str()],
-            Self::Node(name) => [NODE_NAMESPACE, name.as_str()],
-        }
-    }
-}
+use crate::names::Id;
 
 /// Where bytes were seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -72,8 +63,13 @@ const FULL: u64 = 3 << 62;
 #[derive(Debug, Default)]
 pub struct Ledger {
     totals: Totals,
-    series: BTreeMap<Subject, Series>,
-    /// What changed since it was last asked; `None` if nobody is going to ask.
+    series: HashMap<Id, Series>,
+    edges: Edges,
+    limits: SeriesLimits,
+    marks: Marks,
+    /// The time of the last change.
+    latest: Timestamp,
+    /// Which series changed since it was last asked; `None` if nobody is going to ask.
     changes: Option<Changes>,
 }
 
@@ -81,9 +77,9 @@ pub struct Ledger {
 #[derive(Debug, Default)]
 struct Changes {
     /// Came, or got more; each once, and its series says that it is here.
-    touched: Vec<Subject>,
-    /// Were forgotten. They can have come back since.
-    forgotten: Vec<Subject>,
+    touched: Vec<Id>,
+    /// Were forgotten or folded. They can have come back since.
+    removed: Vec<Id>,
 }
 
 /// What is to be written for the ledger to be on disk as it was at one instant.
@@ -91,13 +87,15 @@ struct Changes {
 pub struct Unsaved {
     /// What never goes.
     pub totals: Totals,
-    /// The series that were forgotten: before those of `series` came, if they are there too.
-    pub forgotten: Vec<Subject>,
+    /// The series that went: before those of `series` came, if they are there too.
+    pub removed: Vec<Id>,
     /// The series that changed, as they are.
-    pub series: Vec<(Subject, Series)>,
+    pub series: Vec<(Id, Series)>,
+    /// The edges of the sources of which one changed; empty where none is left.
+    pub edges: Vec<(Id, Fan)>,
 }
 
-/// What never goes, however long the server runs: bounded by hooks, classes, reasons and zones.
+/// What never goes, however long the server runs: bounded by hooks, classes and reasons.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Everything the hooks saw, by where.
@@ -108,8 +106,45 @@ pub struct Totals {
     pub pending: FlowCounters,
     /// The column `unknown` of the books by [`UnknownReason`], in the order of its `ALL`.
     pub unknown: [FlowCounters; UnknownReason::ALL.len()],
-    /// What was counted with both zones known, from the first to the second.
-    pub zones: BTreeMap<(Zone, Zone), FlowCounters>,
+    /// What was counted of sockets on nodes' own networks.
+    pub host: Host,
+    /// How many were folded because they were too many.
+    pub folded: Folded,
+}
+
+/// What was counted of sockets on nodes' own networks, by whose they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Host([FlowCounters; Host::OWNERS.len()]);
+
+impl Host {
+    /// The names of owners, in the order of the columns, as [`SocketOwner::as_str`] has them.
+    pub const OWNERS: [&str; 5] = ["pod", "system", "kernel", "unseen", "unreadable"];
+
+    const fn index(owner: SocketOwner) -> usize {
+        match owner {
+            SocketOwner::Pod(_) => 0,
+            SocketOwner::System => 1,
+            SocketOwner::Kernel => 2,
+            SocketOwner::Unseen => 3,
+            SocketOwner::Unreadable => 4,
+        }
+    }
+
+    /// Each owner with what was counted.
+    pub fn columns(&self) -> impl Iterator<Item = (&'static str, FlowCounters)> {
+        Self::OWNERS.into_iter().zip(self.0)
+    }
+
+    /// Sets the column of that number.
+    pub fn set(&mut self, column: usize, counters: FlowCounters) {
+        self.0[column] = counters;
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (sum, each) in self.0.iter_mut().zip(other.0) {
+            *sum += each;
+        }
+    }
 }
 
 impl Totals {
@@ -131,8 +166,6 @@ impl Totals {
 pub struct Series {
     /// What it sent and received.
     pub traffic: Traffic,
-    /// An address it was seen with last: by it the topology can be asked whether it still exists.
-    pub address: IpAddr,
     /// When it last changed: a deleted pod's series is kept from here on.
     pub changed: Timestamp,
     /// It is among those that changed.
@@ -141,26 +174,24 @@ pub struct Series {
 
 impl Series {
     /// A series as it was kept.
-    pub fn kept(traffic: Traffic, address: IpAddr, changed: Timestamp) -> Self {
+    pub fn kept(traffic: Traffic, changed: Timestamp) -> Self {
         Self {
             traffic,
-            address,
             changed,
             touched: false,
         }
     }
 }
 
-/// The ledger as it was at one instant.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Snapshot {
-    /// What never goes.
-    pub totals: Totals,
-    /// The subjects in order, with what they sent and received.
-    pub series: Vec<(Subject, Traffic)>,
-}
-
 impl Ledger {
+    /// Nothing yet, with room for so much.
+    pub fn with_limits(limits: SeriesLimits) -> Self {
+        Self {
+            limits,
+            ..Self::default()
+        }
+    }
+
     /// Adds what one batch brought, in one step.
     pub fn record(&mut self, entry: Entry, now: Timestamp) {
         let totals = &mut self.totals;
@@ -173,44 +204,57 @@ impl Ledger {
         for (sum, each) in totals.unknown.iter_mut().zip(entry.unknown) {
             *sum += each;
         }
-        for (zones, counters) in entry.zones {
-            *totals.zones.entry(zones).or_default() += counters;
+        totals.host.merge(&entry.host);
+        for (id, traffic) in &entry.subjects {
+            self.add_to_series(*id, traffic, now);
         }
-        for (subject, (address, traffic)) in entry.subjects {
-            let place = self.series.entry(subject);
-            if let Some(changes) = &mut self.changes
-                && !matches!(&place, Place::Occupied(known) if known.get().touched)
-            {
-                changes.touched.push(place.key().clone());
-            }
-            let series = place.or_insert_with(|| Series::kept(Traffic::default(), address, now));
-            series.traffic.merge(&traffic);
-            series.address = address;
-            series.changed = now;
-            series.touched = self.changes.is_some();
+        self.edges.add(&entry.edges, now);
+        self.latest = self.latest.max(now);
+    }
+
+    fn add_to_series(&mut self, id: Id, traffic: &Traffic, now: Timestamp) {
+        let new = || Series::kept(Traffic::default(), now);
+        let series = self.series.entry(id).or_insert_with(new);
+        series.traffic.merge(traffic);
+        series.changed = now;
+        if let Some(changes) = &mut self.changes
+            && !series.touched
+        {
+            series.touched = true;
+            changes.touched.push(id);
+        }
+    }
+
+    fn remove_series(&mut self, id: Id) {
+        if self.series.remove(&id).is_some()
+            && let Some(changes) = &mut self.changes
+        {
+            changes.removed.push(id);
         }
     }
 
     /// Begins to note what changes, for [`Self::unsaved`].
     pub fn note_changes(&mut self) {
         self.changes.get_or_insert_default();
+        self.edges.note_changes();
     }
 
     /// What changed since it was last asked, or since changes are noted.
     pub fn unsaved(&mut self) -> Unsaved {
-        let Changes { touched, forgotten } = match &mut self.changes {
+        let Changes { touched, removed } = match &mut self.changes {
             Some(changes) => std::mem::take(changes),
             None => Changes::default(),
         };
-        let series = touched.into_iter().filter_map(|subject| {
-            // It may have been forgotten after it changed.
-            let series = self.series.get_mut(&subject)?;
-            // It may have been forgotten and come back, and be here twice.
-            std::mem::take(&mut series.touched).then(|| (subject, series.clone()))
+        let series = touched.into_iter().filter_map(|id| {
+            // It may have gone after it changed.
+            let series = self.series.get_mut(&id)?;
+            // It may have gone and come back, and be here twice.
+            std::mem::take(&mut series.touched).then(|| (id, series.clone()))
         });
         Unsaved {
             series: series.collect(),
-            forgotten,
+            removed,
+            edges: self.edges.unsaved(),
             totals: self.totals.clone(),
         }
     }
@@ -221,8 +265,18 @@ impl Ledger {
     }
 
     /// Takes over a series as it was kept.
-    pub fn restore_series(&mut self, subject: Subject, series: Series) {
-        self.series.insert(subject, series);
+    pub fn restore_series(&mut self, id: Id, series: Series) {
+        self.series.insert(id, series);
+    }
+
+    /// Takes over the edges of a source as they were kept.
+    pub fn restore_edges(&mut self, source: Id, fan: Fan) {
+        self.edges.restore(source, fan);
+    }
+
+    /// The time of the last change.
+    pub fn latest(&self) -> Timestamp {
+        self.latest
     }
 
     /// Whether no more fits.
@@ -231,41 +285,11 @@ impl Ledger {
         seen.bytes >= FULL || seen.packets >= FULL
     }
 
-    /// The counters as they are now.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            totals: self.totals.clone(),
-            series: self
-                .series
-                .iter()
-                .map(|(subject, series)| (subject.clone(), series.traffic))
-                .collect(),
-        }
-    }
-
-    /// The subjects that did not change since `before`, with an address each was seen with.
-    pub fn idle(&self, before: Timestamp) -> Vec<(Subject, IpAddr)> {
-        self.series
-            .iter()
-            .filter(|(_, series)| series.changed < before)
-            .map(|(subject, series)| (subject.clone(), series.address))
-            .collect()
-    }
-
-    /// Forgets the series of subjects that are gone, unless they changed since `before`.
-    pub fn forget(&mut self, gone: &[Subject], before: Timestamp) {
-        for subject in gone {
-            if self
-                .series
-                .get(subject)
-                .is_some_and(|series| series.changed < before)
-            {
-                self.series.remove(subject);
-                if let Some(changes) = &mut self.changes {
-                    changes.forgotten.push(subject.clone());
-                }
-            }
-        }
+    /// The subjects that did not change since `before`.
+    pub fn idle(&self, before: Timestamp) -> Vec<Id> {
+        let idle = self.series.iter();
+        let idle = idle.filter(|(_, series)| series.changed < before);
+        idle.map(|(id, _)| *id).collect()
     }
 }
 

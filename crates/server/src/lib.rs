@@ -28,6 +28,7 @@ pub mod http;
 pub mod ingest;
 pub mod ledger;
 pub mod metrics;
+pub mod names;
 pub mod pending;
 pub mod pipeline;
 pub mod resolve;

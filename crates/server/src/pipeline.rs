@@ -5,6 +5,7 @@
 //! Locks are taken in the order agents, topology; the ledger's alone, for one merge.
 
 mod claims;
+mod existing;
 mod plausible;
 mod rows;
 mod settle;
@@ -13,18 +14,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubezonnet_model::{Endpoint, NodeName, Timestamp, Window};
-use kubezonnet_topology::{Holder, Topology, TopologyIndex};
+use kubezonnet_model::{NodeName, Timestamp, Window};
+use kubezonnet_topology::Topology;
 use kubezonnet_wire::DecodedBatch;
 
 use self::claims::Claims;
+use self::existing::exists;
 pub use self::plausible::Implausible;
 use self::plausible::plausible;
 use crate::agents::{self, Admission, MAX_AGENTS, NodeUplinks, TooManyAgents};
-use crate::change::{Arrived, Change, Forgotten};
+use crate::change::{Arrived, Change, Gone};
 use crate::committer::{Committer, Outcome, Ticket};
 use crate::export::Exporters;
-use crate::ledger::{Entry, Snapshot, Subject};
+use crate::ledger::{Entry, SeriesLimits, Snapshot};
+use crate::names::{Id, Key};
 use crate::pending::MAX_PENDING_RECORDS;
 use crate::resolve::{Views, Wanted};
 use crate::state::State;
@@ -57,6 +60,8 @@ pub struct Settings {
     pub reports_due: Timestamp,
     /// How long the series of a deleted pod stays after its last change.
     pub series_retention: Duration,
+    /// How many series and edges there may be before the smallest are folded into one.
+    pub limits: SeriesLimits,
 }
 
 /// What became of a batch that was accepted.
@@ -170,7 +175,7 @@ impl Acceptance {
 impl Pipeline {
     /// A server that has heard of nothing yet, and keeps what it hears in memory.
     pub fn new(topology: Topology, exporters: Exporters, settings: Settings) -> Self {
-        let state = State::with_room(MAX_AGENTS, MAX_PENDING_RECORDS);
+        let state = State::with_room(MAX_AGENTS, MAX_PENDING_RECORDS).with_limits(settings.limits);
         let exporters = Arc::new(exporters);
         Self::on(topology, exporters, settings, state, None)
     }
@@ -187,7 +192,7 @@ impl Pipeline {
         directory: &Path,
         pace: Pace,
     ) -> Result<Self, OpenError> {
-        let state = State::with_room(MAX_AGENTS, MAX_PENDING_RECORDS);
+        let state = State::with_room(MAX_AGENTS, MAX_PENDING_RECORDS).with_limits(settings.limits);
         let store = Store::open(directory, &state, pace)?;
         let exporters = Arc::new(exporters);
         Ok(Self::on(topology, exporters, settings, state, Some(store)))
@@ -198,6 +203,13 @@ impl Pipeline {
     #[must_use]
     pub fn with_room(self, agents: usize, pending: usize) -> Self {
         let state = State::with_room(agents, pending);
+        Self::on(self.topology, self.exporters, self.settings, state, None)
+    }
+
+    /// One that keeps everything in memory, and folds what is more than so many.
+    #[must_use]
+    pub fn with_limits(self, limits: SeriesLimits) -> Self {
+        let state = State::with_room(MAX_AGENTS, MAX_PENDING_RECORDS).with_limits(limits);
         Self::on(self.topology, self.exporters, self.settings, state, None)
     }
 
@@ -274,7 +286,7 @@ impl Pipeline {
 
         let mut entry = Entry::default();
         rows::see(&mut entry, batch);
-        entry.flows(&resolved);
+        let lease = entry.flows(&resolved, self.state.names());
         let records = waiting.iter().flat_map(|waiting| &*waiting.records);
         entry.postponed = records.map(|record| record.counters).sum();
         let arrived = Arrived {
@@ -288,7 +300,7 @@ impl Pipeline {
         let change = Change::Window(Box::new(arrived));
         // A second copy that is on its way at the same time is told from the first by the committer.
         let resolved = (!self.exporters.is_empty()).then_some(resolved);
-        let ticket = self.committer.submit(change, None, resolved);
+        let ticket = self.committer.submit(change, lease, None, resolved);
         Ok(Taken::OnItsWay { ticket, undeclared })
     }
 
@@ -314,33 +326,10 @@ impl Pipeline {
             // What exists is not known yet, as after a start.
             return;
         }
-        let subjects = Forgotten {
-            before: now.minus(self.settings.series_retention),
-            ..Forgotten::default()
-        };
-        let subjects = Forgotten {
-            subjects: self.gone_subjects(subjects.before, now),
-            ..subjects
-        };
         let before = now.minus(REMEMBER);
-        let silent = self.state.agents().silent(before);
-        let mut agents = Forgotten {
-            before,
-            ..Forgotten::default()
-        };
-        {
-            let topology = self.topology.read();
-            let gone = silent.into_iter().filter(|node| !topology.has_node(node));
-            agents.agents.extend(gone);
-        }
-        for forgotten in [subjects, agents] {
-            if forgotten.subjects.is_empty() && forgotten.agents.is_empty() {
-                continue;
-            }
-            let change = Change::Forgotten(forgotten);
-            // What cannot be written now is found again the next time.
-            self.committer.submit(change, None, None).wait().ok();
-        }
+        let gone = self.gone(now.minus(self.settings.series_retention), before);
+        // What cannot be written now is found again the next time.
+        self.committer.forget(gone).wait().ok();
         {
             let agents = self.state.agents();
             self.claims.forget(|node| agents.knows(node));
@@ -348,20 +337,33 @@ impl Pipeline {
         self.topology.prune(before);
     }
 
-    /// The subjects whose series did not change since `before`, and that do not exist any more.
-    fn gone_subjects(&self, before: Timestamp, now: Timestamp) -> Vec<Subject> {
+    /// What does not exist any more: subjects whose series did not change since `before`, sides of
+    /// edges, and agents that did not report since `agents_before`.
+    fn gone(&self, before: Timestamp, agents_before: Timestamp) -> Gone {
         let idle = self.state.ledger().idle(before);
+        let names = self.state.names().look_up();
+        let idle: Vec<_> = idle
+            .into_iter()
+            .filter_map(|id| Some((id, Arc::clone(names.key(id)?))))
+            .collect();
+        let sides = names
+            .all()
+            .filter(|(_, key)| matches!(&***key, Key::Side(_)));
+        let sides: Vec<_> = sides.map(|(id, key)| (id, Arc::clone(key))).collect();
+        drop(names);
+        let silent = self.state.agents().silent(agents_before);
         let topology = self.topology.read();
-        idle.into_iter()
-            .filter(|(subject, address)| match subject {
-                Subject::Pod(namespace, name) => !holds(&topology, *address, now, |endpoint| {
-                    matches!(endpoint, Endpoint::Pod(pod)
-                            if pod.namespace == *namespace && pod.name == *name)
-                }),
-                Subject::Node(name) => !topology.has_node(name),
-            })
-            .map(|(subject, _)| subject)
-            .collect()
+        let gone = |(id, key): (Id, Arc<Key>)| (!exists(&key, &topology)).then_some(id);
+        Gone {
+            subjects: idle.into_iter().filter_map(gone).collect(),
+            sides: sides.into_iter().filter_map(gone).collect(),
+            before,
+            agents: silent
+                .into_iter()
+                .filter(|node| !topology.has_node(node))
+                .collect(),
+            agents_before,
+        }
     }
 
     /// Waits until what is under way is on disk, and closes the store. Nothing is taken after that.
@@ -396,7 +398,7 @@ impl Pipeline {
 
     /// The counters as they are now.
     pub fn snapshot(&self) -> Snapshot {
-        self.state.ledger().snapshot()
+        self.state.snapshot()
     }
 
     /// How many records wait.
@@ -440,22 +442,6 @@ impl Pipeline {
             agents: &agents,
         };
         views.version()
-    }
-}
-
-/// Whether somebody who fits holds the address now.
-fn holds(
-    topology: &TopologyIndex,
-    address: std::net::IpAddr,
-    now: Timestamp,
-    fits: impl Fn(&Endpoint) -> bool,
-) -> bool {
-    let window = Window::placed(now, Duration::ZERO, Duration::from_secs(1));
-    match topology.holder(address, window) {
-        Holder::Held { endpoint, .. } => fits(&endpoint),
-        // Two at once, or one after the other within a second: look again later.
-        Holder::Reused => true,
-        Holder::Nobody => false,
     }
 }
 

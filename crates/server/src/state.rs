@@ -1,4 +1,4 @@
-//! What a server knows of the past: its agents, what waits, and the ledger.
+//! What a server knows of the past: its agents, what waits, the ledger, and the names in it.
 //!
 //! Only changes that are on disk take effect here, in the order of the disk, so
 //! that nothing is ever shown that a crash could take back. The one exception is what resolving
@@ -9,8 +9,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::agents::{Agents, Applied};
-use crate::change::{Arrived, Forgotten, Settled};
-use crate::ledger::Ledger;
+use crate::change::{Arrived, Forgotten, Gone, Settled};
+use crate::ledger::{self, Folded, Ledger, SeriesLimits, Snapshot, Subject, Who};
+use crate::names::{Key, Names};
 use crate::pending::Pending;
 
 /// What a server knows of the past.
@@ -19,6 +20,8 @@ pub struct State {
     /// Written to admit a batch and to note it as applied; read while a dictionary is resolved.
     agents: RwLock<Agents>,
     pending: Pending,
+    /// Locked before the ledger, where both are.
+    names: Names,
     /// A mutex: one merge a batch and one copy a scrape, both short.
     ledger: Mutex<Ledger>,
 }
@@ -29,8 +32,16 @@ impl State {
         Self {
             agents: RwLock::new(Agents::with_capacity(agents)),
             pending: Pending::with_capacity(pending),
+            names: Names::default(),
             ledger: Mutex::default(),
         }
+    }
+
+    /// The same, with room for so many series and edges.
+    #[must_use]
+    pub fn with_limits(self, limits: SeriesLimits) -> Self {
+        let ledger = Mutex::new(Ledger::with_limits(limits));
+        Self { ledger, ..self }
     }
 
     /// The agents, to be looked at.
@@ -46,6 +57,20 @@ impl State {
     /// What waits.
     pub fn pending(&self) -> &Pending {
         &self.pending
+    }
+
+    /// The names in the ledger.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The counters as they are now.
+    pub fn snapshot(&self) -> Snapshot {
+        let copied = {
+            let names = self.names.look_up();
+            self.ledger().copy(&names)
+        };
+        copied.snapshot()
     }
 
     /// The ledger.
@@ -73,11 +98,63 @@ impl State {
         }
     }
 
-    /// What is gone of the ledger. Agents are forgotten before, while it is decided which.
+    /// What leaves the ledger. Agents are forgotten before, while it is decided which.
     pub fn forget(&self, forgotten: &Forgotten) {
-        let Forgotten {
-            subjects, before, ..
-        } = forgotten;
-        self.ledger().forget(subjects, *before);
+        self.ledger().forget(forgotten, |_| false);
+    }
+
+    /// Decides what is forgotten of what may be: nothing that changed since. Agents are forgotten
+    /// with it.
+    pub fn decide(&self, gone: Gone) -> Forgotten {
+        let agents = if gone.agents.is_empty() {
+            Vec::new()
+        } else {
+            self.agents_mut().forget(gone.agents, gone.agents_before)
+        };
+        let ledger = self.ledger();
+        let subjects = ledger.still_idle(&gone.subjects, gone.before);
+        let edges = ledger.idle_edges(&gone.sides, gone.before);
+        let now = ledger.latest();
+        drop(ledger);
+        Forgotten {
+            subjects,
+            edges: ledger::moved(&edges, &Who::Gone, &self.names),
+            now,
+            agents,
+            ..Forgotten::default()
+        }
+    }
+
+    /// What has to leave the ledger because there is too much; `None` if there is not.
+    pub fn excess(&self) -> Option<Forgotten> {
+        if !self.ledger().has_excess() {
+            return None;
+        }
+        let (folded, edges, now) = {
+            let names = self.names.look_up();
+            let mut ledger = self.ledger();
+            let folded = ledger.excess_series(&names);
+            (folded, ledger.excess_edges(&names), ledger.latest())
+        };
+        let counts = Folded {
+            subjects: folded.len() as u64,
+            edges: edges.len() as u64,
+        };
+        let other = || self.names.id(&Key::Subject(Subject::Other));
+        let forgotten = Forgotten {
+            other: (!folded.is_empty()).then(other),
+            folded,
+            edges: ledger::moved(&edges, &Who::Other, &self.names),
+            counts,
+            now,
+            ..Forgotten::default()
+        };
+        (!forgotten.is_empty()).then_some(forgotten)
+    }
+
+    /// Retires the names that nobody uses.
+    pub fn retire_names(&self) {
+        let used = self.ledger().used();
+        self.names.retire(|id| used.contains(&id));
     }
 }

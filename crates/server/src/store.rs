@@ -4,7 +4,7 @@
 //! Change ─▶ journal (one row, one sync for all that came together) ─▶ acknowledged
 //!              │ checkpoint: now and then, in short steps
 //!              ▼
-//!           series, totals, agents, waiting ─▶ replay at the next start ─▶ State
+//!    names, series, edges, totals, agents, waiting ─▶ replay at the next start ─▶ State
 //! ```
 //!
 //! One SQLite file in a directory of the server's own, with a write-ahead log that is synced with
@@ -24,6 +24,7 @@ mod tests;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -33,6 +34,7 @@ pub use self::counts::{StoreCounts, StoreSizes};
 use self::database::Directory;
 pub use self::error::{Failure, OpenError};
 use crate::change::Change;
+use crate::names::{Id, Key, Names};
 use crate::pending::Waiting;
 use crate::state::State;
 
@@ -218,16 +220,18 @@ impl Store {
         self.id
     }
 
-    /// Writes changes as one transaction, and a step of the checkpoint that is under way with them.
+    /// Writes changes as one transaction, with the names that are not on disk yet, and a step of the checkpoint that is under way with them.
     /// Returns once they are on disk, and says whether a checkpoint has ended.
     ///
     /// # Errors
     ///
     /// Why it failed. Whether the changes are on disk is not known then: [`Self::reopen`] tells.
-    pub fn commit(&mut self, records: &[Record]) -> Result<bool, Failure> {
+    pub fn commit(&mut self, names: &Names, records: &[Record]) -> Result<bool, Failure> {
         let connection = self.connection.as_mut().ok_or(Failure::Io)?;
+        let unwritten = names.unwritten();
         let written = write(
             connection,
+            &unwritten,
             self.next,
             records,
             self.checkpoint.as_ref(),
@@ -236,6 +240,9 @@ impl Store {
         match written {
             Ok(position) => {
                 self.have_written(records);
+                if let Some((last, _)) = unwritten.last() {
+                    names.written(*last);
+                }
                 Ok(self.advance(position))
             }
             Err(error) => {
@@ -370,12 +377,16 @@ impl Store {
 
 fn write(
     connection: &mut Connection,
+    names: &[(Id, Arc<Key>)],
     first: u64,
     records: &[Record],
     checkpoint: Option<&Checkpoint>,
     pace: Pace,
 ) -> rusqlite::Result<Option<checkpoint::Position>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for (id, key) in names {
+        tables::put_name(&transaction, *id, key)?;
+    }
     {
         let mut insert =
             transaction.prepare_cached("INSERT INTO journal (id, change) VALUES (?1, ?2)")?;

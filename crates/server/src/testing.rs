@@ -16,6 +16,7 @@ use kubezonnet_wire::{DecodedBatch, Limits};
 use tempfile::TempDir;
 
 use crate::export::Exporters;
+use crate::ledger::SeriesLimits;
 use crate::pipeline::{Pipeline, Settings};
 use crate::store::Pace;
 
@@ -157,6 +158,25 @@ pub(crate) fn durable(topology: &Topology, directory: &Path) -> Pipeline {
     durable_at(pace, topology, directory)
 }
 
+/// The same with room for so much.
+pub(crate) fn durable_with(
+    limits: SeriesLimits,
+    topology: &Topology,
+    directory: &Path,
+) -> Pipeline {
+    let pace = Pace {
+        rows: 5,
+        rows_a_step: 2,
+        ..Pace::default()
+    };
+    let settings = Settings {
+        limits,
+        ..settings(Timestamp(0))
+    };
+    let exporters = Exporters::default();
+    Pipeline::open(topology.clone(), exporters, settings, directory, pace).unwrap()
+}
+
 /// The same at another pace.
 pub(crate) fn durable_at(pace: Pace, topology: &Topology, directory: &Path) -> Pipeline {
     let settings = settings(Timestamp(0));
@@ -175,6 +195,7 @@ fn settings(reports_due: Timestamp) -> Settings {
         pending_timeout: Duration::from_mins(1),
         reports_due,
         series_retention: Duration::from_mins(15),
+        limits: SeriesLimits::default(),
     }
 }
 

@@ -11,6 +11,7 @@ use kubezonnet_model::{
     ServicePort, Timestamp, Transport, Workload, Zone,
 };
 use kubezonnet_server::export::Exporters;
+use kubezonnet_server::ledger::SeriesLimits;
 use kubezonnet_server::pipeline::{Pipeline, Settings};
 use kubezonnet_server::store::Pace;
 use kubezonnet_topology::{NodeState, PodState, Topology};
@@ -85,6 +86,10 @@ const SETTINGS: Settings = Settings {
     pending_timeout: Duration::ZERO,
     reports_due: Timestamp(0),
     series_retention: Duration::from_mins(15),
+    limits: SeriesLimits {
+        subjects: 50_000,
+        edges: 20_000,
+    },
 };
 
 /// Lets every node report once, so that all are covered.

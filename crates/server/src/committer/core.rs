@@ -10,6 +10,7 @@ use super::{Outcome, Submission};
 use crate::agents::Applied;
 use crate::change::Change;
 use crate::export::Exporters;
+use crate::names::Names;
 use crate::state::State;
 use crate::store::{Failure, Record, Store, StoreCounts};
 
@@ -70,7 +71,42 @@ impl Core {
             }
             return;
         }
-        let (mut new, duplicates) = self.admit(group);
+        let (forget, group): (Vec<_>, Vec<_>) =
+            group.into_iter().partition(|each| each.gone.is_some());
+        let (new, duplicates) = self.admit(group);
+        let mut result = self.commit(new);
+        for submission in duplicates {
+            self.discard(&submission);
+            submission.answer(result.map(|()| Outcome::Duplicate));
+        }
+        // After the windows that came with it: what they changed is not forgotten.
+        for mut submission in forget {
+            if let (Ok(()), Some(gone)) = (result, submission.gone.take()) {
+                let forgotten = self.state.decide(gone);
+                if forgotten.is_empty() {
+                    submission.answer(Ok(Outcome::Made(Applied::default())));
+                } else {
+                    submission.change = Change::Forgotten(forgotten);
+                    result = self.commit(vec![submission]);
+                }
+                if result.is_ok() {
+                    self.state.retire_names();
+                }
+            } else if let Err(failure) = result {
+                submission.answer(Err(failure));
+            }
+        }
+        if result.is_ok()
+            && let Some(forgotten) = self.state.excess()
+        {
+            let (submission, _) = Submission::of(Change::Forgotten(forgotten));
+            // If it cannot be written, it is decided anew.
+            self.commit(vec![submission]).ok();
+        }
+    }
+
+    /// Writes changes, and a step of a checkpoint if one is due, and makes them.
+    fn commit(&mut self, mut new: Vec<Submission>) -> Result<(), Failure> {
         if let Some(store) = &mut self.store {
             if store.begin_checkpoint_if_due(&self.state, self.last_checkpoint.elapsed()) {
                 self.last_checkpoint = Instant::now();
@@ -79,7 +115,7 @@ impl Core {
                 let begun = Instant::now();
                 let records: Vec<_> = new.iter_mut().map(Submission::record).collect();
                 self.counts.set_writing(Some(begun));
-                let written = store.commit(&records);
+                let written = store.commit(self.state.names(), &records);
                 self.counts.set_writing(None);
                 match written {
                     Ok(checkpointed) => {
@@ -93,8 +129,8 @@ impl Core {
                         for (submission, record) in new.iter_mut().zip(records) {
                             submission.record = Some(record);
                         }
-                        self.fail(failure, new, duplicates);
-                        return;
+                        self.fail(failure, new);
+                        return Err(failure);
                     }
                 }
             }
@@ -102,10 +138,7 @@ impl Core {
         for submission in new {
             self.make(submission);
         }
-        for submission in duplicates {
-            self.discard(&submission);
-            submission.answer(Ok(Outcome::Duplicate));
-        }
+        Ok(())
     }
 
     /// Brings the journal into the tables, so that the next start has little to do, and closes.
@@ -125,7 +158,7 @@ impl Core {
         for _ in 0..2 {
             store.begin_checkpoint(&self.state);
             while store.is_checkpointing() && begun.elapsed() < CLOSING {
-                if store.commit(&[]).is_err() {
+                if store.commit(self.state.names(), &[]).is_err() {
                     return;
                 }
             }
@@ -153,14 +186,9 @@ impl Core {
                     }
                     *last = header.sequence;
                 }
-                Change::Forgotten(forgotten) => {
-                    // Here, and not when they were found: one may have reported since.
-                    let gone = std::mem::take(&mut forgotten.agents);
-                    forgotten.agents = self.state.agents_mut().forget(gone, forgotten.before);
-                    submission.record = None;
-                }
-                Change::Settled(_) => {}
+                Change::Forgotten(_) | Change::Settled(_) => {}
             }
+            submission.renew(self.state.names());
             admitted.push(submission);
         }
         (admitted, duplicates)
@@ -219,13 +247,9 @@ impl Core {
     }
 
     /// The disk failed: everybody is told to come again.
-    fn fail(&mut self, failure: Failure, new: Vec<Submission>, duplicates: Vec<Submission>) {
+    fn fail(&mut self, failure: Failure, new: Vec<Submission>) {
         self.counts.set_down(Some(failure));
         self.down = Some((failure, Instant::now()));
-        for submission in duplicates {
-            self.discard(&submission);
-            submission.answer(Err(failure));
-        }
         for mut submission in new {
             let (nobody, _) = tokio::sync::oneshot::channel();
             let reply = std::mem::replace(&mut submission.reply, nobody);
@@ -284,6 +308,20 @@ impl Submission {
     fn record(&mut self) -> Record {
         let record = self.record.take();
         record.unwrap_or_else(|| Record::of(&self.change))
+    }
+
+    /// Gives what was retired since it was resolved the ids it has now.
+    fn renew(&mut self, names: &Names) {
+        let entry = match &mut self.change {
+            Change::Window(arrived) => &mut arrived.entry,
+            Change::Settled(settled) => &mut settled.entry,
+            Change::Forgotten(_) => return,
+        };
+        if let Some(lease) = &self.lease
+            && entry.renew(names, lease)
+        {
+            self.record = None;
+        }
     }
 
     fn answer(self, reply: super::Reply) {

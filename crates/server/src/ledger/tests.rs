@@ -1,40 +1,56 @@
-use std::net::Ipv4Addr;
-
-use kubezonnet_model::{Direction, Locality};
+use kubezonnet_model::{Direction, Locality, Name, Namespace};
 
 use super::*;
 use crate::books::Disposition;
-use crate::testing::{NOW, counters, ip, node_name};
+use crate::change::Gone;
+use crate::names::Key;
+use crate::state::State;
+use crate::testing::{NOW, counters, node_name};
 
 fn pod(name: &str) -> Subject {
     Subject::Pod(Namespace::new("shop").unwrap(), Name::new(name).unwrap())
 }
 
-fn entry_for(subject: Subject, bytes: u64) -> Entry {
+fn id(state: &State, name: &str) -> Id {
+    state.names().id(&Key::Subject(pod(name)))
+}
+
+fn entry_for(state: &State, name: &str, bytes: u64) -> Entry {
     let mut traffic = Traffic::default();
     traffic.add(Direction::Egress, Locality::CrossZone, counters(bytes));
     let mut entry = Entry::default();
-    let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-    entry.subjects.insert(subject, (address, traffic));
+    entry.subjects.push((id(state, name), traffic));
     entry
 }
 
-fn names(ledger: &Ledger) -> Vec<String> {
-    let series = ledger.snapshot().series;
+fn names(state: &State) -> Vec<String> {
+    let series = state.snapshot().series;
     series
         .iter()
         .map(|(subject, _)| subject.labels().join("/"))
         .collect()
 }
 
+fn forget(state: &State, name: &str, before: Timestamp) {
+    let gone = Gone {
+        subjects: vec![id(state, name)],
+        before,
+        ..Gone::default()
+    };
+    let forgotten = state.decide(gone);
+    state.forget(&forgotten);
+}
+
 #[test]
 fn entries_add_up() {
-    let mut ledger = Ledger::default();
+    let state = State::default();
 
-    ledger.record(entry_for(pod("a"), 100), NOW);
-    ledger.record(entry_for(pod("a"), 11), NOW);
+    for bytes in [100, 11] {
+        let entry = entry_for(&state, "a", bytes);
+        state.ledger().record(entry, NOW);
+    }
 
-    let [(subject, traffic)] = &ledger.snapshot().series[..] else {
+    let [(subject, traffic)] = &state.snapshot().series[..] else {
         panic!("one subject");
     };
     assert_eq!(*subject, pod("a"));
@@ -70,42 +86,91 @@ fn a_node_stands_under_the_namespace_of_nodes() {
 
 #[test]
 fn a_series_goes_when_it_is_gone_and_has_not_changed_since() {
-    let mut ledger = Ledger::default();
-    ledger.record(entry_for(pod("a"), 1), Timestamp(10));
-    ledger.record(entry_for(pod("b"), 1), Timestamp(20));
+    let state = State::default();
+    for (name, time) in [("a", 10), ("b", 20)] {
+        let entry = entry_for(&state, name, 1);
+        state.ledger().record(entry, Timestamp(time));
+    }
 
-    let idle = ledger.idle(Timestamp(15));
+    let idle = state.ledger().idle(Timestamp(15));
     // It spoke again between the two looks.
-    ledger.record(entry_for(pod("a"), 1), Timestamp(30));
-    ledger.forget(&[pod("a")], Timestamp(15));
+    let entry = entry_for(&state, "a", 1);
+    state.ledger().record(entry, Timestamp(30));
+    forget(&state, "a", Timestamp(15));
 
-    assert_eq!(idle, [(pod("a"), ip("10.0.0.1"))]);
-    assert_eq!(names(&ledger), ["shop/a", "shop/b"]);
+    assert_eq!(idle, [id(&state, "a")]);
+    assert_eq!(names(&state), ["shop/a", "shop/b"]);
 
-    ledger.forget(&[pod("b")], Timestamp(25));
-    assert_eq!(names(&ledger), ["shop/a"]);
+    forget(&state, "b", Timestamp(25));
+    assert_eq!(names(&state), ["shop/a"]);
 }
 
 #[test]
 fn totals_stay_when_series_go() {
-    let mut ledger = Ledger::default();
-    let mut entry = entry_for(pod("a"), 5);
+    let state = State::default();
+    let mut entry = entry_for(&state, "a", 5);
     entry.books.add(Disposition::CrossZone, counters(5));
-    ledger.record(entry, Timestamp(10));
+    state.ledger().record(entry, Timestamp(10));
 
-    ledger.forget(&[pod("a")], Timestamp(20));
+    forget(&state, "a", Timestamp(20));
 
-    let snapshot = ledger.snapshot();
+    let snapshot = state.snapshot();
     assert!(snapshot.series.is_empty());
     assert_eq!(snapshot.totals.books.get(Disposition::CrossZone).bytes, 5);
 }
 
 #[test]
 fn an_imbalance_is_told_with_its_sign() {
-    let mut ledger = Ledger::default();
+    let state = State::default();
     let mut entry = Entry::default();
     entry.books.add(Disposition::SameNode, counters(5));
-    ledger.record(entry, NOW);
+    state.ledger().record(entry, NOW);
 
-    assert_eq!(ledger.snapshot().totals.imbalance(), (-5, -1));
+    assert_eq!(state.snapshot().totals.imbalance(), (-5, -1));
+}
+
+#[test]
+fn past_the_limit_the_smallest_series_are_one_and_its_sum_is_exact() {
+    let limits = SeriesLimits {
+        subjects: 10,
+        ..SeriesLimits::default()
+    };
+    let state = State::default().with_limits(limits);
+    for pod in 1..=11 {
+        let entry = entry_for(&state, &format!("p{pod}"), pod);
+        state.ledger().record(entry, NOW);
+    }
+
+    let forgotten = state.excess().expect("there are too many");
+    state.forget(&forgotten);
+
+    let snapshot = state.snapshot();
+    let names = names(&state);
+    assert_eq!(
+        names.len(),
+        10,
+        "nine that stay, and one of others: {names:?}"
+    );
+    let other = snapshot
+        .series
+        .iter()
+        .find(|(each, _)| *each == Subject::Other);
+    assert_eq!(other.unwrap().1.sum().bytes, 1 + 2);
+    assert_eq!(snapshot.totals.folded.subjects, 2);
+    assert_eq!(state.excess(), None, "once is enough");
+}
+
+#[test]
+fn the_owners_of_sockets_have_the_names_that_the_model_gives_them() {
+    use kubezonnet_model::PodUid;
+
+    for owner in [
+        SocketOwner::Pod(PodUid([0; 16])),
+        SocketOwner::System,
+        SocketOwner::Kernel,
+        SocketOwner::Unseen,
+        SocketOwner::Unreadable,
+    ] {
+        assert_eq!(Host::OWNERS[Host::index(owner)], owner.as_str());
+    }
 }

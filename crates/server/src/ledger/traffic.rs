@@ -11,24 +11,25 @@ use crate::books::Disposition;
 pub struct Traffic([[FlowCounters; Disposition::LOCALITIES.len()]; Direction::ALL.len()]);
 
 impl Serialize for Traffic {
-    /// The cells that hold something.
+    /// The cells that hold something, by their number.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut cells = serializer.serialize_seq(Some(self.cells().count()))?;
-        for cell in self.cells() {
-            cells.serialize_element(&cell)?;
+        let cells = || (0_u8..).zip(self.0.as_flattened());
+        let cells = || cells().filter(|(_, counters)| **counters != FlowCounters::ZERO);
+        let mut sequence = serializer.serialize_seq(Some(cells().count()))?;
+        for cell in cells() {
+            sequence.serialize_element(&cell)?;
         }
-        cells.end()
+        sequence.end()
     }
 }
 
 impl<'de> Deserialize<'de> for Traffic {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let cells = Vec::<(Direction, Disposition, FlowCounters)>::deserialize(deserializer)?;
+        let cells = Vec::<(u8, FlowCounters)>::deserialize(deserializer)?;
         let mut traffic = Self::default();
-        for (direction, locality, counters) in cells {
-            let cell = traffic.0[direction as usize].get_mut(locality.index());
-            *cell.ok_or_else(|| de::Error::custom("a disposition that is no locality"))? +=
-                counters;
+        for (number, counters) in cells {
+            let cell = traffic.0.as_flattened_mut().get_mut(usize::from(number));
+            *cell.ok_or_else(|| de::Error::custom("a cell that is none"))? = counters;
         }
         Ok(traffic)
     }
@@ -56,6 +57,11 @@ impl Traffic {
                 .map(move |locality| (direction, locality, row[locality.index()]))
                 .filter(|(.., counters)| *counters != FlowCounters::ZERO)
         })
+    }
+
+    /// The sum of all cells: what a pod sent to another of its node has been in two of them.
+    pub fn sum(&self) -> FlowCounters {
+        self.0.as_flattened().iter().copied().sum()
     }
 
     /// What was sent or forwarded and left the zone; `None` if nothing was sent at all.

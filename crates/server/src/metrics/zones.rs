@@ -29,8 +29,8 @@ fn zones(
     samples: &mut Samples<'_>,
     value: fn(FlowCounters) -> u64,
 ) -> fmt::Result {
-    for ((from, to), counters) in &scrape.ledger.totals.zones {
-        samples.counter(&[from.as_str(), to.as_str()], value(*counters))?;
+    for ((from, to), counters) in scrape.ledger.zones() {
+        samples.counter(&[from.as_str(), to.as_str()], value(counters))?;
     }
     Ok(())
 }

@@ -94,7 +94,7 @@ impl Pipeline {
             settled: batch.flows.iter().map(|flow| flow.counters).sum(),
             ..Entry::default()
         };
-        entry.flows(&batch);
+        let lease = entry.flows(&batch, self.state.names());
         let settled = Settled {
             id: waiting.id,
             now,
@@ -102,7 +102,10 @@ impl Pipeline {
             waiting: groups,
         };
         let change = Change::Settled(Box::new(settled));
-        Some(self.committer.submit(change, Some(waiting), Some(batch)))
+        let ticket = self
+            .committer
+            .submit(change, lease, Some(waiting), Some(batch));
+        Some(ticket)
     }
 }
 

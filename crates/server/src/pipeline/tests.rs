@@ -4,7 +4,7 @@ mod laws;
 mod sockets;
 mod waiting;
 
-use kubezonnet_model::{Hook, SkipReason, TotalKind};
+use kubezonnet_model::{FlowCounters, Hook, SkipReason, TotalKind, UnknownReason};
 
 use super::*;
 use crate::books::Disposition;
@@ -32,12 +32,32 @@ fn later(seconds: u64) -> Timestamp {
 }
 
 fn assert_balanced(pipeline: &Pipeline) {
-    let totals = pipeline.snapshot().totals;
+    let snapshot = pipeline.snapshot();
+    let totals = &snapshot.totals;
     assert_eq!(
         totals.imbalance(),
         (0, 0),
         "seen, booked and pending: {totals:?}"
     );
+    let edges: FlowCounters = snapshot.edges.iter().map(|edge| edge.counters).sum();
+    // What has no addresses is in no edge.
+    let coarsened = totals.unknown[UnknownReason::Coarsened as usize];
+    let localities = Disposition::LOCALITIES.map(|each| totals.books.get(each));
+    assert_eq!(
+        [edges, coarsened].into_iter().sum::<FlowCounters>(),
+        localities.into_iter().sum(),
+        "edges, and localities"
+    );
+    for disposition in Disposition::LOCALITIES {
+        let edges = snapshot.edges.iter();
+        let edges = edges.filter(|edge| Disposition::from(edge.locality) == disposition);
+        let mut expected = totals.books.get(disposition).bytes;
+        if disposition == Disposition::Unknown {
+            expected -= coarsened.bytes;
+        }
+        let sum: u64 = edges.map(|edge| edge.counters.bytes).sum();
+        assert_eq!(sum, expected, "{disposition:?}");
+    }
 }
 
 fn booked(pipeline: &Pipeline, disposition: Disposition) -> u64 {
@@ -92,9 +112,10 @@ fn what_a_pod_without_agent_sent_is_charged_to_it_by_the_receiver() {
     );
 
     assert_eq!(left_zone(&pipeline, "shop", "p2"), Some(700));
-    let zones = pipeline.snapshot().totals.zones;
-    let pairs: Vec<_> = zones
-        .iter()
+    let snapshot = pipeline.snapshot();
+    let pairs: Vec<_> = snapshot
+        .zones()
+        .into_iter()
         .map(|((from, to), counters)| (from.as_str(), to.as_str(), counters.bytes))
         .collect();
     assert_eq!(pairs, [("b", "a", 700)]);

@@ -387,12 +387,12 @@ fn an_address_that_changed_hands_in_the_window_has_no_locality_on_either_side() 
 
     apply(&pipeline, &report);
 
-    let totals = pipeline.snapshot().totals;
+    let snapshot = pipeline.snapshot();
     assert_eq!(
-        totals.unknown[UnknownReason::ReusedInWindow as usize].bytes,
+        snapshot.totals.unknown[UnknownReason::ReusedInWindow as usize].bytes,
         111
     );
-    assert!(totals.zones.is_empty(), "{:?}", totals.zones);
+    assert!(snapshot.zones().is_empty(), "{:?}", snapshot.zones());
 }
 
 #[test]

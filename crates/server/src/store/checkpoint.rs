@@ -8,16 +8,21 @@
 use std::collections::BTreeMap;
 
 use kubezonnet_model::NodeName;
-use rusqlite::Transaction;
+use rusqlite::{Transaction, params};
 
 use super::tables;
 use crate::agents::Agent;
 use crate::ledger::Unsaved;
+use crate::names::Id;
 use crate::pending::Waiting;
 use crate::state::State;
 
-/// Rows of the journal that one step removes; each is tens of kilobytes.
-const JOURNAL_ROWS_A_STEP: u64 = 128;
+/// Rows of the journal that one step removes at most, and bytes after which it removes no more.
+const JOURNAL_ROWS_A_STEP: i64 = 512;
+const JOURNAL_BYTES_A_STEP: i64 = 2 << 20;
+
+/// Bytes of edges after which a step writes no more rows: one source can have very many.
+const BYTES_A_STEP: usize = 256 << 10;
 
 /// Groups that came and went since the last checkpoint.
 #[derive(Debug, Default)]
@@ -47,6 +52,9 @@ pub(super) struct Checkpoint {
     agents: Vec<(NodeName, Agent)>,
     put: Vec<Waiting>,
     removed: Vec<u64>,
+    /// Names that nothing has which comes after, and the number of the next.
+    unused: Vec<Id>,
+    next_id: u64,
     done: Position,
 }
 
@@ -57,6 +65,8 @@ pub(super) struct Position {
     rows: usize,
     /// Totals are written, and meta says where the tables are.
     folded: bool,
+    /// Of the unused names.
+    names: usize,
     /// Up to there the journal is removed.
     removed: u64,
 }
@@ -64,12 +74,19 @@ pub(super) struct Position {
 impl Checkpoint {
     /// Of the state as it is after that row of the journal. `first` is the first one there is.
     pub(super) fn of(state: &State, at: u64, first: u64, waiting: WaitingChanges) -> Self {
+        // One lock after the other: in one expression they would be held together.
+        let unused = state.names().take_unused();
+        let next_id = state.names().next();
+        let ledger = state.ledger().unsaved();
+        let agents = state.agents().states();
         Self {
             at,
-            ledger: state.ledger().unsaved(),
-            agents: state.agents().states(),
+            ledger,
+            agents,
             put: waiting.put.into_values().collect(),
             removed: waiting.removed,
+            unused,
+            next_id,
             done: Position {
                 removed: first.saturating_sub(1),
                 ..Position::default()
@@ -91,17 +108,28 @@ impl Checkpoint {
         let mut next = self.done;
         let rows = self.rows();
         if next.rows < rows {
-            next.rows = rows.min(next.rows + rows_a_step);
-            for row in self.done.rows..next.rows {
-                self.write_row(transaction, row)?;
+            let mut bytes = 0;
+            let last = rows.min(next.rows + rows_a_step);
+            while next.rows < last && bytes < BYTES_A_STEP {
+                bytes += self.write_row(transaction, next.rows)?;
+                next.rows += 1;
             }
         } else if !next.folded {
             tables::put_totals(transaction, &self.ledger.totals)?;
             tables::remove_agents_before(transaction, self.at)?;
+            tables::set_meta(transaction, "next_id", self.next_id.cast_signed())?;
             tables::set_meta(transaction, "folded", self.at.cast_signed())?;
             next.folded = true;
+        } else if next.names < self.unused.len() {
+            // Now that no row of the journal is made again which has them.
+            next.names = self.unused.len().min(next.names + rows_a_step);
+            for id in &self.unused[self.done.names..next.names] {
+                tables::remove_name(transaction, *id)?;
+            }
         } else {
-            next.removed = self.at.min(next.removed + JOURNAL_ROWS_A_STEP);
+            next.removed = self
+                .at
+                .min(last_to_remove(transaction, next.removed)?.unwrap_or(self.at));
             let sql = "DELETE FROM journal WHERE id <= ?1";
             transaction.execute(sql, [next.removed.cast_signed()])?;
         }
@@ -111,35 +139,60 @@ impl Checkpoint {
     /// The step is on disk; says whether it was the last.
     pub(super) fn advance(&mut self, to: Position) -> bool {
         self.done = to;
-        to.folded && to.removed >= self.at
+        to.folded && to.names >= self.unused.len() && to.removed >= self.at
     }
 
     fn rows(&self) -> usize {
-        self.ledger.forgotten.len()
+        self.ledger.removed.len()
             + self.ledger.series.len()
+            + self.ledger.edges.len()
             + self.agents.len()
             + self.removed.len()
             + self.put.len()
     }
 
-    fn write_row(&self, transaction: &Transaction<'_>, mut row: usize) -> rusqlite::Result<()> {
-        // Series that were forgotten come first: they can have come back.
-        if let Some(subject) = self.ledger.forgotten.get(row) {
-            return tables::remove_series(transaction, subject);
+    /// Says how many bytes it was, where they are many.
+    fn write_row(&self, transaction: &Transaction<'_>, mut row: usize) -> rusqlite::Result<usize> {
+        let ledger = &self.ledger;
+        // Series that went come first: they can have come back.
+        if let Some(id) = ledger.removed.get(row) {
+            return tables::remove_series(transaction, *id).map(|()| 0);
         }
-        row -= self.ledger.forgotten.len();
-        if let Some((subject, series)) = self.ledger.series.get(row) {
-            return tables::put_series(transaction, subject, series, self.at);
+        row -= ledger.removed.len();
+        if let Some((id, series)) = ledger.series.get(row) {
+            return tables::put_series(transaction, *id, series, self.at).map(|()| 0);
         }
-        row -= self.ledger.series.len();
+        row -= ledger.series.len();
+        if let Some((source, fan)) = ledger.edges.get(row) {
+            return tables::put_edges(transaction, *source, fan, self.at);
+        }
+        row -= ledger.edges.len();
         if let Some((node, agent)) = self.agents.get(row) {
-            return tables::put_agent(transaction, node, agent, self.at);
+            return tables::put_agent(transaction, node, agent, self.at).map(|()| 0);
         }
         row -= self.agents.len();
         if let Some(id) = self.removed.get(row) {
-            return tables::remove_waiting(transaction, *id);
+            return tables::remove_waiting(transaction, *id).map(|()| 0);
         }
         row -= self.removed.len();
         tables::put_waiting(transaction, &self.put[row])
     }
+}
+
+/// The last row of the journal that a step removes which begins after that one: as many as there are
+/// bytes for. `None` if there is none after it.
+fn last_to_remove(transaction: &Transaction<'_>, after: u64) -> rusqlite::Result<Option<u64>> {
+    // The length of a row is known without reading it.
+    let sql = "SELECT id, length(change) FROM journal WHERE id > ?1 ORDER BY id LIMIT ?2";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let mut rows = statement.query(params![after.cast_signed(), JOURNAL_ROWS_A_STEP])?;
+    let (mut last, mut bytes) = (None, 0);
+    while let Some(row) = rows.next()? {
+        last = Some(tables::unsigned(row, 0)?);
+        bytes += row.get::<_, i64>(1)?;
+        if bytes >= JOURNAL_BYTES_A_STEP {
+            break;
+        }
+    }
+    Ok(last)
 }

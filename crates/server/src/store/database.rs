@@ -168,7 +168,8 @@ impl Directory {
             )
             .map_err(of)?;
         migrate(&mut connection).map_err(of)?;
-        let name = "INSERT INTO meta (key, value) VALUES ('id', randomblob(16)), ('folded', 0)";
+        let name = "INSERT INTO meta (key, value) VALUES ('id', randomblob(16)), ('folded', 0), \
+                    ('next_id', 1)";
         connection.execute_batch(name).map_err(of)?;
         connection.close().map_err(|(_, error)| of(error))?;
         fs::rename(&new, &path).map_err(failed("name", &path))?;

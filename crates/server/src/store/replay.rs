@@ -9,8 +9,9 @@ use rusqlite::Connection;
 use super::checkpoint::WaitingChanges;
 use super::tables::LoadError;
 use super::{OpenError, blob, tables};
-use crate::change::{Arrived, Change, Forgotten, Settled};
-use crate::ledger::Subject;
+use crate::change::{Arrived, Change, Settled};
+use crate::ledger::Entry;
+use crate::names::Id;
 use crate::state::State;
 
 /// What was found.
@@ -27,7 +28,8 @@ pub(super) struct Replayed {
 /// Where rows of the tables are further than the tables as a whole.
 #[derive(Debug, Default)]
 struct Ahead {
-    series: HashMap<Subject, u64>,
+    /// Series by their subject, edges by their source.
+    ids: HashMap<Id, u64>,
     agents: HashMap<NodeName, u64>,
 }
 
@@ -47,6 +49,7 @@ pub(super) fn replay(
     let mut replayed = Replayed::default();
     let ahead = load(connection, state, &mut replayed).map_err(of)?;
     state.ledger().note_changes();
+    state.names().note_unwritten();
     let of = |error| OpenError::of(path.to_owned(), error);
     let sql = "SELECT id, change FROM journal ORDER BY id";
     let mut statement = connection.prepare(sql).map_err(of)?;
@@ -65,6 +68,15 @@ pub(super) fn replay(
         })?;
         make(state, &mut replayed.waiting, &ahead, id, change);
     }
+    let used = state.ledger().used();
+    let names = state.names().look_up();
+    if let Some(id) = used.into_iter().find(|id| names.key(*id).is_none()) {
+        return Err(OpenError::Damaged {
+            path: path.to_owned(),
+            what: format!("names: there is none with id {}", id.get()),
+        });
+    }
+    drop(names);
     Ok(replayed)
 }
 
@@ -76,13 +88,24 @@ fn load(
     let folded: i64 = tables::meta(connection, "folded")?;
     replayed.folded = folded.cast_unsigned();
     let mut ahead = Ahead::default();
+    for (id, key) in tables::names(connection)? {
+        state.names().restore(id, key);
+    }
+    let next_id: i64 = tables::meta(connection, "next_id")?;
+    state.names().restore_next(next_id.cast_unsigned());
     let mut ledger = state.ledger();
     ledger.restore_totals(tables::totals(connection)?);
-    for (subject, series, folded) in tables::series(connection)? {
+    for (id, series, folded) in tables::series(connection)? {
         if folded > replayed.folded {
-            ahead.series.insert(subject.clone(), folded);
+            ahead.ids.insert(id, folded);
         }
-        ledger.restore_series(subject, series);
+        ledger.restore_series(id, series);
+    }
+    for (source, fan, folded) in tables::edges(connection)? {
+        if folded > replayed.folded {
+            ahead.ids.insert(source, folded);
+        }
+        ledger.restore_edges(source, fan);
     }
     drop(ledger);
     for (node, agent, folded) in tables::agents(connection)? {
@@ -99,9 +122,13 @@ fn load(
 
 /// Makes a change of the past again, but where a row is further already.
 fn make(state: &State, noted: &mut WaitingChanges, ahead: &Ahead, id: u64, change: Change) {
-    let series_is_ahead = |subject: &Subject| {
-        let folded = ahead.series.get(subject);
+    let is_ahead = |name: Id| {
+        let folded = ahead.ids.get(&name);
         folded.is_some_and(|folded| *folded >= id)
+    };
+    let leave_out = |entry: &mut Entry| {
+        entry.subjects.retain(|(subject, _)| !is_ahead(*subject));
+        entry.edges.0.retain(|(key, _)| !is_ahead(key.source));
     };
     let agent_is_ahead = |node: &NodeName| {
         let folded = ahead.agents.get(node);
@@ -117,9 +144,7 @@ fn make(state: &State, noted: &mut WaitingChanges, ahead: &Ahead, id: u64, chang
                 mut entry,
                 waiting,
             } = *arrived;
-            entry
-                .subjects
-                .retain(|subject, _| !series_is_ahead(subject));
+            leave_out(&mut entry);
             state.ledger().record(entry, now);
             keep(state, noted, waiting);
             if !agent_is_ahead(&header.node) {
@@ -136,23 +161,16 @@ fn make(state: &State, noted: &mut WaitingChanges, ahead: &Ahead, id: u64, chang
                 mut entry,
                 waiting,
             } = *settled;
-            entry
-                .subjects
-                .retain(|subject, _| !series_is_ahead(subject));
+            leave_out(&mut entry);
             state.ledger().record(entry, now);
             state.pending().remove(id);
             noted.remove(id);
             keep(state, noted, waiting);
         }
-        Change::Forgotten(Forgotten {
-            mut subjects,
-            before,
-            mut agents,
-        }) => {
-            subjects.retain(|subject| !series_is_ahead(subject));
-            state.ledger().forget(&subjects, before);
-            agents.retain(|node| !agent_is_ahead(node));
-            state.agents_mut().remove(&agents);
+        Change::Forgotten(mut forgotten) => {
+            state.ledger().forget(&forgotten, is_ahead);
+            forgotten.agents.retain(|node| !agent_is_ahead(node));
+            state.agents_mut().remove(&forgotten.agents);
         }
     }
 }

@@ -2,7 +2,7 @@
 -- as SQLite's 64 bits with sign.
 
 -- id: 16 random bytes that name this store. folded: the last row of the journal that is in the
--- tables. probe: written to see whether there is room.
+-- tables. next_id: the number of the next name. probe: written to see whether there is room.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value BLOB NOT NULL
@@ -14,19 +14,29 @@ CREATE TABLE journal (
     change BLOB NOT NULL
 );
 
+-- What ids stand for. No id is ever given again: next_id in meta.
+CREATE TABLE names (
+    id  INTEGER PRIMARY KEY,
+    key BLOB NOT NULL
+);
+
 -- folded: the last row of the journal that is in this row, which can be later than in meta.
 CREATE TABLE series (
-    kind      TEXT NOT NULL, -- pod or node
-    namespace TEXT NOT NULL, -- empty for nodes
-    name      TEXT NOT NULL,
-    address   TEXT NOT NULL,
-    changed   INTEGER NOT NULL,
-    folded    INTEGER NOT NULL,
-    traffic   BLOB NOT NULL,
-    PRIMARY KEY (kind, namespace, name)
-) WITHOUT ROWID;
+    id      INTEGER PRIMARY KEY, -- of a subject
+    changed INTEGER NOT NULL,
+    folded  INTEGER NOT NULL,
+    traffic BLOB NOT NULL
+);
 
--- seen: hook, input, output. books: disposition. unknown: reason. zones: from, to. pending.
+-- The edges of one source.
+CREATE TABLE edges (
+    source INTEGER PRIMARY KEY, -- of a side
+    folded INTEGER NOT NULL,
+    fan    BLOB NOT NULL
+);
+
+-- seen: hook, input, output. books: disposition. unknown: reason. host: owner. pending. folded: what
+-- was folded, of which bytes is the number.
 CREATE TABLE totals (
     family  TEXT NOT NULL,
     a       TEXT NOT NULL,

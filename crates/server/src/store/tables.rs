@@ -3,17 +3,15 @@
 //! Totals are kept by the names that metrics have, so that another order or a further name in the
 //! code changes nothing here.
 
-use std::net::IpAddr;
-
-use kubezonnet_model::{
-    FlowCounters, Hook, InterfaceClass, Name, Namespace, NodeName, Timestamp, UnknownReason, Zone,
-};
+use kubezonnet_model::{FlowCounters, Hook, InterfaceClass, NodeName, Timestamp, UnknownReason};
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::blob;
 use crate::agents::Agent;
 use crate::books::Disposition;
-use crate::ledger::{SeenAt, Series, Subject, Totals};
+use crate::ledger::edges::Fan;
+use crate::ledger::{Folded, Host, SeenAt, Series, Totals};
+use crate::names::{Id, Key};
 use crate::pending::Waiting;
 
 /// What a cell says that cannot be: which, and what.
@@ -63,57 +61,61 @@ pub(super) fn set_meta(
     Ok(())
 }
 
-/// The parts of a subject in the table: kind, namespace, name.
-fn parts(subject: &Subject) -> [&str; 3] {
-    match subject {
-        Subject::Pod(namespace, name) => ["pod", namespace.as_str(), name.as_str()],
-        Subject::Node(name) => ["node", "", name.as_str()],
-    }
-}
-
-/// Every series, with the row of the journal up to which it is whole.
-pub(super) fn series(connection: &Connection) -> Loaded<Vec<(Subject, Series, u64)>> {
-    let sql = "SELECT kind, namespace, name, address, changed, folded, traffic FROM series";
-    let mut statement = connection.prepare(sql)?;
+/// Every name.
+pub(super) fn names(connection: &Connection) -> Loaded<Vec<(Id, Key)>> {
+    let mut statement = connection.prepare("SELECT id, key FROM names ORDER BY id")?;
     let mut rows = statement.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        let wrong = |error: &dyn ToString| unknown("series", error);
-        let kind: String = row.get(0)?;
-        let name: String = row.get(2)?;
-        let subject = match kind.as_str() {
-            "pod" => Subject::Pod(
-                Namespace::new(row.get::<_, String>(1)?).map_err(|error| wrong(&error))?,
-                Name::new(name).map_err(|error| wrong(&error))?,
-            ),
-            "node" => Subject::Node(NodeName::new(name).map_err(|error| wrong(&error))?),
-            other => return Err(unknown("series", &format!("kind {other:?}"))),
-        };
-        let address: String = row.get(3)?;
-        let address: IpAddr = address.parse().map_err(|error| wrong(&error))?;
-        let traffic = blob::read(&row.get::<_, Vec<u8>>(6)?).map_err(|error| wrong(&error))?;
-        let series = Series::kept(traffic, address, Timestamp(unsigned(row, 4)?));
-        all.push((subject, series, unsigned(row, 5)?));
+        let key = blob::read(&row.get::<_, Vec<u8>>(1)?);
+        let key = key.map_err(|error| unknown("names", &error))?;
+        all.push((id(row, "names")?, key));
+    }
+    Ok(all)
+}
+
+pub(super) fn put_name(connection: &Connection, id: Id, key: &Key) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO names (id, key) VALUES (?1, ?2)";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.execute(params![id.get().cast_signed(), blob::write(key)])?;
+    Ok(())
+}
+
+pub(super) fn remove_name(connection: &Connection, id: Id) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("DELETE FROM names WHERE id = ?1")?;
+    statement.execute([id.get().cast_signed()])?;
+    Ok(())
+}
+
+/// The id in the first column.
+fn id(row: &Row<'_>, table: &'static str) -> Loaded<Id> {
+    Id::new(unsigned(row, 0)?).ok_or_else(|| unknown(table, &"an id of zero"))
+}
+
+/// Every series, with the row of the journal up to which it is whole.
+pub(super) fn series(connection: &Connection) -> Loaded<Vec<(Id, Series, u64)>> {
+    let mut statement = connection.prepare("SELECT id, changed, folded, traffic FROM series")?;
+    let mut rows = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let traffic = blob::read(&row.get::<_, Vec<u8>>(3)?);
+        let traffic = traffic.map_err(|error| unknown("series", &error))?;
+        let series = Series::kept(traffic, Timestamp(unsigned(row, 1)?));
+        all.push((id(row, "series")?, series, unsigned(row, 2)?));
     }
     Ok(all)
 }
 
 pub(super) fn put_series(
     transaction: &Transaction<'_>,
-    subject: &Subject,
+    id: Id,
     series: &Series,
     folded: u64,
 ) -> rusqlite::Result<()> {
-    let [kind, namespace, name] = parts(subject);
-    let sql = "INSERT INTO series (kind, namespace, name, address, changed, folded, traffic)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-               ON CONFLICT (kind, namespace, name) DO UPDATE SET address = excluded.address,
-               changed = excluded.changed, folded = excluded.folded, traffic = excluded.traffic";
+    let sql =
+        "INSERT OR REPLACE INTO series (id, changed, folded, traffic) VALUES (?1, ?2, ?3, ?4)";
     transaction.prepare_cached(sql)?.execute(params![
-        kind,
-        namespace,
-        name,
-        series.address.to_string(),
+        id.get().cast_signed(),
         series.changed.0.cast_signed(),
         folded.cast_signed(),
         blob::write(&series.traffic),
@@ -121,13 +123,42 @@ pub(super) fn put_series(
     Ok(())
 }
 
-pub(super) fn remove_series(
-    transaction: &Transaction<'_>,
-    subject: &Subject,
-) -> rusqlite::Result<()> {
-    let sql = "DELETE FROM series WHERE kind = ?1 AND namespace = ?2 AND name = ?3";
-    transaction.prepare_cached(sql)?.execute(parts(subject))?;
+pub(super) fn remove_series(transaction: &Transaction<'_>, id: Id) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached("DELETE FROM series WHERE id = ?1")?;
+    statement.execute([id.get().cast_signed()])?;
     Ok(())
+}
+
+/// The edges of every source, with the row of the journal up to which they are whole.
+pub(super) fn edges(connection: &Connection) -> Loaded<Vec<(Id, Fan, u64)>> {
+    let mut statement = connection.prepare("SELECT source, folded, fan FROM edges")?;
+    let mut rows = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let fan = Fan::from_bytes(&row.get::<_, Vec<u8>>(2)?);
+        let fan = fan.ok_or_else(|| unknown("edges", &"it is damaged"))?;
+        all.push((id(row, "edges")?, fan, unsigned(row, 1)?));
+    }
+    Ok(all)
+}
+
+/// Puts the edges of a source, or removes them if none is left; says how many bytes they are.
+pub(super) fn put_edges(
+    transaction: &Transaction<'_>,
+    source: Id,
+    fan: &Fan,
+    folded: u64,
+) -> rusqlite::Result<usize> {
+    let source = source.get().cast_signed();
+    if fan.0.is_empty() {
+        let mut statement = transaction.prepare_cached("DELETE FROM edges WHERE source = ?1")?;
+        return statement.execute([source]).map(|_| 0);
+    }
+    let bytes = fan.to_bytes();
+    let sql = "INSERT OR REPLACE INTO edges (source, folded, fan) VALUES (?1, ?2, ?3)";
+    let mut statement = transaction.prepare_cached(sql)?;
+    statement.execute(params![source, folded.cast_signed(), bytes])?;
+    Ok(bytes.len())
 }
 
 /// The totals.
@@ -163,10 +194,15 @@ pub(super) fn totals(connection: &Connection) -> Loaded<Totals> {
                 let reason = named(&UnknownReason::ALL, UnknownReason::as_str, a);
                 totals.unknown[reason.ok_or_else(wrong)? as usize] = counters;
             }
-            "zones" => {
-                let zone = |text| Zone::new(text).map_err(|_| wrong());
-                totals.zones.insert((zone(a)?, zone(b)?), counters);
+            "host" => {
+                let column = Host::OWNERS.iter().position(|owner| *owner == a);
+                totals.host.set(column.ok_or_else(wrong)?, counters);
             }
+            "folded" => match a {
+                "subjects" => totals.folded.subjects = counters.bytes,
+                "edges" => totals.folded.edges = counters.bytes,
+                _ => return Err(wrong()),
+            },
             "pending" => totals.pending = counters,
             _ => return Err(wrong()),
         }
@@ -197,8 +233,13 @@ pub(super) fn put_totals(transaction: &Transaction<'_>, totals: &Totals) -> rusq
     for (reason, counters) in UnknownReason::ALL.into_iter().zip(totals.unknown) {
         put("unknown", [reason.as_str(), "", ""], counters)?;
     }
-    for ((from, to), counters) in &totals.zones {
-        put("zones", [from.as_str(), to.as_str(), ""], *counters)?;
+    for (owner, counters) in totals.host.columns() {
+        put("host", [owner, "", ""], counters)?;
+    }
+    let Folded { subjects, edges } = totals.folded;
+    for (what, bytes) in [("subjects", subjects), ("edges", edges)] {
+        let count = FlowCounters { bytes, packets: 0 };
+        put("folded", [what, "", ""], count)?;
     }
     put("pending", ["", "", ""], totals.pending)?;
     Ok(())
@@ -257,14 +298,16 @@ pub(super) fn waiting(connection: &Connection) -> Loaded<Vec<Waiting>> {
     Ok(all)
 }
 
+/// Puts a group that waits; says how many bytes it is.
 pub(super) fn put_waiting(
     transaction: &Transaction<'_>,
     waiting: &Waiting,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<usize> {
+    let bytes = blob::write(waiting);
     let sql = "INSERT OR REPLACE INTO waiting (id, state) VALUES (?1, ?2)";
     let mut statement = transaction.prepare_cached(sql)?;
-    statement.execute(params![waiting.id.cast_signed(), blob::write(waiting)])?;
-    Ok(())
+    statement.execute(params![waiting.id.cast_signed(), bytes])?;
+    Ok(bytes.len())
 }
 
 pub(super) fn remove_waiting(transaction: &Transaction<'_>, id: u64) -> rusqlite::Result<()> {

@@ -37,6 +37,7 @@ fn pipeline(log: FlowLog) -> Pipeline {
         pending_timeout: Duration::ZERO,
         reports_due: kubezonnet_model::Timestamp(0),
         series_retention: Duration::ZERO,
+        limits: crate::ledger::SeriesLimits::default(),
     };
     Pipeline::new(cluster(), Exporters::of(vec![Box::new(log)]), settings)
 }

@@ -1,6 +1,6 @@
 //! The examples of docs/attribution.md, row by row.
 
-use kubezonnet_model::{InterfaceClass, Locality, ObservationPoint, SocketOwner};
+use kubezonnet_model::{Endpoint, InterfaceClass, Locality, ObservationPoint, SocketOwner};
 
 use super::*;
 use crate::resolve::{Outcome, Party, ResolvedBatch, ResolvedFlow};

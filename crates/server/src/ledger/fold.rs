@@ -1,0 +1,230 @@
+//! What leaves the ledger: series and edges of those that are gone, and the smallest of too many.
+//!
+//! Nothing leaves without its bytes: an edge's go to an edge between the same places in which those
+//! are gone, or others; a folded series' to the series of others. A pod's series that is gone takes
+//! its bytes with it, as each of its bytes is in an edge too. What moves is a value with all that it
+//! takes from where to where, so that a change that is made again does the same.
+
+use foldhash::HashSet;
+use kubezonnet_model::{FlowCounters, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::edges::{EdgeKey, EdgeList};
+use super::{Ledger, Side, Subject, Traffic, Who};
+use crate::change::Forgotten;
+use crate::names::{Id, Key, LookUp, Names};
+
+/// How many there may be before the smallest are folded into one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeriesLimits {
+    /// Pods and nodes with a series of their own.
+    pub subjects: usize,
+    /// Edges.
+    pub edges: usize,
+}
+
+impl Default for SeriesLimits {
+    /// A large cluster's pods, and the edges of its workloads: a page of metrics that a Prometheus
+    /// reads within seconds, from some ten megabytes of memory.
+    fn default() -> Self {
+        Self {
+            subjects: 50_000,
+            edges: 20_000,
+        }
+    }
+}
+
+/// How many were folded because they were too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Folded {
+    /// Pods and nodes.
+    pub subjects: u64,
+    /// Edges.
+    pub edges: u64,
+}
+
+/// An edge that goes into another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// The edge.
+    pub from: EdgeKey,
+    /// Where it goes.
+    pub to: EdgeKey,
+    /// All it has.
+    pub counters: FlowCounters,
+}
+
+/// Where the number is from which on there are too many.
+///
+/// What cannot be folded stays, and then there are more than the limit: the next look is worth its
+/// time only when a tenth more came.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Marks {
+    subjects: usize,
+    edges: usize,
+}
+
+/// What a fold leaves below a limit, and at least what comes before the next look: a tenth, or one.
+const fn room(limit: usize) -> usize {
+    limit.div_ceil(10)
+}
+
+impl Ledger {
+    /// Makes what was decided. `is_made` says of a series or a source of edges whether it is made
+    /// there already.
+    pub fn forget(&mut self, forgotten: &Forgotten, is_made: impl Fn(Id) -> bool) {
+        for id in &forgotten.subjects {
+            if !is_made(*id) {
+                self.remove_series(*id);
+            }
+        }
+        for (id, traffic) in &forgotten.folded {
+            if !is_made(*id) {
+                self.remove_series(*id);
+            }
+            if let Some(other) = forgotten.other
+                && !is_made(other)
+            {
+                self.add_to_series(other, traffic, forgotten.now);
+            }
+        }
+        for moved in &forgotten.edges {
+            if !is_made(moved.from.source) {
+                self.edges.remove(moved.from);
+            }
+            if !is_made(moved.to.source) {
+                let list = EdgeList(vec![(moved.to, moved.counters)]);
+                self.edges.add(&list, forgotten.now);
+            }
+        }
+        self.totals.folded.subjects += forgotten.counts.subjects;
+        self.totals.folded.edges += forgotten.counts.edges;
+    }
+
+    /// Every name that is used.
+    pub fn used(&self) -> HashSet<Id> {
+        let mut used: HashSet<Id> = self.series.keys().copied().collect();
+        for (key, _) in self.edges.iter() {
+            let towards = key.towards;
+            used.extend([key.source, towards.destination]);
+            used.extend(towards.service);
+            used.extend(towards.origin);
+        }
+        used
+    }
+
+    /// Of these subjects, those that did not change since `before`.
+    pub fn still_idle(&self, subjects: &[Id], before: Timestamp) -> Vec<Id> {
+        let is_idle = |id: &&Id| {
+            let series = self.series.get(id);
+            series.is_some_and(|series| series.changed < before)
+        };
+        subjects.iter().filter(is_idle).copied().collect()
+    }
+
+    /// The edges with one of these sides that did not change since `before`.
+    pub fn idle_edges(
+        &self,
+        sides: &HashSet<Id>,
+        before: Timestamp,
+    ) -> Vec<(EdgeKey, FlowCounters)> {
+        if sides.is_empty() {
+            return Vec::new();
+        }
+        let edges = self.edges.iter().filter(|(key, flow)| {
+            let towards = key.towards;
+            let ends = [Some(key.source), Some(towards.destination), towards.origin];
+            flow.changed < before && ends.into_iter().flatten().any(|id| sides.contains(&id))
+        });
+        edges.map(|(key, flow)| (key, flow.counters)).collect()
+    }
+
+    /// Whether there is too much.
+    pub fn has_excess(&self) -> bool {
+        self.has_excess_series() || self.has_excess_edges()
+    }
+
+    fn has_excess_series(&self) -> bool {
+        self.series.len() > self.limits.subjects.max(self.marks.subjects)
+    }
+
+    fn has_excess_edges(&self) -> bool {
+        self.edges.len() > self.limits.edges.max(self.marks.edges)
+    }
+
+    /// The smallest series, if there are too many: as many as have to go.
+    pub fn excess_series(&mut self, names: &LookUp<'_>) -> Vec<(Id, Traffic)> {
+        if !self.has_excess_series() {
+            return Vec::new();
+        }
+        let can_fold = |id: &Id| {
+            let key = names.key(*id).map(|key| &**key);
+            key != Some(&Key::Subject(Subject::Other))
+        };
+        let series = self.series.iter().filter(|(id, _)| can_fold(id));
+        let series = series.map(|(id, series)| (series.traffic.sum().bytes, *id));
+        let left = self.limits.subjects - room(self.limits.subjects);
+        let smallest = smallest(series.collect(), self.series.len() - left);
+        self.marks.subjects = self.series.len() - smallest.len() + room(left);
+        let traffic = |(_, id)| Some((id, self.series.get(&id)?.traffic));
+        smallest.into_iter().filter_map(traffic).collect()
+    }
+
+    /// The smallest edges, if there are too many: as many as have to go.
+    pub fn excess_edges(&mut self, names: &LookUp<'_>) -> Vec<(EdgeKey, FlowCounters)> {
+        if !self.has_excess_edges() {
+            return Vec::new();
+        }
+        let sides = names.all().filter(|(_, key)| match &***key {
+            Key::Side(side) => side.who.can_fold(),
+            Key::Subject(_) | Key::Service(_) => false,
+        });
+        let foldable: HashSet<Id> = sides.map(|(id, _)| id).collect();
+        let edges = self.edges.iter().filter(|(key, _)| {
+            foldable.contains(&key.source) || foldable.contains(&key.towards.destination)
+        });
+        let edges = edges.map(|(key, flow)| (flow.counters.bytes, (key, flow.counters.packets)));
+        let left = self.limits.edges - room(self.limits.edges);
+        let smallest = smallest(edges.collect(), self.edges.len() - left);
+        self.marks.edges = self.edges.len() - smallest.len() + room(left);
+        let edge = |(bytes, (key, packets))| (key, FlowCounters { bytes, packets });
+        smallest.into_iter().map(edge).collect()
+    }
+}
+
+/// Where edges go that leave.
+pub(crate) fn moved(edges: &[(EdgeKey, FlowCounters)], into: &Who, names: &Names) -> Vec<Moved> {
+    let mut folded: foldhash::HashMap<Id, Id> = foldhash::HashMap::default();
+    let mut fold = |id: Id| {
+        *folded.entry(id).or_insert_with(|| {
+            let key = names.look_up().key(id).cloned();
+            match key.as_deref() {
+                Some(Key::Side(side)) => names.id(&Key::Side(Side::folded(side, into.clone()))),
+                // An edge's sides are in use, and no others.
+                _ => id,
+            }
+        })
+    };
+    let one = |(from, counters): &(EdgeKey, FlowCounters)| {
+        let mut to = *from;
+        to.source = fold(from.source);
+        to.towards.destination = fold(from.towards.destination);
+        to.towards.service = None;
+        to.towards.origin = None;
+        Moved {
+            from: *from,
+            to,
+            counters: *counters,
+        }
+    };
+    edges.iter().map(one).collect()
+}
+
+/// So many of the smallest, told by what comes first; of equal ones by the rest.
+fn smallest<T: Ord>(mut all: Vec<(u64, T)>, count: usize) -> Vec<(u64, T)> {
+    if count < all.len() {
+        all.select_nth_unstable(count);
+        all.truncate(count);
+    }
+    all
+}

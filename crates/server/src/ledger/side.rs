@@ -1,0 +1,141 @@
+//! One side of an edge: who, and where.
+
+use kubezonnet_model::{
+    Billed, Endpoint, Labels, Name, Namespace, NetworkKind, NodeName, Region, Service, Site,
+    UnknownReason, Zone, ZoneId,
+};
+use serde::{Deserialize, Serialize};
+
+/// One side of an edge: who it is, where that is, and what charge-back goes by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Side {
+    /// Who.
+    pub who: Who,
+    /// Where.
+    pub place: Place,
+    /// The labels that are kept for charge-back; none of what is not a pod.
+    pub labels: Labels,
+}
+
+/// Who is at one side of an edge: pods by their workload.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Who {
+    /// The pods of a workload: namespace, kind, name.
+    Workload(Namespace, Name, Name),
+    /// A node itself.
+    Node(NodeName),
+    /// A network with a name.
+    Network {
+        /// Its name.
+        name: Name,
+        /// What it is.
+        kind: NetworkKind,
+        /// Whom the cloud charges.
+        billed: Billed,
+    },
+    /// A Service, where the packet does not tell which of its endpoints it was.
+    Service(Service),
+    /// A public address.
+    Internet,
+    /// Nobody can be named.
+    Unknown(UnknownReason),
+    /// Those whose edges were too many.
+    Other,
+    /// Those that are gone.
+    Gone,
+}
+
+/// Where one side is, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Place {
+    /// The availability zone.
+    pub zone: Option<Zone>,
+    /// The same by the name that all accounts have for it.
+    pub zone_id: Option<ZoneId>,
+    /// The region.
+    pub region: Option<Region>,
+}
+
+impl Who {
+    /// Whether it is one of many, and may be folded with others. What an operator has named and what
+    /// has no name stays: there are few of them.
+    pub const fn can_fold(&self) -> bool {
+        match self {
+            Self::Workload(..) | Self::Node(_) | Self::Service(_) => true,
+            Self::Network { .. } | Self::Internet | Self::Unknown(_) | Self::Other | Self::Gone => {
+                false
+            }
+        }
+    }
+
+    /// The labels of namespace, kind and name; empty where there is none.
+    pub fn labels(&self) -> [&str; 3] {
+        match self {
+            Self::Workload(namespace, kind, name) => {
+                [namespace.as_str(), kind.as_str(), name.as_str()]
+            }
+            Self::Node(name) => ["", "Node", name.as_str()],
+            Self::Network { name, .. } => ["", "Network", name.as_str()],
+            Self::Service(service) => {
+                [service.namespace.as_str(), "Service", service.name.as_str()]
+            }
+            Self::Internet => ["", "Internet", ""],
+            Self::Unknown(reason) => ["", "Unknown", reason.as_str()],
+            Self::Other => ["", "other", "other"],
+            Self::Gone => ["", "gone", "gone"],
+        }
+    }
+}
+
+impl Side {
+    /// An endpoint at a site.
+    pub fn of(endpoint: &Endpoint, site: &Site) -> Self {
+        let (who, labels) = match endpoint {
+            Endpoint::Pod(pod) => {
+                let workload = &pod.workload;
+                let (kind, name) = (workload.kind.clone(), workload.name.clone());
+                let who = Who::Workload(pod.namespace.clone(), kind, name);
+                (who, pod.labels.clone())
+            }
+            Endpoint::Node(node) => (Who::Node(node.name.clone()), Labels::default()),
+            Endpoint::Network(network) => {
+                let who = Who::Network {
+                    name: network.name.clone(),
+                    kind: network.kind,
+                    billed: network.billed,
+                };
+                (who, Labels::default())
+            }
+            Endpoint::Service(service) => {
+                (Who::Service(Service::clone(service)), Labels::default())
+            }
+            Endpoint::Internet => (Who::Internet, Labels::default()),
+            Endpoint::Unknown(reason) => (Who::Unknown(*reason), Labels::default()),
+        };
+        let place = Place::of(site);
+        Self { who, place, labels }
+    }
+
+    /// The same place without the name: what edges of many are folded into.
+    pub fn folded(&self, into: Who) -> Self {
+        Self {
+            who: if self.who.can_fold() || self.who == Who::Other {
+                into
+            } else {
+                self.who.clone()
+            },
+            place: self.place.clone(),
+            labels: Labels::default(),
+        }
+    }
+}
+
+impl Place {
+    fn of(site: &Site) -> Self {
+        Self {
+            zone: site.zone().cloned(),
+            zone_id: site.zone_id().cloned(),
+            region: site.region().cloned(),
+        }
+    }
+}

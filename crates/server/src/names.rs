@@ -1,0 +1,270 @@
+//! Names by number: who is charged, and who is at a side of an edge, in a few bytes.
+//!
+//! Whoever resolves a window asks for the ids of its names ([`Names::ids`]); what a name has no id
+//! for gets one, that is never given again. With a store the names are on disk before, or with, the
+//! first change that uses them.
+//!
+//! A name that nobody uses any more is retired: it is not found from then on, and one that comes back
+//! gets another id. A window that is on its way then may still have the old id: it holds a [`Lease`],
+//! and the committer asks for the current id before it writes ([`Names::current`]). So what is on
+//! disk never has an id after it was retired.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU64;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+
+use foldhash::HashMap;
+use kubezonnet_model::Service;
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::{Side, Subject};
+
+/// The number of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Id(NonZeroU64);
+
+impl Id {
+    /// The id of that number; `None` for zero.
+    pub fn new(number: u64) -> Option<Self> {
+        NonZeroU64::new(number).map(Self)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// What has an id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Key {
+    /// Who is charged.
+    Subject(Subject),
+    /// Who is at a side of an edge.
+    Side(Side),
+    /// By what pods were reached.
+    Service(Service),
+}
+
+/// Keeps the ids of a window understood while it is on its way.
+#[derive(Debug, Clone)]
+pub struct Lease(Arc<Turn>);
+
+/// From one retirement to the next: their number.
+#[derive(Debug)]
+struct Turn(u64);
+
+/// All names there are.
+#[derive(Debug)]
+pub struct Names(RwLock<Table>);
+
+#[derive(Debug)]
+struct Table {
+    ids: HashMap<Arc<Key>, Id>,
+    names: HashMap<Id, Name>,
+    /// The number of the next id.
+    next: u64,
+    turn: Arc<Turn>,
+    /// What is not on disk yet, in the order of ids; `None` without a store.
+    unwritten: Option<VecDeque<(Id, Arc<Key>)>>,
+    /// Retired, and perhaps in a window that is on its way: by the turn that ended then, oldest first.
+    retired: VecDeque<(Weak<Turn>, Vec<Id>)>,
+    /// What `retired` was called.
+    former: HashMap<Id, Arc<Key>>,
+    /// Retired since it was last asked, with a store: still on disk.
+    unused: Vec<Id>,
+}
+
+#[derive(Debug)]
+struct Name {
+    key: Arc<Key>,
+    /// The turn it came in.
+    since: u64,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self(RwLock::new(Table {
+            ids: HashMap::default(),
+            names: HashMap::default(),
+            next: 1,
+            turn: Arc::new(Turn(0)),
+            unwritten: None,
+            retired: VecDeque::new(),
+            former: HashMap::default(),
+            unused: Vec::new(),
+        }))
+    }
+}
+
+impl Names {
+    /// The ids of names, which stay what they are for as long as the lease is held or there is a
+    /// series or an edge of them.
+    pub fn ids(&self, keys: &[Key]) -> (Vec<Id>, Lease) {
+        let table = self.read();
+        let lease = Lease(Arc::clone(&table.turn));
+        let known: Vec<_> = keys.iter().map(|key| table.ids.get(key).copied()).collect();
+        drop(table);
+        if let Some(ids) = known.iter().copied().collect() {
+            return (ids, lease);
+        }
+        let mut table = self.write();
+        let known = known.into_iter().zip(keys);
+        let ids = known.map(|(id, key)| id.unwrap_or_else(|| table.id(key)));
+        (ids.collect(), lease)
+    }
+
+    /// The id of a name at this moment.
+    pub fn id(&self, key: &Key) -> Id {
+        self.write().id(key)
+    }
+
+    /// Whether nothing was retired since the lease began.
+    pub fn are_current(&self, lease: &Lease) -> bool {
+        self.read().turn.0 == lease.0.0
+    }
+
+    /// The id that a name has now which had this one when a lease began.
+    pub fn current(&self, id: Id) -> Id {
+        let mut table = self.write();
+        match table.former.get(&id).cloned() {
+            Some(key) => table.id(&key),
+            None => id,
+        }
+    }
+
+    /// The names that ids stand for, as long as this lives. To be asked for before the ledger is.
+    pub fn look_up(&self) -> LookUp<'_> {
+        LookUp(self.read())
+    }
+
+    /// Retires all names that came before the last turn and are not used, and begins another turn.
+    /// Only who makes changes may do so.
+    pub fn retire(&self, is_used: impl Fn(Id) -> bool) {
+        let mut table = self.write();
+        let now = table.turn.0;
+        let unused = table.names.iter().filter(|(id, name)| {
+            // Who asked for it may not have come to use it yet.
+            name.since < now && !is_used(**id)
+        });
+        let unused: Vec<Id> = unused.map(|(id, _)| *id).collect();
+        for id in &unused {
+            if let Some(Name { key, .. }) = table.names.remove(id) {
+                if table.ids.get(&key) == Some(id) {
+                    table.ids.remove(&key);
+                }
+                table.former.insert(*id, key);
+            }
+        }
+        if table.unwritten.is_some() {
+            table.unused.extend(&unused);
+        }
+        let ended = std::mem::replace(&mut table.turn, Arc::new(Turn(now + 1)));
+        table.retired.push_back((Arc::downgrade(&ended), unused));
+        drop(ended);
+        while let Some((turn, _)) = table.retired.front()
+            && turn.strong_count() == 0
+        {
+            let (_, ids) = table.retired.pop_front().unwrap_or_default();
+            for id in ids {
+                table.former.remove(&id);
+            }
+        }
+    }
+
+    /// Begins to note which names are not on disk, for [`Self::unwritten`].
+    pub fn note_unwritten(&self) {
+        self.write().unwritten.get_or_insert_default();
+    }
+
+    /// Takes over a name as it was kept.
+    pub fn restore(&self, id: Id, key: Key) {
+        let mut table = self.write();
+        let key = Arc::new(key);
+        table.next = table.next.max(id.get() + 1);
+        // Of two the older was retired, and nothing has it any more that comes after.
+        let newest = table.ids.get(&key).is_none_or(|known| *known < id);
+        if newest {
+            table.ids.insert(Arc::clone(&key), id);
+        }
+        let since = table.turn.0;
+        table.names.insert(id, Name { key, since });
+    }
+
+    /// Takes over how many ids there were.
+    pub fn restore_next(&self, next: u64) {
+        let mut table = self.write();
+        table.next = table.next.max(next);
+    }
+
+    /// The number of the next id.
+    pub fn next(&self) -> u64 {
+        self.read().next
+    }
+
+    /// The names that are not on disk.
+    pub fn unwritten(&self) -> Vec<(Id, Arc<Key>)> {
+        let table = self.read();
+        table.unwritten.iter().flatten().cloned().collect()
+    }
+
+    /// The names up to that one are on disk.
+    pub fn written(&self, last: Id) {
+        if let Some(unwritten) = &mut self.write().unwritten {
+            while unwritten.front().is_some_and(|(id, _)| *id <= last) {
+                unwritten.pop_front();
+            }
+        }
+    }
+
+    /// The names that were retired since this was last asked, and are on disk.
+    pub fn take_unused(&self) -> Vec<Id> {
+        std::mem::take(&mut self.write().unused)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn id(&mut self, key: &Key) -> Id {
+        if let Some(id) = self.ids.get(key) {
+            return *id;
+        }
+        let id =
+            Id::new(self.next).expect("ids begin at one, and 64 bits do not come to their end");
+        self.next += 1;
+        let key = Arc::new(key.clone());
+        if let Some(unwritten) = &mut self.unwritten {
+            unwritten.push_back((id, Arc::clone(&key)));
+        }
+        self.ids.insert(Arc::clone(&key), id);
+        let since = self.turn.0;
+        self.names.insert(id, Name { key, since });
+        id
+    }
+}
+
+/// The names that ids stand for.
+#[derive(Debug)]
+pub struct LookUp<'a>(RwLockReadGuard<'a, Table>);
+
+impl LookUp<'_> {
+    /// What the id stands for; `None` if it was retired.
+    pub fn key(&self, id: Id) -> Option<&Arc<Key>> {
+        self.0.names.get(&id).map(|name| &name.key)
+    }
+
+    /// Every name there is, in no order.
+    pub fn all(&self) -> impl Iterator<Item = (Id, &Arc<Key>)> {
+        self.0.names.iter().map(|(id, name)| (*id, &name.key))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,11 @@ impl Cgroups {
         lock(&self.known).view()
     }
 
+    /// How many are known, those that are gone and remembered included.
+    pub fn count(&self) -> usize {
+        lock(&self.known).len()
+    }
+
     /// Where they are looked at.
     pub fn root(&self) -> Option<std::path::PathBuf> {
         lock(&self.known).root().map(|root| root.path.clone())

@@ -65,6 +65,7 @@ pub struct Metrics {
     sockets: Traffic<1>,
     socket_read_failures: Counter,
     cgroups: Family<Labels<1>, Gauge>,
+    known_cgroups: Gauge,
     pinned: Gauge,
     server_changes: Counter,
     windows_maybe_twice: Counter,
@@ -98,6 +99,7 @@ impl Metrics {
             sockets: Traffic::default(),
             socket_read_failures: Counter::default(),
             cgroups: Family::default(),
+            known_cgroups: Gauge::default(),
             pinned: Gauge::default(),
             server_changes: Counter::default(),
             windows_maybe_twice: Counter::default(),
@@ -224,6 +226,11 @@ impl Metrics {
              node's network apart; elsewhere, confined and absent do not",
             self.cgroups.clone(),
         );
+        own.register(
+            "known_cgroups",
+            "Control groups that are known, those that are gone and remembered included",
+            self.known_cgroups.clone(),
+        );
     }
 
     fn register_pins_and_servers(&mut self) {
@@ -255,7 +262,10 @@ impl Metrics {
             let _ = self.windows.get_or_create(&[("result", outcome.as_str())]);
         }
         for reason in LossReason::ALL {
-            let _ = self.windows.get_or_create(&[("result", reason.as_str())]);
+            // Never a whole window.
+            if reason != LossReason::Undecodable {
+                let _ = self.windows.get_or_create(&[("result", reason.as_str())]);
+            }
             self.lost
                 .add([("reason", reason.as_str())], FlowCounters::ZERO);
         }
@@ -292,6 +302,10 @@ impl Metrics {
                 ("hook", skipped.hook.as_str()),
             ];
             self.skipped.add(labels, skipped.counters);
+        }
+        if drained.undecodable != FlowCounters::ZERO {
+            let reason = LossReason::Undecodable.as_str();
+            self.lost.add([("reason", reason)], drained.undecodable);
         }
         let fill = &drained.fill;
         for (map, entries, capacity) in [
@@ -403,6 +417,12 @@ impl Metrics {
                 .get_or_create(&[("view", each.as_str())])
                 .set((each == view).into());
         }
+    }
+
+    /// How many control groups are known.
+    pub fn known_cgroups(&self, count: usize) {
+        self.known_cgroups
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Whether hooks and counts outlive the agent.

@@ -83,6 +83,11 @@ impl Sockets {
         records
     }
 
+    /// Shows how many control groups are known.
+    pub fn show(&self, metrics: &Metrics) {
+        metrics.known_cgroups(self.cgroups.count());
+    }
+
     /// Says what of the control groups is to be seen, when that changes.
     pub fn say(&mut self, metrics: &Metrics) {
         let view = self.cgroups.view();

@@ -21,7 +21,9 @@ use crate::sockets::Sockets;
 use crate::source::Source;
 use crate::status::Health;
 use crate::uplinks::{Meter, ReadSent};
-use crate::window::{Contents, Loss, Outgoing, ServerChange, Settlement, Step, Windows};
+use crate::window::{
+    Contents, Loss, LossReason, Outgoing, ServerChange, Settlement, Step, Windows,
+};
 
 /// The longest the loop sleeps without a sign of life to [`Health`].
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -131,6 +133,15 @@ impl<S: Source, R: ReadSent> Tick<S, R> {
         let mut coverage = self.source.coverage();
         coverage.uplinks = uplinks;
         self.metrics.closed(&drained);
+        let lost = drained.undecodable;
+        if lost != FlowCounters::ZERO {
+            error!(
+                reason = LossReason::Undecodable.as_str(),
+                bytes = lost.bytes,
+                packets = lost.packets,
+                "a newer agent has counted what this one cannot read: it is lost"
+            );
+        }
         let contents = Contents {
             records: self.sockets.tell(drained.records, &self.metrics),
             totals: drained.totals,
@@ -311,6 +322,7 @@ impl<S: Source, R: ReadSent> Tick<S, R> {
         if self.links.has_changed().is_ok() {
             self.health.turn();
         }
+        self.sockets.show(&self.metrics);
         self.metrics
             .unacknowledged_since(self.windows.unacknowledged_since());
     }

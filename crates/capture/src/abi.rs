@@ -99,7 +99,8 @@ impl Dimensions {
     }
 }
 
-/// A map's content does not follow the layout; the programs never write such an entry.
+/// A map's content does not follow the layout: the programs never write such an entry, but those of a
+/// newer agent may.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("an entry of the {map} map does not follow the layout: {entry:02x?}")]
 pub struct Undecodable {
@@ -164,16 +165,13 @@ fn socket(cgroup: u32) -> Socket {
     }
 }
 
-/// Decodes the hot flows of one place, one a CPU of `size` bytes each; places that hold none are left
-/// out. The key is the first of it, the counters are the last.
-pub(crate) fn hot(
-    value: &[u8],
-    size: usize,
-) -> impl Iterator<Item = Result<SeenFlow, Undecodable>> {
+/// Keys and counters of the hot flows of one place, one a CPU of `size` bytes each; places that hold
+/// none are left out. The key is the first of it, the counters are the last.
+pub(crate) fn hot(value: &[u8], size: usize) -> impl Iterator<Item = (&[u8], &[u8])> {
     value.chunks_exact(size).filter_map(move |hot| {
         let (rest, counters) = hot.split_at(size.checked_sub(COUNTERS_BYTES)?);
         let is_empty = counters.iter().all(|byte| *byte == 0);
-        (!is_empty).then(|| flow(rest, counters))
+        (!is_empty).then_some((rest, counters))
     })
 }
 
@@ -328,7 +326,8 @@ pub(crate) fn network(network: &IpNet) -> [u8; 20] {
     key
 }
 
-fn counters(value: &[u8]) -> Option<FlowCounters> {
+/// The counters that any value has.
+pub(crate) fn counters(value: &[u8]) -> Option<FlowCounters> {
     let word = |at: usize| Some(u64::from_ne_bytes(value.get(at..at + 8)?.try_into().ok()?));
     Some(FlowCounters {
         bytes: word(offset_of!(flow_counters, bytes))?,

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use kubezonnet_model::{FlowCounters, FlowKey};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapInfo};
 
-use crate::abi::{self, Dimensions};
+use crate::abi::{self, Dimensions, Undecodable};
 use crate::window::{Drained, Fill, SeenFlow, Socket};
 use crate::{CaptureError, batch, fault};
 
@@ -134,9 +134,13 @@ impl Generations {
         let mut drained = Drained::default();
         // A flow can be hot on several CPUs, and in the flow map too.
         let mut merged = Merged::new();
+        let mut lost = Lost::default();
         for (_, value) in read("hot", hot)?.iter() {
-            for record in abi::hot(value, generation.hot_bytes()) {
-                add(&mut merged, record?);
+            for (key, value) in abi::hot(value, generation.hot_bytes()) {
+                let record = lost.or_read(abi::flow(key, value), value)?;
+                if let Some(record) = record {
+                    add(&mut merged, record);
+                }
             }
         }
         let flow_entries = read("flows", flows)?;
@@ -148,23 +152,32 @@ impl Generations {
                 .records
                 .reserve(flow_entries.len() + merged.len() + pair_entries.len());
             for (key, value) in flow_entries.iter() {
-                let mut record = abi::flow(key, value)?;
+                let Some(mut record) = lost.or_read(abi::flow(key, value), value)? else {
+                    continue;
+                };
                 let hot = merged.remove(&(record.key, record.socket));
                 record.counters += hot.unwrap_or_default();
                 drained.records.push(record);
             }
         } else {
             for (key, value) in flow_entries.iter() {
-                add(&mut merged, abi::flow(key, value)?);
+                let record = lost.or_read(abi::flow(key, value), value)?;
+                if let Some(record) = record {
+                    add(&mut merged, record);
+                }
             }
         }
         if are_ours(pairs, abi::PAIR_KEY_BYTES) {
             for (key, value) in pair_entries.iter() {
-                drained.records.push(abi::pair(key, value)?);
+                let record = lost.or_read(abi::pair(key, value), value)?;
+                drained.records.extend(record);
             }
         } else {
             for (key, value) in pair_entries.iter() {
-                add(&mut merged, abi::pair(key, value)?);
+                let record = lost.or_read(abi::pair(key, value), value)?;
+                if let Some(record) = record {
+                    add(&mut merged, record);
+                }
             }
         }
         let merged = merged.into_iter();
@@ -183,13 +196,14 @@ impl Generations {
         };
         let dimensions = &self.dimensions;
         for (index, value) in of_generation("totals", &self.totals, number, dimensions.totals())? {
-            let total = abi::total(index, &value, dimensions)?;
-            drained.totals.extend(total);
+            let total = lost.or_read(abi::total(index, &value, dimensions), &value)?;
+            drained.totals.extend(total.flatten());
         }
         for (index, value) in of_generation("skipped", &self.skipped, number, dimensions.skips())? {
-            let skipped = abi::skip(index, &value, dimensions)?;
-            drained.skipped.extend(skipped);
+            let skipped = lost.or_read(abi::skip(index, &value, dimensions), &value)?;
+            drained.skipped.extend(skipped.flatten());
         }
+        drained.undecodable = lost.0;
         Ok(drained)
     }
 
@@ -214,6 +228,31 @@ impl Generations {
             }
         }
         Ok(())
+    }
+}
+
+/// What cannot be read of a generation.
+///
+/// It must not keep the rest from being read: nobody would ever get past it.
+#[derive(Debug, Default)]
+struct Lost(FlowCounters);
+
+impl Lost {
+    /// What was read of an entry; else its counters are added to what is lost.
+    fn or_read<T>(
+        &mut self,
+        read: Result<T, Undecodable>,
+        value: &[u8],
+    ) -> Result<Option<T>, Undecodable> {
+        match (read, abi::counters(value)) {
+            (Ok(read), _) => Ok(Some(read)),
+            (Err(error), Some(counters)) => {
+                tracing::debug!(%error, "an entry is lost");
+                self.0 += counters;
+                Ok(None)
+            }
+            (Err(error), None) => Err(error),
+        }
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Drained {
     pub totals: Vec<Total>,
     /// What was left out.
     pub skipped: Vec<Skipped>,
+    /// Counted by the programs of a newer agent under what this one cannot read: lost.
+    pub undecodable: FlowCounters,
     /// How full the maps were.
     pub fill: Fill,
 }

@@ -12,6 +12,7 @@
 //!   children, [`Relay`], the way from one to the other that no uplink sees, and [`Scrape`], what
 //!   their metrics say.
 //! - [`Run`]: owns namespaces, programs and files, and cleans up after runs that were killed.
+//! - [`ControlGroup`]: where sockets of pods on the host network are made.
 //! - [`pki`], certificates of an authority of its own.
 //! - [`mod@bench`]: figures of benches, and where they go.
 //! - [`demo`]: what `make demo` shows, as the binary `kubezonnet-demo`.
@@ -19,6 +20,7 @@
 //! Nothing here is part of what runs in a Kubernetes cluster.
 
 pub mod bench;
+mod cgroup;
 mod cluster;
 pub mod demo;
 mod deployment;
@@ -36,6 +38,7 @@ mod topology;
 pub mod traffic;
 mod wait;
 
+pub use cgroup::{CgroupDriver, ControlGroup};
 pub use cluster::{
     BridgeNetfilter, Cluster, ClusterBuilder, ClusterNode, ClusterPod, Fabric, NodePort, NodeSpec,
     Overlay, Place, PodSpec, Segmentation,

@@ -9,6 +9,7 @@
 //!     processes/<pid>-<started>                 programs it started
 //!     bpf/                                      its BPF file system
 //!     …                                         its temporary files
+//! <control groups>/kz<pid>-<started>-<n>/…      its control groups
 //! ```
 
 use std::fs;
@@ -22,7 +23,7 @@ use nix::unistd::Pid;
 
 use crate::netns::NETNS_DIR;
 use crate::privilege::check_root;
-use crate::{Error, tool};
+use crate::{Error, cgroup, tool};
 
 /// Where runs keep their files. `/run` is empty after a reboot, as the namespaces are.
 const RUNS_DIR: &str = "/run/kubezonnet-testkit";
@@ -148,6 +149,7 @@ fn remove(id: &str) -> Result<(), Error> {
             }
         }
     }
+    cgroup::remove_all(id)?;
     // Links that are pinned keep their namespace alive. All pins of a mount go with it; where nothing
     // is mounted there is nothing to do.
     let _ = umount2(&bpf_fs(&dir), MntFlags::MNT_DETACH);

@@ -8,7 +8,9 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use kubezonnet_testkit::{Cluster, NodeSpec, Place, PodSpec, Process, Run, require_root, wait_for};
+use kubezonnet_testkit::{
+    Cluster, ControlGroup, NodeSpec, Place, PodSpec, Process, Run, require_root, wait_for,
+};
 
 /// Set for the child of the test below, which is the same test again.
 const CHILD: &str = "KUBEZONNET_TESTKIT_CHILD";
@@ -23,7 +25,10 @@ fn build_and_wait() {
     let mut command = cluster.node("node-a").netns().command("sleep");
     let program =
         Process::start(cluster.run(), "sleep", command.arg("600")).expect("every system has sleep");
-    let line = format!("\nbuilt {} {}", cluster.run().id(), program.pid());
+    ControlGroup::make(cluster.run(), "kubepods/burstable").expect("control groups can be made");
+    let groups = ControlGroup::root_of(cluster.run()).expect("they are somewhere");
+    let (id, pid) = (cluster.run().id(), program.pid());
+    let line = format!("\nbuilt {id} {pid} {}", groups.display());
     writeln!(io::stdout(), "{line}").expect("the parent reads");
     loop {
         thread::park();
@@ -56,7 +61,7 @@ fn a_sweep_removes_what_a_killed_process_left_and_nothing_that_lives() {
     let line = child
         .wait_for_line("built ", Duration::from_secs(20))
         .unwrap();
-    let [_, id, pid] = line.split(' ').collect::<Vec<_>>()[..] else {
+    let [_, id, pid, groups] = line.split(' ').collect::<Vec<_>>()[..] else {
         panic!("{line}")
     };
     let left = [
@@ -64,6 +69,8 @@ fn a_sweep_removes_what_a_killed_process_left_and_nothing_that_lives() {
         format!("/run/netns/{id}-node-node-a"),
         format!("/run/netns/{id}-pod-shop-web-0"),
         format!("/run/kubezonnet-testkit/{id}"),
+        format!("{groups}/kubepods/burstable"),
+        groups.to_owned(),
     ];
     let exists = |path: &String| Path::new(path).exists();
 

@@ -163,9 +163,8 @@ impl Known {
         self.groups.get(&number).map(|group| group.owner)
     }
 
-    /// How many groups are known.
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    /// How many groups are known, those that are gone included.
+    pub(crate) fn len(&self) -> usize {
         self.groups.len()
     }
 }

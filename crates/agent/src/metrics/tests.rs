@@ -47,6 +47,7 @@ fn drained() -> Drained {
             hook: Hook::LocalIn,
             counters: counters(4_000),
         }],
+        undecodable: counters(50_000),
         fill: Fill {
             flows: 5,
             max_flows: 64,
@@ -77,6 +78,7 @@ fn each_byte_of_a_window_is_seen_or_skipped_once() {
         r#"kubezonnet_agent_skipped_bytes_total{reason="outside_cidr",hook="local_in"} 8000"#,
         r#"kubezonnet_agent_coarsened_bytes_total{kept="pair"} 2"#,
         r#"kubezonnet_agent_coarsened_bytes_total{kept="total"} 40"#,
+        r#"kubezonnet_agent_lost_bytes_total{reason="undecodable"} 100000"#,
         r#"kubezonnet_agent_map_entries{map="flows"} 5"#,
         r#"kubezonnet_agent_map_capacity{map="pairs"} 8"#,
     ] {
@@ -176,7 +178,12 @@ fn the_documentation_lists_every_value_of_a_label() {
     let delivered = [Outcome::Acknowledged, Outcome::Duplicate].map(Outcome::as_str);
     let cases = [
         ("lost_bytes_total", losses.to_vec()),
-        ("windows_total", [losses, delivered].concat()),
+        ("windows_total", [&losses[..2], &delivered].concat()),
+        ("cgroups", View::ALL.map(View::as_str).to_vec()),
+        (
+            "socket_bytes_total",
+            vec!["pod", "system", "kernel", "unseen", "unreadable"],
+        ),
         ("sends_total", Outcome::ALL.map(Outcome::as_str).to_vec()),
         (
             "skipped_bytes_total",

@@ -95,17 +95,20 @@ pub enum LossReason {
     Refused,
     /// The agent ended before the server acknowledged the window.
     Undelivered,
+    /// The programs of a newer agent counted it, under what this one cannot read.
+    Undecodable,
 }
 
 impl LossReason {
     /// Every reason.
-    pub const ALL: [Self; 2] = [Self::Refused, Self::Undelivered];
+    pub const ALL: [Self; 3] = [Self::Refused, Self::Undelivered, Self::Undecodable];
 
     /// The name in metrics and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Refused => "refused",
             Self::Undelivered => "undelivered",
+            Self::Undecodable => "undecodable",
         }
     }
 }

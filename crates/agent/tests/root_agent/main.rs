@@ -5,6 +5,7 @@
 mod kills;
 mod ledger;
 mod pins;
+mod sockets;
 mod uplinks;
 
 use std::net::SocketAddr;
@@ -37,8 +38,18 @@ fn builder() -> ClusterBuilder {
 }
 
 fn command(node: &ClusterNode) -> Command {
+    let mut command = command_with(node, "1s");
+    command.args(WITHOUT_CGROUPS);
+    command
+}
+
+/// For what is not about control groups: whether there are pods among this machine's depends on the
+/// tests beside, and two agents could tell the same window otherwise.
+const WITHOUT_CGROUPS: [&str; 2] = ["--cgroup-root", "/proc"];
+
+fn command_with(node: &ClusterNode, interval: &str) -> Command {
     let mut command = node.netns().command(env!("CARGO_BIN_EXE_kubezonnet-agent"));
-    command.args(["--node", node.name(), "--interval", "1s"]);
+    command.args(["--node", node.name(), "--interval", interval]);
     command.args(["--pin-dir", "none"]);
     command
 }

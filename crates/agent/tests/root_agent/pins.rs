@@ -11,7 +11,7 @@ use kubezonnet_testkit::{Cluster, LinkCounters, Place as _, Process, Relay, traf
 use nix::mount::{MsFlags, mount};
 
 use super::ledger::Ledger;
-use super::{DEADLINE, cluster, metrics};
+use super::{DEADLINE, WITHOUT_CGROUPS, cluster, metrics};
 
 /// A cluster with pins for node-a and a server that keeps what it gets.
 pub(crate) struct Bench {
@@ -41,6 +41,7 @@ impl Bench {
     pub(crate) fn command(&self, node: &str, words: &[&str]) -> Command {
         let node = self.cluster.node(node);
         let mut command = node.netns().command(env!("CARGO_BIN_EXE_kubezonnet-agent"));
+        command.args(WITHOUT_CGROUPS);
         command
             .args(words)
             .args(["--node", node.name(), "--interval", "1s"])

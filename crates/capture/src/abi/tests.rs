@@ -250,7 +250,10 @@ fn a_key_that_a_newer_agent_made_longer_is_read_by_its_beginning() {
 
     key.extend([0xff; 8]);
     let hot_flow = [&key[..], &[3; 4], &value].concat();
-    let hot_flows: Vec<_> = hot(&[&hot_flow[..], &[0; 72]].concat(), 72).collect();
+    let places = [&hot_flow[..], &[0; 72]].concat();
+    let hot_flows: Vec<_> = hot(&places, 72)
+        .map(|(key, value)| flow(key, value))
+        .collect();
 
     assert_eq!(flow(&key, &value).unwrap(), known);
     assert_eq!(hot_flows, [Ok(known)]);
@@ -281,5 +284,50 @@ fn classes_and_kinds_that_only_a_newer_agent_knows_lose_their_detail_and_no_byte
     assert_eq!(
         (last.kind, last.point.hook, last.point.output),
         (TotalKind::Coarsened, Hook::LocalIn, InterfaceClass::Other)
+    );
+}
+
+/// What maps look like and what is in them, without the header's comments.
+fn layout() -> String {
+    let opened = crate::load::Opened::new(&crate::Config::default()).unwrap();
+    let maps = opened.maps().into_iter();
+    let maps = maps.map(|(name, shape)| format!("{name}: {shape:?}\n"));
+    let mut maps: Vec<_> = maps.collect();
+    maps.sort();
+    let maps = maps.concat();
+    let mut text = format!("LAYOUT {}\n\nmaps:\n{maps}", crate::state::LAYOUT);
+    text.push_str("\nflow_abi.h:\n");
+    let mut rest = HEADER;
+    let mut code = String::new();
+    while let Some((before, comment)) = rest.split_once("/*") {
+        code.push_str(before);
+        rest = comment.split_once("*/").expect("comments end").1;
+    }
+    code.push_str(rest);
+    for line in code.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        if !words.is_empty() {
+            text.push_str(&words.join(" "));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[test]
+fn the_layout_is_the_one_that_has_its_number() {
+    let path = format!(
+        "{}/src/abi/layout-{}.txt",
+        env!("CARGO_MANIFEST_DIR"),
+        crate::state::LAYOUT
+    );
+    let known = std::fs::read_to_string(&path).unwrap_or_default();
+
+    let layout = layout();
+
+    assert!(
+        layout == known,
+        "agents tell layouts apart by their number, and {path} is what this one stands for: what \
+         changes it takes another (LAYOUT in flow_abi.h and state.rs), and a file of its own:\n{layout}"
     );
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use kubezonnet_capture::{Capture, CaptureError, Config, Detachment, Tunnel};
-use kubezonnet_model::InterfaceClass;
+use kubezonnet_model::{FlowCounters, InterfaceClass};
 use kubezonnet_testkit::{Cluster, NodeSpec, Place as _};
 use libbpf_rs::{Link, MapCore as _, MapFlags, MapHandle};
 
@@ -175,4 +175,39 @@ fn what_an_agent_before_has_told_the_programs_is_forgotten() {
 
     assert_eq!(told(&again), told(&fresh));
     assert_ne!(told(&again), told_before);
+}
+
+#[test]
+fn what_a_newer_agent_has_counted_and_cannot_be_read_is_lost_and_holds_nothing_up() {
+    let cluster = cluster();
+    let pin_dir = cluster.run().bpf_fs().unwrap().join("newer");
+    let config = Config {
+        max_flows: 16,
+        pin_dir: Some(pin_dir.clone()),
+        ..Config::default()
+    };
+    let mut node = CapturingNode::attach(&cluster, "node-a", &config);
+    let map = |name| MapHandle::from_pinned_path(pin_dir.join("set-1").join(name)).unwrap();
+    let value = [1500_u64.to_ne_bytes(), 3_u64.to_ne_bytes()].concat();
+    // In both keys the hook has an offset of its own; 9 is none.
+    for (name, bytes, hook) in [("flows_0", 44, 38), ("pairs_0", 40, 32)] {
+        let mut known = vec![0; bytes];
+        let mut newer = known.clone();
+        newer[hook] = 9;
+        known[0] = 7;
+        for key in [known, newer] {
+            map(name).update(&key, &value, MapFlags::ANY).unwrap();
+        }
+    }
+
+    let drained = node.take();
+
+    let counters = |times: u64| FlowCounters {
+        bytes: times * 1500,
+        packets: times * 3,
+    };
+    assert_eq!(drained.undecodable, counters(2));
+    let read: FlowCounters = drained.records.iter().map(|each| each.counters).sum();
+    assert_eq!(read, counters(2));
+    assert_eq!(node.take().undecodable, FlowCounters::ZERO);
 }

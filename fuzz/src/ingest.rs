@@ -49,6 +49,13 @@ fn assert_balanced(pipeline: &Pipeline) {
     assert_eq!(totals.imbalance(), (0, 0), "{totals:?}");
 }
 
+/// A report of an agent of the Go system. No more entries come of it than it has bytes for.
+pub fn legacy(bytes: &[u8]) {
+    if let Ok(flows) = ingest::legacy::decode(bytes) {
+        assert_eq!(bytes.len(), 4 + 20 * flows.len());
+    }
+}
+
 /// A body. A batch survives being written and read again.
 pub fn batch(bytes: &[u8]) {
     let Ok(decoded) = decode(bytes, &Limits::default()) else {

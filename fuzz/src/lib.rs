@@ -9,6 +9,6 @@ mod pricing;
 mod topology;
 
 pub use agent::{answer, flags, map_entries, netlink};
-pub use ingest::{batch, journal, request, token, window};
+pub use ingest::{batch, journal, legacy, request, token, window};
 pub use pricing::pricing_file;
 pub use topology::{kubernetes, networks_file, topology_file};

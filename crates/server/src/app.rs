@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
 use axum_server::Handle;
 use kubezonnet_topology::{Clock, Topology};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -136,7 +137,17 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         counts: Arc::clone(ingest.counts().connections()),
         stopped,
     };
-    let served = serve_both(edge, shown, ingest, [handle, reporting], serving).await;
+    let mut pages = http::routes(shown);
+    if config.legacy_ingest {
+        tracing::warn!(
+            path = ingest::legacy::PATH,
+            "--legacy-ingest: reports of agents of the Go system are taken from whoever has a node's \
+             address, and counted without the exactness of our own; switch it off when all nodes \
+             have changed over"
+        );
+        pages = pages.merge(ingest::legacy::router(Arc::clone(&ingest)));
+    }
+    let served = serve_both(edge, pages, ingest, [handle, reporting], serving).await;
     for task in [source, upkeep, stop] {
         task.abort();
     }
@@ -178,7 +189,7 @@ fn open_pipeline(
 /// Serves where the server is looked at and where agents report, until both are told to end.
 async fn serve_both(
     mut edge: Edge,
-    shown: http::Shown,
+    pages: Router,
     ingest: Arc<Ingest>,
     [handle, reporting]: [Handle<SocketAddr>; 2],
     serving: Serving,
@@ -187,12 +198,11 @@ async fn serve_both(
     let (listen, side) = (edge.listen.bind()?, edge.ingest.take());
     let served = if let Some(side) = side {
         let [few, most] = serving.split();
-        let looked_at = listen.serve(http::routes(shown), handle, few);
+        let looked_at = listen.serve(pages, handle, few);
         let reported_to = side.bind()?.serve(reports, reporting, most);
         tokio::try_join!(looked_at, reported_to).map(drop)
     } else {
-        let router = http::routes(shown).merge(reports);
-        listen.serve(router, handle, serving).await
+        listen.serve(pages.merge(reports), handle, serving).await
     };
     edge.tasks.abort_all();
     served

@@ -24,6 +24,8 @@ pub enum Change {
     Settled(Box<Settled>),
     /// Something is gone, and nobody asks for it any more.
     Forgotten(Forgotten),
+    /// Something is counted that is no window of an agent of ours.
+    Added(Box<Added>),
 }
 
 /// A window that is new.
@@ -54,6 +56,15 @@ pub struct Settled {
     pub entry: Entry,
     /// What goes on waiting.
     pub waiting: Vec<Waiting>,
+}
+
+/// What is counted as it comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Added {
+    /// When it came.
+    pub now: Timestamp,
+    /// What it adds to the ledger.
+    pub entry: Entry,
 }
 
 /// What leaves the ledger, and agents that are gone.

@@ -101,6 +101,14 @@ pub struct Config {
     #[arg(long, env = "KUBEZONNET_NETWORKS", value_name = "FILE")]
     pub networks: Option<PathBuf>,
 
+    /// Take reports of agents of the Go system too, at /write-network-statistics of --listen.
+    ///
+    /// For as long as a cluster changes over node by node. Such agents cannot prove who they are: they
+    /// are known by the address they come from. What they report is less than the wire carried, and
+    /// counts twice if it is sent twice.
+    #[arg(long, env = "KUBEZONNET_LEGACY_INGEST")]
+    pub legacy_ingest: bool,
+
     /// Kubeconfig to reach Kubernetes with, where it is not the usual one.
     #[arg(
         long,

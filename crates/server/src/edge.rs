@@ -354,7 +354,7 @@ impl Bound {
             counts,
             mut stopped,
         } = serving;
-        let service = router.into_make_service();
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let tcp = NoDelayAcceptor::new();
         let served = if let Some(served) = self.served {
             let config = tokio::select! {

@@ -7,6 +7,7 @@
 mod age;
 mod body;
 mod counts;
+pub mod legacy;
 mod memory;
 mod pace;
 mod refusal;

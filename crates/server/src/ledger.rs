@@ -32,21 +32,53 @@ pub use self::traffic::Traffic;
 use crate::books::Books;
 use crate::names::Id;
 
+/// What saw bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum SeenBy {
+    /// A hook of an agent of ours.
+    Hook(Hook),
+    /// An agent of the Go system.
+    Legacy,
+}
+
+impl SeenBy {
+    /// All that see bytes.
+    pub const ALL: [Self; 3] = [
+        Self::Hook(Hook::Postrouting),
+        Self::Hook(Hook::LocalIn),
+        Self::Legacy,
+    ];
+
+    /// The name in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hook(hook) => hook.as_str(),
+            Self::Legacy => "legacy",
+        }
+    }
+}
+
 /// Where bytes were seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SeenAt {
-    /// The hook.
-    pub hook: Hook,
+    /// What saw them.
+    pub by: SeenBy,
     /// Class of the input and of the output interface; `None` for what the hook left out, of which
     /// no interface is kept.
     pub interfaces: Option<(InterfaceClass, InterfaceClass)>,
 }
 
 impl SeenAt {
+    /// What agents of the Go system tell.
+    pub const LEGACY: Self = Self {
+        by: SeenBy::Legacy,
+        interfaces: None,
+    };
+
     /// A point of observation, interfaces and all.
     pub fn point(point: ObservationPoint) -> Self {
         Self {
-            hook: point.hook,
+            by: SeenBy::Hook(point.hook),
             interfaces: Some((point.input, point.output)),
         }
     }

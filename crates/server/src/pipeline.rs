@@ -6,6 +6,7 @@
 
 mod claims;
 mod existing;
+mod legacy;
 mod plausible;
 mod rows;
 mod settle;

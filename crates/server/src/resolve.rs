@@ -33,6 +33,8 @@ pub struct ResolvedBatch {
     pub services: Vec<Arc<Service>>,
     /// The flows; none of them waits.
     pub flows: Vec<ResolvedFlow>,
+    /// An agent of the Go system reported them, and no hook of ours saw them.
+    pub is_legacy: bool,
 }
 
 /// One flow with where it went.

@@ -9,7 +9,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::agents::{Agents, Applied};
-use crate::change::{Arrived, Forgotten, Gone, Settled};
+use crate::change::{Added, Arrived, Forgotten, Gone, Settled};
 use crate::ledger::{self, Folded, Ledger, SeriesLimits, Snapshot, Subject, Who};
 use crate::names::{Key, Names};
 use crate::pending::Pending;
@@ -96,6 +96,11 @@ impl State {
         for waiting in settled.waiting {
             self.pending.put(waiting);
         }
+    }
+
+    /// What is counted as it comes.
+    pub fn add(&self, added: Added) {
+        self.ledger().record(added.entry, added.now);
     }
 
     /// What leaves the ledger. Agents are forgotten before, while it is decided which.

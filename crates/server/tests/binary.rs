@@ -312,6 +312,23 @@ fn a_life_from_start_over_a_window_to_a_signal() {
 }
 
 #[test]
+fn reports_of_the_go_system_are_taken_from_nodes_only_and_only_if_asked_for() {
+    let report = b"POST /write-network-statistics HTTP/1.1\r\nHost: server\r\n\
+        Connection: close\r\nContent-Length: 4\r\n\r\n\0\0\0\0";
+
+    let with = Server::start(&["--legacy-ingest"]).ask(report);
+    let without = Server::start(&[]).ask(report);
+
+    // It is known where it comes from, and this machine is no node.
+    assert!(with.starts_with("HTTP/1.1 403"), "{with}");
+    assert!(
+        with.contains("legacy_peer") && with.contains("127.0.0.1"),
+        "{with}"
+    );
+    assert!(without.starts_with("HTTP/1.1 404"), "{without}");
+}
+
+#[test]
 fn what_is_begun_before_a_signal_is_answered_after_it() {
     let server = Server::start(&["--flow-log", "off"]);
     let body = window(10);

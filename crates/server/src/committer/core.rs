@@ -186,7 +186,7 @@ impl Core {
                     }
                     *last = header.sequence;
                 }
-                Change::Forgotten(_) | Change::Settled(_) => {}
+                Change::Forgotten(_) | Change::Settled(_) | Change::Added(_) => {}
             }
             submission.renew(self.state.names());
             admitted.push(submission);
@@ -207,7 +207,7 @@ impl Core {
             match &change {
                 Change::Window(arrived) => store.note(None, &arrived.waiting),
                 Change::Settled(settled) => store.note(Some(settled.id), &settled.waiting),
-                Change::Forgotten(_) => {}
+                Change::Forgotten(_) | Change::Added(_) => {}
             }
         }
         let applied = match change {
@@ -219,6 +219,10 @@ impl Core {
             }
             Change::Forgotten(forgotten) => {
                 self.state.forget(&forgotten);
+                Applied::default()
+            }
+            Change::Added(added) => {
+                self.state.add(*added);
                 Applied::default()
             }
         };
@@ -242,7 +246,7 @@ impl Core {
                     pending.put(taken.clone());
                 }
             }
-            Change::Forgotten(_) => {}
+            Change::Forgotten(_) | Change::Added(_) => {}
         }
     }
 
@@ -315,6 +319,7 @@ impl Submission {
         let entry = match &mut self.change {
             Change::Window(arrived) => &mut arrived.entry,
             Change::Settled(settled) => &mut settled.entry,
+            Change::Added(added) => &mut added.entry,
             Change::Forgotten(_) => return,
         };
         if let Some(lease) = &self.lease

@@ -22,6 +22,11 @@ pub(super) fn check_head(headers: &HeaderMap, limit: usize) -> Result<(), Refusa
     if !is_protobuf(headers) {
         return Err(Refusal::ContentType);
     }
+    check_form(headers, limit)
+}
+
+/// The same, of any media type.
+pub(super) fn check_form(headers: &HeaderMap, limit: usize) -> Result<(), Refusal> {
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Refusal::ContentEncoding);
     }

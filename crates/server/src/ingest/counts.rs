@@ -40,11 +40,22 @@ pub struct IngestCounts {
     missed: AtomicU64,
     midway: AtomicU64,
     undeclared: AtomicU64,
+    legacy: AtomicU64,
     /// In the order of [`Refusal::reasons`].
-    refused: [AtomicU64; Refusal::REASON_COUNT],
+    refused: Refused,
     /// How long requests took, from the head read to the answer made.
     pub(super) latency: Latency,
     connections: Arc<ConnectionCounts>,
+}
+
+/// One counter for each reason.
+#[derive(Debug)]
+struct Refused([AtomicU64; Refusal::REASON_COUNT]);
+
+impl Default for Refused {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
 }
 
 impl IngestCounts {
@@ -83,10 +94,16 @@ impl IngestCounts {
         self.undeclared.load(Ordering::Relaxed)
     }
 
+    /// Reports of agents of the Go system that were taken.
+    pub fn legacy_reports(&self) -> u64 {
+        self.legacy.load(Ordering::Relaxed)
+    }
+
     /// Batches refused, by reason.
     pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self
             .refused
+            .0
             .iter()
             .map(|count| count.load(Ordering::Relaxed));
         Refusal::reasons().zip(counts)
@@ -136,6 +153,10 @@ impl IngestCounts {
         }
     }
 
+    pub(super) fn took_legacy(&self) {
+        self.legacy.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn met_midway(&self, received: &Received) {
         self.midway.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(
@@ -150,7 +171,7 @@ impl IngestCounts {
         let position = Refusal::reasons()
             .position(|reason| reason == refusal.reason())
             .expect("the list is made of the lines that give the reasons");
-        self.refused[position].fetch_add(1, Ordering::Relaxed);
+        self.refused.0[position].fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -1,10 +1,13 @@
 //! Why a batch is not taken, and what the sender is told.
 
+use std::net::IpAddr;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kubezonnet_wire::{AGE_HEADER, CONTENT_TYPE, DecodeError, INGEST_PATH};
 
 use super::json;
+use super::legacy::Malformed;
 use crate::authenticate::Denied;
 use crate::pipeline::Rejection;
 
@@ -69,6 +72,15 @@ pub enum Refusal {
     /// Its sender may not report it.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// A report of an agent of the Go system that is none.
+    #[error(transparent)]
+    LegacyMalformed(#[from] Malformed),
+    /// A report of an agent of the Go system from an address that is no node's.
+    #[error(
+        "no node has the address {0} that this report came from: agents of the Go system are known \
+         by it, so nothing may translate it on the way"
+    )]
+    LegacyPeer(IpAddr),
     /// The server failed; nothing is known of the batch.
     #[error("the server failed on this batch")]
     Fault,
@@ -117,6 +129,8 @@ impl Refusal {
         Self::Denied(Denied::InvalidCertificate { .. }) => "invalid_certificate",
         Self::Denied(Denied::WrongNode { .. }) => "wrong_node",
         Self::Denied(Denied::Unreviewed) => "unreviewed",
+        Self::LegacyMalformed(_) => "legacy_malformed",
+        Self::LegacyPeer(_) => "legacy_peer",
         Self::Fault => "fault",
     }
 
@@ -143,7 +157,7 @@ impl Refusal {
             | Self::Undecodable(
                 DecodeError::TooManyRecords { .. } | DecodeError::DictionaryTooLarge { .. },
             ) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Undecodable(_) => StatusCode::BAD_REQUEST,
+            Self::Undecodable(_) | Self::LegacyMalformed(_) => StatusCode::BAD_REQUEST,
             // The header is not the body's: a proxy may have taken it off.
             Self::Age => StatusCode::PRECONDITION_REQUIRED,
             // Neither judges the body: an agent keeps its window until it is let in.
@@ -155,7 +169,8 @@ impl Refusal {
                 | Denied::NoCertificate
                 | Denied::InvalidCertificate { .. },
             ) => StatusCode::UNAUTHORIZED,
-            Self::Denied(Denied::NotAnAgent { .. } | Denied::NoNode | Denied::WrongNode { .. }) => {
+            Self::LegacyPeer(_)
+            | Self::Denied(Denied::NotAnAgent { .. } | Denied::NoNode | Denied::WrongNode { .. }) => {
                 StatusCode::FORBIDDEN
             }
             Self::Interrupted | Self::Slow => StatusCode::REQUEST_TIMEOUT,

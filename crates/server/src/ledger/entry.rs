@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use self::sums::Sums;
 use super::edges::EdgeList;
-use super::{Host, SeenAt, Traffic};
+use super::{Host, SeenAt, SeenBy, Traffic};
 use crate::books::{Books, Disposition};
 use crate::names::{Id, Lease, Names};
 use crate::resolve::{Outcome, ResolvedBatch};
@@ -49,7 +49,7 @@ impl Entry {
     /// Adds what the hook left out.
     pub fn skipped(&mut self, skipped: &Skipped) {
         let at = SeenAt {
-            hook: skipped.hook,
+            by: SeenBy::Hook(skipped.hook),
             interfaces: None,
         };
         self.see(at, skipped.counters);

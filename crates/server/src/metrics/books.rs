@@ -88,7 +88,7 @@ fn seen(scrape: &Scrape, samples: &mut Samples<'_>, value: fn(FlowCounters) -> u
         let (input, output) = at.interfaces.map_or((NONE, NONE), |(input, output)| {
             (input.as_str(), output.as_str())
         });
-        samples.counter(&[at.hook.as_str(), input, output], value(*counters))?;
+        samples.counter(&[at.by.as_str(), input, output], value(*counters))?;
     }
     Ok(())
 }

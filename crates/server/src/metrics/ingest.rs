@@ -55,6 +55,13 @@ pub(super) const FAMILIES: &[Family] = &[
         write: |scrape, samples| samples.counter(&[], scrape.ingest.records),
     },
     Family {
+        name: "kubezonnet_server_legacy_reports_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Reports taken of agents of the Go system; what they told is seen by hook legacy",
+        write: |scrape, samples| samples.counter(&[], scrape.ingest.legacy_reports),
+    },
+    Family {
         name: "kubezonnet_server_body_bytes_total",
         kind: Kind::Counter,
         labels: &[],

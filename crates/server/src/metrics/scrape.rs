@@ -69,6 +69,8 @@ pub struct IngestScrape {
     pub met_midway: u64,
     /// Addresses declared beyond the limit.
     pub undeclared: u64,
+    /// Reports of agents of the Go system.
+    pub legacy_reports: u64,
     /// How many requests fell in each bucket of latency, by upper bound in seconds.
     pub latency: Vec<(f64, u64)>,
     /// Sum of all latencies in seconds.
@@ -174,6 +176,7 @@ impl IngestScrape {
             missed: counts.missed_windows(),
             met_midway: counts.met_midway_agents(),
             undeclared: counts.undeclared_addresses(),
+            legacy_reports: counts.legacy_reports(),
             latency: counts.latency().buckets(),
             latency_sum: counts.latency().sum(),
         }

@@ -113,7 +113,7 @@ fn seen(batch: &DecodedBatch) -> FlowCounters {
 }
 
 /// The most bytes, and packets, of a window of that length.
-fn most_in(window: Duration) -> u64 {
+pub(super) fn most_in(window: Duration) -> u64 {
     // Rounded up; a month and the slack are far below what 64 bits hold at this rate.
     let seconds = (window + SLACK).as_secs() + 1;
     (MAX_RATE * seconds).min(MAX_WINDOW)

@@ -102,7 +102,7 @@ impl Pipeline {
         resolved
     }
 
-    fn resolve_addresses(
+    pub(super) fn resolve_addresses(
         &self,
         node: &NodeName,
         addresses: &[IpAddr],
@@ -135,6 +135,7 @@ impl Pipeline {
                 parties,
                 services: Vec::new(),
                 flows: Vec::new(),
+                is_legacy: false,
             },
             wanting: Vec::new(),
             version,

@@ -8,6 +8,7 @@ use kubezonnet_model::{FlowCounters, Hook, SkipReason, TotalKind, UnknownReason}
 
 use super::*;
 use crate::books::Disposition;
+use crate::ledger::SeenBy;
 use crate::testing::{
     IN, NOW, OUT, POD_TO_HOST, Report, TO_HOST, add_pod, cluster, node_name, pipeline,
 };
@@ -362,11 +363,14 @@ fn a_node_sees_where_its_bytes_were_seen() {
         .totals
         .seen
         .iter()
-        .map(|(at, counters)| (at.hook, at.interfaces.is_some(), counters.bytes))
+        .map(|(at, counters)| (at.by, at.interfaces.is_some(), counters.bytes))
         .collect();
     assert_eq!(
         seen,
-        [(Hook::Postrouting, true, 110), (Hook::LocalIn, false, 1)]
+        [
+            (SeenBy::Hook(Hook::Postrouting), true, 110),
+            (SeenBy::Hook(Hook::LocalIn), false, 1)
+        ]
     );
     assert_eq!(
         pipeline.report_ages(NOW),

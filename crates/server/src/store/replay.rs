@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::checkpoint::WaitingChanges;
 use super::tables::LoadError;
 use super::{OpenError, blob, tables};
-use crate::change::{Arrived, Change, Settled};
+use crate::change::{Added, Arrived, Change, Settled};
 use crate::ledger::Entry;
 use crate::names::Id;
 use crate::state::State;
@@ -166,6 +166,11 @@ fn make(state: &State, noted: &mut WaitingChanges, ahead: &Ahead, id: u64, chang
             state.pending().remove(id);
             noted.remove(id);
             keep(state, noted, waiting);
+        }
+        Change::Added(added) => {
+            let Added { now, mut entry } = *added;
+            leave_out(&mut entry);
+            state.ledger().record(entry, now);
         }
         Change::Forgotten(mut forgotten) => {
             state.ledger().forget(&forgotten, is_ahead);

@@ -3,14 +3,14 @@
 //! Totals are kept by the names that metrics have, so that another order or a further name in the
 //! code changes nothing here.
 
-use kubezonnet_model::{FlowCounters, Hook, InterfaceClass, NodeName, Timestamp, UnknownReason};
+use kubezonnet_model::{FlowCounters, InterfaceClass, NodeName, Timestamp, UnknownReason};
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::blob;
 use crate::agents::Agent;
 use crate::books::Disposition;
 use crate::ledger::edges::Fan;
-use crate::ledger::{Folded, Host, SeenAt, Series, Totals};
+use crate::ledger::{Folded, Host, SeenAt, SeenBy, Series, Totals};
 use crate::names::{Id, Key};
 use crate::pending::Waiting;
 
@@ -183,8 +183,8 @@ pub(super) fn totals(connection: &Connection) -> Loaded<Totals> {
                         named(&InterfaceClass::ALL, InterfaceClass::as_str, c).ok_or_else(wrong)?,
                     )),
                 };
-                let hook = named(&Hook::ALL, Hook::as_str, a).ok_or_else(wrong)?;
-                totals.seen.insert(SeenAt { hook, interfaces }, counters);
+                let by = named(&SeenBy::ALL, SeenBy::as_str, a).ok_or_else(wrong)?;
+                totals.seen.insert(SeenAt { by, interfaces }, counters);
             }
             "books" => {
                 let disposition = named(&Disposition::ALL, Disposition::as_str, a);
@@ -224,7 +224,7 @@ pub(super) fn put_totals(transaction: &Transaction<'_>, totals: &Totals) -> rusq
         let (input, output) = at.interfaces.map_or(("", ""), |(input, output)| {
             (input.as_str(), output.as_str())
         });
-        put("seen", [at.hook.as_str(), input, output], *counters)?;
+        put("seen", [at.by.as_str(), input, output], *counters)?;
     }
     for disposition in Disposition::ALL {
         let counters = totals.books.get(disposition);

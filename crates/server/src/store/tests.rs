@@ -357,6 +357,7 @@ fn kind(change: &Change) -> &'static str {
         Change::Window(_) => "window",
         Change::Settled(_) => "settled",
         Change::Forgotten(_) => "forgotten",
+        Change::Added(_) => "added",
     }
 }
 

@@ -121,7 +121,11 @@ impl<'a> Line<'a> {
             start: batch.window.start,
             end: batch.window.end,
             reporter: batch.reporter.node.name.as_str(),
-            hook: flow.point.hook.as_str(),
+            hook: if batch.is_legacy {
+                "legacy"
+            } else {
+                flow.point.hook.as_str()
+            },
             direction: direction.as_str(),
             transit: direction == Direction::Transit,
             locality: locality.as_str(),

@@ -101,6 +101,7 @@ fn batch() -> ResolvedBatch {
         ],
         services: vec![service],
         flows: Vec::new(),
+        is_legacy: false,
     }
 }
 

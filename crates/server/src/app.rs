@@ -21,7 +21,6 @@ use crate::edge::{Edge, Serving};
 use crate::export::Exporters;
 use crate::http;
 use crate::ingest::{self, Ingest};
-use crate::ledger::SeriesLimits;
 use crate::pipeline::{Pipeline, Settings};
 use crate::source::{self, Source};
 use crate::store::{DataDir, Pace};
@@ -105,13 +104,14 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         pending_timeout: source.pending_timeout(config),
         reports_due: clock.now().plus(FIRST_REPORTS),
         series_retention: config.series_retention,
-        limits: SeriesLimits::default(),
+        limits: config.metrics.series(),
     };
     let pipeline = open_pipeline(config, topology, settings)?;
     let pipeline = Arc::new(pipeline);
     let ingest = Ingest::new(Arc::clone(&pipeline), config.limits.bodies(), clock.clone());
     let ingest = Arc::new(ingest.guarded(Arc::clone(&edge.door)));
     let shown = http::Shown::new(Arc::clone(&pipeline), Arc::clone(&ingest), clock.clone())
+        .without(&config.metrics.metrics_disable)
         .behind(edge.gate.clone())
         .with_credentials(Arc::clone(&edge.status), edge.is_ready());
 

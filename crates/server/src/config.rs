@@ -2,6 +2,7 @@
 
 mod labels;
 mod limits;
+mod metrics;
 mod security;
 
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ use clap::{CommandFactory, Parser};
 
 pub use self::labels::LabelFlags;
 pub use self::limits::LimitFlags;
+pub use self::metrics::MetricsFlags;
 pub use self::security::{Security, ServiceAccount};
 use crate::export::flow_log;
 use crate::store::DataDir;
@@ -187,6 +189,10 @@ pub struct Config {
         value_name = "FORMAT"
     )]
     pub log_format: LogFormat,
+
+    /// What is shown at /metrics.
+    #[command(flatten)]
+    pub metrics: MetricsFlags,
 
     /// What clients can cost.
     #[command(flatten)]

@@ -14,7 +14,7 @@ use kubezonnet_topology::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::ingest::{self, Ingest};
-use crate::metrics::{self, Scrape, SecurityScrape};
+use crate::metrics::{self, Group, Scrape, SecurityScrape};
 use crate::pipeline::Pipeline;
 use crate::tls::Status;
 
@@ -37,6 +37,8 @@ pub struct Shown {
     clock: Clock,
     gate: Gate,
     credentials: Arc<Status>,
+    /// Metrics that are left out.
+    disabled: Arc<[Group]>,
     /// Whether agents can be served, as far as that is not the pipeline's matter.
     can_serve: Arc<dyn Fn() -> bool + Send + Sync>,
     /// One permit for each page being made or sent.
@@ -52,6 +54,7 @@ impl Shown {
             clock,
             gate: Gate::open(),
             credentials: Arc::default(),
+            disabled: Arc::default(),
             can_serve: Arc::new(|| true),
             scrapes: Arc::new(Semaphore::new(SCRAPES)),
         }
@@ -60,6 +63,12 @@ impl Shown {
     /// Metrics only to whom the gate lets in.
     pub fn behind(self, gate: Gate) -> Self {
         Self { gate, ..self }
+    }
+
+    /// Metrics without these.
+    pub fn without(self, disabled: &[Group]) -> Self {
+        let disabled = disabled.into();
+        Self { disabled, ..self }
     }
 
     /// Metrics with what is known of credentials, and ready only once `can_serve`.
@@ -106,7 +115,8 @@ async fn show_metrics(State(shown): State<Shown>, headers: HeaderMap) -> Respons
     // A large page takes tens of milliseconds: others are served meanwhile.
     let page = tokio::task::spawn_blocking(move || {
         let turn = turn.expect("nobody closes it");
-        let mut scrape = Scrape::of(&shown.pipeline, shown.ingest.counts(), shown.clock.now());
+        let (counts, now) = (shown.ingest.counts(), shown.clock.now());
+        let mut scrape = Scrape::without(&shown.disabled, &shown.pipeline, counts, now);
         scrape.security = SecurityScrape::of(&shown.credentials, shown.ingest.door());
         let text = metrics::render(scrape, format);
         Page { text, _turn: turn }

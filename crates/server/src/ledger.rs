@@ -11,6 +11,7 @@ mod side;
 mod snapshot;
 mod subject;
 mod traffic;
+mod workloads;
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,7 @@ pub use self::side::{Place, Side, Who};
 pub use self::snapshot::{Edge, Snapshot};
 pub use self::subject::Subject;
 pub use self::traffic::Traffic;
+pub use self::workloads::{Labels, Workloads};
 use crate::books::Books;
 use crate::names::Id;
 

@@ -9,14 +9,20 @@ mod agents;
 mod books;
 mod build;
 mod export;
+mod group;
+mod hosts;
 mod ingest;
+mod networks;
 mod pods;
+mod regions;
 mod samples;
 mod scrape;
 mod security;
+mod series;
 mod store;
 mod topology;
 mod unknown;
+mod workloads;
 mod zones;
 
 use std::fmt;
@@ -27,15 +33,21 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+pub use self::group::Group;
 pub use self::samples::Samples;
 pub use self::scrape::{IngestScrape, Scrape, SecurityScrape, StoreScrape, TopologyScrape};
 
 /// Every family but those of the process, in the order of the page.
 pub const FAMILIES: &[&[Family]] = &[
     pods::FAMILIES,
+    workloads::FAMILIES,
     zones::FAMILIES,
+    regions::FAMILIES,
+    networks::FAMILIES,
+    hosts::FAMILIES,
     unknown::FAMILIES,
     books::FAMILIES,
+    series::FAMILIES,
     ingest::FAMILIES,
     agents::FAMILIES,
     store::FAMILIES,
@@ -100,7 +112,11 @@ struct Page(Scrape);
 
 impl Collector for Page {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for family in FAMILIES.iter().copied().flatten() {
+        let is_shown = |family: &&Family| {
+            let mut disabled = self.0.disabled.iter();
+            !disabled.any(|group| group.has(family))
+        };
+        for family in FAMILIES.iter().copied().flatten().filter(is_shown) {
             let (name, kind) = match family.kind {
                 Kind::Counter => (
                     // The encoder adds the suffix to samples, as OpenMetrics has it.

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use kubezonnet_model::{Direction, FlowCounters, Locality, Region, Service, Zone};
+use kubezonnet_model::{
+    Direction, FlowCounters, Locality, Name, NetworkKind, Region, Service, Zone,
+};
 
 use super::edges::{EdgeKey, Flow};
-use super::{Ledger, Side, Subject, Totals, Traffic};
+use super::{Ledger, Side, Subject, Totals, Traffic, Who};
+use crate::books::Disposition;
 use crate::names::{Id, Key, LookUp};
 
 /// The ledger as it was at one instant.
@@ -69,6 +72,23 @@ impl Snapshot {
     /// What was counted with both regions known, from the first to the second.
     pub fn regions(&self) -> BTreeMap<(&Region, &Region), FlowCounters> {
         self.between(|side| side.place.region.as_ref())
+    }
+
+    /// What went to and from named networks: name, kind, `to` or `from`, locality.
+    pub fn networks(
+        &self,
+    ) -> BTreeMap<(&Name, NetworkKind, &'static str, Disposition), FlowCounters> {
+        let mut sums = BTreeMap::new();
+        for edge in &self.edges {
+            for (position, direction) in [(edge.source, "from"), (edge.destination, "to")] {
+                if let Who::Network { name, kind, .. } = &self.sides[position].who {
+                    let key = (name, *kind, direction, edge.locality.into());
+                    let sum: &mut FlowCounters = sums.entry(key).or_default();
+                    *sum += edge.counters;
+                }
+            }
+        }
+        sums
     }
 }
 

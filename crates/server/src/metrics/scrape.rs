@@ -6,11 +6,12 @@ use kubezonnet_exposition::Process;
 use kubezonnet_model::{NodeName, Timestamp};
 use kubezonnet_topology::{Sizes, Source, SourceCounts, Topology};
 
+use super::Group;
 use crate::agents::NodeUplinks;
 use crate::authenticate::{Door, Outcome};
 use crate::export::ExportCounts;
 use crate::ingest::IngestCounts;
-use crate::ledger::Snapshot;
+use crate::ledger::{Snapshot, Workloads};
 use crate::pipeline::Pipeline;
 use crate::resolve::Wanted;
 use crate::store::{Failure, StoreCounts, StoreSizes};
@@ -20,8 +21,12 @@ use crate::tls::{Credential, Status};
 /// stands beside it is read a moment later.
 #[derive(Debug, Default)]
 pub struct Scrape {
+    /// The groups that are left out.
+    pub disabled: Vec<Group>,
     /// The ledger.
     pub ledger: Snapshot,
+    /// Its edges by workload; empty if they are left out.
+    pub workloads: Workloads,
     /// How many records wait.
     pub pending_records: usize,
     /// How many records found no room to wait, by what they wanted.
@@ -143,8 +148,26 @@ impl SecurityScrape {
 impl Scrape {
     /// Copies all of it.
     pub fn of(pipeline: &Pipeline, ingest: &IngestCounts, now: Timestamp) -> Self {
+        Self::without(&[], pipeline, ingest, now)
+    }
+
+    /// Copies all of it but what some groups need that are left out.
+    pub fn without(
+        disabled: &[Group],
+        pipeline: &Pipeline,
+        ingest: &IngestCounts,
+        now: Timestamp,
+    ) -> Self {
+        let ledger = pipeline.snapshot();
+        let workloads = if disabled.contains(&Group::Workloads) {
+            Workloads::default()
+        } else {
+            Workloads::of(&ledger)
+        };
         Self {
-            ledger: pipeline.snapshot(),
+            disabled: disabled.to_vec(),
+            ledger,
+            workloads,
             pending_records: pipeline.pending_records(),
             turned_away_records: pipeline.turned_away_records().into(),
             ingest: IngestScrape::of(ingest),

@@ -12,7 +12,9 @@ use crate::authenticate::Outcome;
 use crate::export::ExportCounts;
 use crate::ingest::{IngestCounts, LATENCY_BOUNDS, Refusal};
 use crate::store::{Failure, StoreSizes};
-use crate::testing::{IN, NOW, OUT, POD_TO_HOST, Report, TO_HOST, cluster, node_name, pipeline};
+use crate::testing::{
+    IN, NOW, OUT, POD_TO_HOST, Report, TO_HOST, cluster, name_networks, node_name, pipeline,
+};
 use crate::tls::Credential;
 
 fn workspace() -> PathBuf {
@@ -21,7 +23,12 @@ fn workspace() -> PathBuf {
 
 /// A scrape in which every family has samples and nothing depends on the machine.
 fn scrape() -> Scrape {
-    let pipeline = pipeline(&cluster());
+    let topology = cluster();
+    name_networks(
+        &topology,
+        "networks: [{name: orders-db, kind: managed-database, cidr: 10.9.0.0/24, zone: b, region: r1}]",
+    );
+    let pipeline = pipeline(&topology);
     let reports = [
         Report::of("n2", 1).uplinks(900_000, 2_000_000),
         Report::of("n1", 1)
@@ -35,6 +42,8 @@ fn scrape() -> Scrape {
             .record("10.67.4.1", "10.67.1.1", IN, 70)
             .record("8.8.8.8", "10.66.0.2", TO_HOST, 800)
             .record("10.67.1.1", "10.9.9.9", OUT, 9_000)
+            .record("10.67.1.1", "10.9.0.7", OUT, 500)
+            .record("10.9.0.7", "10.67.1.1", IN, 6_000)
             .total(TotalKind::Coarsened, 11)
             .total(TotalKind::Loopback, 12)
             .total(TotalKind::Multicast, 13)
@@ -128,6 +137,22 @@ fn the_openmetrics_page_has_the_same_samples_and_its_own_frame() {
     assert!(open_metrics.ends_with("\n# EOF\n"));
     assert!(open_metrics.contains("# TYPE kubezonnet_zone_traffic_bytes counter\n"));
     assert!(classic.contains("# TYPE kubezonnet_zone_traffic_bytes_total counter\n"));
+}
+
+#[test]
+fn what_is_left_out_is_not_on_the_page_and_everything_else_is() {
+    let whole = render(scrape(), Format::Classic);
+    let mut scrape = scrape();
+    scrape.disabled = vec![Group::Workloads, Group::Hosts];
+
+    let page = render(scrape, Format::Classic);
+
+    let left_out = |line: &&str| {
+        line.contains("kubezonnet_workload_traffic") || line.contains("kubezonnet_host_traffic")
+    };
+    let expected: Vec<_> = whole.lines().filter(|line| !left_out(line)).collect();
+    assert!(expected.len() < whole.lines().count());
+    assert_eq!(page.lines().collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 mod attribution;
 mod durable;
+mod edges;
 mod laws;
 mod sockets;
 mod waiting;

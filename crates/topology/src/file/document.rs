@@ -1,12 +1,13 @@
 //! The file's form, and what must hold in it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use kubezonnet_model::{Name, Namespace, NodeName, PodUid, Region, Workload, Zone, ZoneId};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
+use self::services::ServiceItem;
 use super::FileView;
 use crate::yaml::{self, label, line_of, name, problem};
 use crate::{NODE_NAMESPACE, NodeState, PodState, Problem};
@@ -17,6 +18,20 @@ struct Document {
     nodes: Vec<NodeItem>,
     #[serde(default)]
     pods: Vec<PodItem>,
+    #[serde(default)]
+    namespaces: Vec<NamespaceItem>,
+    #[serde(default)]
+    services: Vec<ServiceItem>,
+}
+
+mod services;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NamespaceItem {
+    name: Spanned<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,6 +57,8 @@ struct PodItem {
     owner: Option<OwnerItem>,
     #[serde(default)]
     host_network: bool,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -61,6 +78,12 @@ pub(super) fn parse(text: &str) -> Result<FileView, Problem> {
     for pod in &document.pods {
         checked.pod(pod)?;
     }
+    for namespace in &document.namespaces {
+        checked.namespace(namespace)?;
+    }
+    for service in &document.services {
+        checked.service(service)?;
+    }
     Ok(checked.view)
 }
 
@@ -69,9 +92,12 @@ pub(super) fn parse(text: &str) -> Result<FileView, Problem> {
 struct Checked {
     view: FileView,
     nodes: HashMap<NodeName, u64>,
-    pods: HashMap<String, u64>,
+    /// Pods, namespaces and Services, by kind and name.
+    named: HashMap<(&'static str, String), u64>,
     uids: HashMap<PodUid, (String, u64)>,
     addresses: HashMap<IpAddr, (String, u64)>,
+    /// The node of every address of a node or pod.
+    places: HashMap<IpAddr, NodeName>,
 }
 
 impl Checked {
@@ -90,12 +116,14 @@ impl Checked {
             uid: name.to_string(),
             name,
         };
+        let addresses = state.addresses.iter();
+        self.places
+            .extend(addresses.map(|address| (*address, state.name.clone())));
         self.view.nodes.push(state);
         Ok(())
     }
 
     fn pod(&mut self, item: &PodItem) -> Result<(), Problem> {
-        let line = line_of(&item.name);
         let namespace = name("namespace", &item.namespace, Namespace::new)?;
         if namespace.as_str() == NODE_NAMESPACE {
             let message =
@@ -104,10 +132,7 @@ impl Checked {
         }
         let pod = name("pod", &item.name, Name::new)?;
         let full_name = format!("{namespace}/{pod}");
-        if let Some(first) = self.pods.insert(full_name.clone(), line) {
-            let message = format!("pod {full_name} is listed already in line {first}");
-            return Err(problem(&item.name, message));
-        }
+        self.once("pod", &item.name, &full_name)?;
         let uid = self.uid(item.uid.as_ref(), &full_name)?;
         let node = name("node", &item.node, NodeName::new)?;
         if !self.nodes.contains_key(&node) {
@@ -130,6 +155,11 @@ impl Checked {
         } else {
             self.addresses(&item.addresses, &format!("pod {full_name}"))?
         };
+        let places = addresses.iter().map(|address| (*address, node.clone()));
+        self.places.extend(places);
+        if !item.labels.is_empty() {
+            self.view.labels.insert(uid.clone(), item.labels.clone());
+        }
         self.view.pods.push(PodState {
             node: Some(node),
             workload: workload.transpose()?,
@@ -138,6 +168,31 @@ impl Checked {
             ..PodState::new(namespace, pod, uid)
         });
         Ok(())
+    }
+
+    fn namespace(&mut self, item: &NamespaceItem) -> Result<(), Problem> {
+        let namespace = name("namespace", &item.name, Namespace::new)?;
+        self.once("namespace", &item.name, namespace.as_str())?;
+        let labels = item.labels.clone();
+        self.view.namespaces.push((namespace, labels));
+        Ok(())
+    }
+
+    /// What is of that kind and name is there only once.
+    fn once(
+        &mut self,
+        kind: &'static str,
+        text: &Spanned<String>,
+        full_name: &str,
+    ) -> Result<(), Problem> {
+        let key = (kind, full_name.to_owned());
+        match self.named.insert(key, line_of(text)) {
+            None => Ok(()),
+            Some(first) => {
+                let message = format!("{kind} {full_name} is listed already in line {first}");
+                Err(problem(text, message))
+            }
+        }
     }
 
     /// The pod's uid; one that is not told is its name.

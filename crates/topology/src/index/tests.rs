@@ -11,6 +11,7 @@ use super::{Holder, Sizes, TopologyIndex};
 use crate::{NodeState, PodState};
 
 mod histories;
+mod services;
 mod uids;
 
 const WEB: &str = "10.1.0.7";

@@ -252,6 +252,29 @@ fn a_list_ends_what_it_does_not_have() {
             vec![(20, 40, "nobody"), (45, 55, "nobody")],
         ),
         (
+            "passed on twice while the connection was down for hours, and completed",
+            vec![
+                (10, E::Pod(created(5, pod("first", WEB)))),
+                (
+                    9_000,
+                    E::Pods(vec![
+                        created(4_000, completed("second", WEB)),
+                        created(8_000, pod("third", WEB)),
+                    ]),
+                ),
+            ],
+            vec![
+                (10, 20, "first"),
+                (8_995, 9_005, "reused"),
+                (9_000, 9_010, "third"),
+            ],
+        ),
+        (
+            "a list that comes while packets are on their way",
+            vec![(50, E::Pods(vec![created(10, pod("web", WEB))]))],
+            vec![(20, 30, "web"), (0, 10, "nobody"), (45, 55, "web")],
+        ),
+        (
             "handed over while the connection was down",
             vec![
                 (10, E::Pod(pod("old", WEB))),
@@ -318,4 +341,30 @@ fn a_node_that_goes_and_comes_back_is_the_same_node() {
             vec![(25, 40, "node-a")],
         ),
     ]);
+}
+
+#[test]
+fn both_addresses_of_a_pod_have_one_history() {
+    const SIX: &str = "fd00::7";
+    let dual = |name: &str| PodState {
+        addresses: [WEB, SIX].map(|address| address.parse().unwrap()).into(),
+        ..pod(name, "")
+    };
+    let index = after(vec![
+        (10, E::Pod(dual("old"))),
+        (20, E::PodGone("old")),
+        (21, E::Pod(dual("new"))),
+        // One family only.
+        (40, E::Pod(pod("new", SIX))),
+    ]);
+
+    for (start, end, four, six) in [
+        (10, 20, "old", "old"),
+        (15, 25, "reused", "reused"),
+        (25, 35, "new", "new"),
+        (40, 50, "nobody", "new"),
+    ] {
+        assert_eq!(owner(&index, WEB, start, end), four, "{start} to {end}");
+        assert_eq!(owner(&index, SIX, start, end), six, "{start} to {end}");
+    }
 }

@@ -196,3 +196,157 @@ fn the_old_labels_count_where_the_new_ones_say_nothing() {
     let region = node(&json!({"failure-domain.beta.kubernetes.io/region": "r"})).region;
     assert_eq!(region, Region::new("r").ok());
 }
+
+const DIGEST: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
+#[test]
+fn a_static_pod_is_of_its_manifest_and_known_by_its_digest() {
+    let metadata = |name: &str, mirror: &str| {
+        json!({
+            "name": name,
+            "annotations": {
+                "kubernetes.io/config.hash": DIGEST,
+                "kubernetes.io/config.mirror": mirror,
+                "kubernetes.io/config.source": "file",
+            },
+            "ownerReferences": [{
+                "apiVersion": "v1", "kind": "Node", "name": "node-a", "uid": "n1", "controller": true,
+            }],
+        })
+    };
+    let on_node = json!({"nodeName": "node-a", "hostNetwork": true});
+    let cases = [
+        ("kube-proxy-node-a", DIGEST, "kube-proxy", true),
+        ("kube-proxy", DIGEST, "kube-proxy", true),
+        ("-node-a", DIGEST, "-node-a", true),
+        ("kube-proxy-node-a", "another", "kube-proxy", false),
+    ];
+    for (name, mirror, workload, is_known) in cases {
+        let pod = pod(&metadata(name, mirror), on_node.clone(), json!({}));
+
+        let found = pod.workload.unwrap();
+        assert_eq!(
+            (found.kind.as_str(), found.name.as_str()),
+            ("StaticPod", workload)
+        );
+        assert_eq!(
+            pod.digest,
+            PodUid::parse(DIGEST).filter(|_| is_known),
+            "{name}"
+        );
+        assert_eq!(pod.controller, None);
+    }
+    assert_eq!(pod(&json!({}), json!({}), json!({})).digest, None);
+}
+
+#[test]
+fn only_owners_that_may_be_owned_are_asked_after() {
+    let cases = [
+        ("apps/v1", "ReplicaSet", true),
+        ("batch/v1", "Job", true),
+        ("batch.volcano.sh/v1alpha1", "Job", false),
+        ("apps/v1", "StatefulSet", false),
+        ("v1", "ReplicationController", false),
+    ];
+    for (version, kind, is_asked) in cases {
+        let owner = json!({
+            "apiVersion": version, "kind": kind, "name": "web", "uid": "o1", "controller": true,
+        });
+        let pod = pod(&json!({"ownerReferences": [owner]}), json!({}), json!({}));
+
+        assert_eq!(pod.controller.is_some(), is_asked, "{version} {kind}");
+        assert_eq!(pod.workload.unwrap().kind.as_str(), kind);
+    }
+}
+
+fn service_of(object: Value) -> ServiceState {
+    service_state(serde_json::from_value(object).unwrap()).unwrap()
+}
+
+#[test]
+fn a_service_has_the_addresses_of_cluster_load_balancer_and_operator() {
+    let metadata = json!({"name": "web", "namespace": "shop", "uid": "s1"});
+    let all = service_of(json!({
+        "metadata": metadata,
+        "spec": {
+            "clusterIP": "10.96.0.7",
+            "clusterIPs": ["10.96.0.7", "fd00:96::7"],
+            "externalIPs": ["192.0.2.7"],
+        },
+        "status": {"loadBalancer": {"ingress": [
+            {"ip": "203.0.113.7"},
+            {"hostname": "web.example.com"},
+        ]}},
+    }));
+    let headless = service_of(json!({
+        "metadata": metadata, "spec": {"clusterIP": "None", "clusterIPs": ["None"]}, "status": {},
+    }));
+    let external = service_of(json!({
+        "metadata": metadata, "spec": {"type": "ExternalName", "externalName": "example.com"},
+    }));
+
+    let expected = [
+        "10.96.0.7",
+        "fd00:96::7",
+        "10.96.0.7",
+        "192.0.2.7",
+        "203.0.113.7",
+    ];
+    let expected: Vec<IpAddr> = expected.iter().map(|it| it.parse().unwrap()).collect();
+    assert_eq!(all.addresses, expected);
+    assert!(headless.addresses.is_empty());
+    assert!(external.addresses.is_empty());
+}
+
+#[test]
+fn a_slice_has_its_services_endpoints_with_all_their_ports() {
+    let object = |labels: Value| {
+        let object = json!({
+            "metadata": {"name": "web-1", "namespace": "shop", "uid": "e1", "labels": labels},
+            "addressType": "IPv4",
+            "endpoints": [
+                {"addresses": ["10.1.0.1"], "nodeName": "node-a", "conditions": {"ready": true}},
+                {"addresses": ["10.1.0.2"], "conditions": {"ready": false, "terminating": true}},
+                {"addresses": ["10.1.0.3"], "nodeName": "node-b", "conditions": {}},
+                {"addresses": ["example.com"]},
+            ],
+            "ports": [
+                {"port": 80},
+                {"protocol": "UDP", "port": 53},
+                {"protocol": "SCTP", "port": null},
+                {"protocol": "QUIC", "port": 1},
+            ],
+        });
+        endpoints_state(serde_json::from_value(object).unwrap()).unwrap()
+    };
+
+    let slice = object(json!({"kubernetes.io/service-name": "web"})).unwrap();
+
+    assert_eq!(slice.service.name.as_str(), "web");
+    let endpoints: Vec<_> = slice
+        .endpoints
+        .iter()
+        .map(|it| (it.address.to_string(), it.node.is_some(), it.is_ready))
+        .collect();
+    let expected = [
+        ("10.1.0.1", true, true),
+        ("10.1.0.2", false, false),
+        ("10.1.0.3", true, true),
+    ];
+    assert_eq!(
+        endpoints,
+        expected.map(|(text, node, ready)| (text.to_owned(), node, ready))
+    );
+    let ports: Vec<_> = slice
+        .ports
+        .iter()
+        .map(|it| (it.protocol, it.number))
+        .collect();
+    let expected = [
+        (Protocol::TCP, Some(80)),
+        (Protocol::UDP, Some(53)),
+        (Protocol::SCTP, None),
+    ];
+    assert_eq!(ports, expected);
+    assert_eq!(object(json!({})), None);
+}

@@ -179,7 +179,7 @@ impl Topology {
     }
 
     /// Tells the index, and does what that leaves to do a little at a time.
-    pub(crate) fn tell<T>(&self, tell: impl FnOnce(&mut TopologyIndex) -> T) -> T {
+    pub fn tell<T>(&self, tell: impl FnOnce(&mut TopologyIndex) -> T) -> T {
         let told = tell(&mut self.write());
         while self.write().work(PORTION) {}
         told

@@ -22,8 +22,8 @@ impl TopologyIndex {
         self.finish();
     }
 
-    /// As [`Self::apply_owner`], leaving what it takes to [`Self::work`].
-    pub(crate) fn apply_owner_later(&mut self, state: OwnerState) {
+    /// As [`Self::apply_owner`], leaving what it takes to [`Topology::tell`](crate::Topology::tell).
+    pub fn apply_owner_later(&mut self, state: OwnerState) {
         self.version += 1;
         let uid = Uid::of(&state.uid);
         let list = List::number(self.owner_lists[state.kind as usize]);
@@ -71,8 +71,8 @@ impl TopologyIndex {
         self.finish();
     }
 
-    /// As [`Self::apply_namespace`], leaving what it takes to [`Self::work`].
-    pub(crate) fn apply_namespace_later(&mut self, state: NamespaceState) {
+    /// As [`Self::apply_namespace`], leaving what it takes to [`Topology::tell`](crate::Topology::tell).
+    pub fn apply_namespace_later(&mut self, state: NamespaceState) {
         self.version += 1;
         let list = List::number(self.namespace_list);
         let NamespaceState { name, labels } = state;

@@ -42,8 +42,8 @@ impl TopologyIndex {
         self.finish();
     }
 
-    /// As [`Self::end_pods`], leaving what it takes to [`Self::work`].
-    pub(crate) fn end_pods_later(&mut self) {
+    /// As [`Self::end_pods`], leaving what it takes to [`Topology::tell`](crate::Topology::tell).
+    pub fn end_pods_later(&mut self) {
         let Some(list) = self.pod_list.take() else {
             return;
         };

@@ -5,6 +5,7 @@
 //! exactly one [`Outcome`], so that every byte is counted once, whichever agents saw it.
 
 mod party;
+mod service;
 mod socket;
 
 use std::net::IpAddr;
@@ -17,6 +18,7 @@ use kubezonnet_model::{
 use kubezonnet_topology::{Networks, TopologyIndex};
 
 pub use self::party::{Covered, MayBeListed, Party, Place};
+pub use self::service::{Fronts, Local};
 pub use self::socket::Owner;
 use crate::agents::Agents;
 

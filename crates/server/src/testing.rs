@@ -8,10 +8,12 @@ use std::time::Duration;
 use kubezonnet_model::{
     BatchHeader, Coverage, Epoch, FlowBatch, FlowCounters, FlowKey, FlowRecord, Hook,
     InterfaceClass, Name, Namespace, NodeName, ObservationPoint, PodUid, PortSide, Protocol,
-    Region, ServicePort, SkipReason, Skipped, SocketOwner, Timestamp, Total, TotalKind, Transport,
-    Uplinks, Workload, Zone,
+    Region, Service, ServicePort, SkipReason, Skipped, SocketOwner, Timestamp, Total, TotalKind,
+    Transport, Uplinks, Workload, Zone,
 };
-use kubezonnet_topology::{NodeState, PodState, Topology};
+use kubezonnet_topology::{
+    EndpointPort, EndpointSliceState, EndpointState, NodeState, PodState, ServiceState, Topology,
+};
 use kubezonnet_wire::{DecodedBatch, Limits};
 use tempfile::TempDir;
 
@@ -126,6 +128,39 @@ pub(crate) fn add_host_pod(topology: &Topology, name: &str, node: &str, uid: u8)
         )
     };
     topology.write().apply_pod(state, NOW);
+}
+
+/// Tells the topology of a Service with an address of its own, and of its endpoints on TCP port 5432.
+pub(crate) fn add_service(
+    topology: &Topology,
+    name: &str,
+    address: &str,
+    endpoints: &[(&str, &str)],
+) {
+    let service = Service {
+        namespace: Namespace::new("shop").unwrap(),
+        name: Name::new(name).unwrap(),
+    };
+    let endpoint = |(address, node): &(&str, &str)| EndpointState {
+        address: ip(address),
+        node: NodeName::new(node).ok(),
+        is_ready: true,
+    };
+    let mut index = topology.write();
+    index.apply_service(ServiceState {
+        service: service.clone(),
+        uid: format!("service-{name}"),
+        addresses: vec![ip(address)],
+    });
+    index.apply_endpoints(EndpointSliceState {
+        uid: format!("slice-{name}"),
+        service,
+        endpoints: endpoints.iter().map(endpoint).collect(),
+        ports: vec![EndpointPort {
+            protocol: Protocol::TCP,
+            number: Some(5432),
+        }],
+    });
 }
 
 /// Names networks as a file of that text would.

@@ -33,6 +33,7 @@ use self::owners::Owners;
 use self::pods::{PodEntry, Pods};
 use self::services::Services;
 use self::uid::Uid;
+use crate::EndpointPort;
 
 mod address;
 mod apply;
@@ -295,6 +296,22 @@ impl TopologyIndex {
         port: u16,
     ) -> Option<&Arc<Service>> {
         self.services.of(Address::from(endpoint), protocol, port)
+    }
+
+    /// The ports that address has as an endpoint, each with its Service.
+    pub fn services_behind(
+        &self,
+        endpoint: IpAddr,
+    ) -> impl Iterator<Item = (EndpointPort, &Arc<Service>)> {
+        self.services.behind(Address::from(endpoint))
+    }
+
+    /// The endpoint on that node of the Service that has the address; `None` if there is none, or
+    /// more than one.
+    pub fn service_endpoint_on(&self, service: IpAddr, node: &NodeName) -> Option<IpAddr> {
+        let (service, _) = self.service_at(service)?;
+        let slot = self.nodes.slot_of(node)?;
+        self.services.endpoint_on(service, slot).map(IpAddr::from)
     }
 
     /// A number that rises with everything the index is told. While it stays, so do the answers, but

@@ -156,7 +156,7 @@ pub struct EndpointPort {
 
 impl EndpointPort {
     /// Whether that port is meant.
-    pub(crate) fn is(self, protocol: Protocol, number: u16) -> bool {
+    pub fn is(self, protocol: Protocol, number: u16) -> bool {
         self.protocol == protocol && self.number.is_none_or(|own| own == number)
     }
 }

@@ -80,11 +80,13 @@ pub fn open(config: &Config) -> Option<Box<dyn Exporter>> {
     if config.flow_log == Selection::Off {
         return None;
     }
+    // Labels that cannot be kept were refused before.
+    let labels = config.labels.kept().unwrap_or_default();
     Some(Box::new(FlowLog::to(
         io::stdout(),
         config.flow_log,
         config.flow_log_format,
-        Vec::new(),
+        labels.names().cloned().collect(),
     )))
 }
 

@@ -4,14 +4,16 @@ use std::net::IpAddr;
 
 use foldhash::HashMap;
 use kubezonnet_model::{
-    FlowCounters, FlowRecord, Hook, InterfaceClass, NodeName, ObservationPoint, PodUid,
+    Endpoint, FlowCounters, FlowRecord, Hook, InterfaceClass, NodeName, ObservationPoint, PodUid,
     SocketOwner, Transport, Window,
 };
 use kubezonnet_wire::DecodedBatch;
 
 use super::Pipeline;
 use crate::ledger::{Entry, SeenAt};
-use crate::resolve::{self, Owner, Reporter, ResolvedBatch, ResolvedFlow, Views, Wanted};
+use crate::resolve::{
+    self, Fronts, Local, Owner, Reporter, ResolvedBatch, ResolvedFlow, Views, Wanted,
+};
 
 /// What resolving gives: the flows whose ends are settled, and those that may wait.
 pub(super) struct Resolved {
@@ -20,8 +22,12 @@ pub(super) struct Resolved {
     pub(super) wanting: Vec<(Wanted, ResolvedFlow)>,
     /// The version of the views they were resolved with.
     pub(super) version: u64,
-    /// Where in the batch's parties a party's neighbour is, once there is one.
-    neighbours: HashMap<u32, u32>,
+    /// Where in the batch's parties a party is behind an interface, where it is another there.
+    behind: HashMap<(u32, InterfaceClass), u32>,
+    /// Who the Services' own addresses stand for on this node.
+    locals: HashMap<u32, Local>,
+    /// The Services in front of the addresses.
+    fronts: Fronts,
     /// Whose sockets there are.
     owners: HashMap<PodUid, Owner>,
     /// Where in the batch's parties a party is by whose socket it was.
@@ -65,7 +71,7 @@ impl Pipeline {
                 },
             });
         }
-        resolved
+        resolved.done()
     }
 
     /// Resolves records that came apart from their batch.
@@ -99,7 +105,7 @@ impl Pipeline {
                 counters: record.counters,
             });
         }
-        resolved
+        resolved.done()
     }
 
     pub(super) fn resolve_addresses(
@@ -120,6 +126,14 @@ impl Pipeline {
         let version = views.version();
         let reporter = Reporter::new(node, &topology);
         let parties = views.parties(addresses, &reporter, window);
+        let mut fronts = Fronts::default();
+        let mut locals = HashMap::default();
+        for (position, party) in (0_u32..).zip(&parties) {
+            fronts.add(party, &views);
+            if let Some(local) = Local::of(party, &reporter, window, &views) {
+                locals.insert(position, local);
+            }
+        }
         let mut owners = HashMap::default();
         for socket in sockets {
             if let Some(SocketOwner::Pod(uid)) = socket {
@@ -139,7 +153,9 @@ impl Pipeline {
             },
             wanting: Vec::new(),
             version,
-            neighbours: HashMap::default(),
+            behind: HashMap::default(),
+            locals,
+            fronts,
             owners,
             owned: HashMap::default(),
         }
@@ -147,6 +163,12 @@ impl Pipeline {
 }
 
 impl Resolved {
+    /// The same, once all rows are added: with the Services that they name.
+    fn done(mut self) -> Self {
+        self.batch.services = std::mem::take(&mut self.fronts).into_services();
+        self
+    }
+
     fn add(&mut self, row: Row) {
         let mut source = self.behind(row.source, row.point.input);
         let mut destination = self.behind(row.destination, row.point.output);
@@ -167,7 +189,7 @@ impl Resolved {
             transport: row.transport,
             point: row.point,
             socket: row.socket,
-            service: None,
+            service: self.fronts.of(row.transport, (row.source, row.destination)),
             counters: row.counters,
             outcome,
         };
@@ -179,12 +201,20 @@ impl Resolved {
 
     /// The position of who has that party's address behind that interface.
     fn behind(&mut self, position: u32, interface: InterfaceClass) -> u32 {
-        let parties = &mut self.batch.parties;
-        let Some(neighbour) = parties[position as usize].neighbour_behind(interface) else {
+        let party = &self.batch.parties[position as usize];
+        let other = match &party.endpoint {
+            Endpoint::Service(_) => {
+                let local = self.locals.get(&position);
+                local.and_then(|local| local.behind(interface)).cloned()
+            }
+            _ => party.neighbour_behind(interface),
+        };
+        let Some(other) = other else {
             return position;
         };
-        *self.neighbours.entry(position).or_insert_with(|| {
-            parties.push(neighbour);
+        let parties = &mut self.batch.parties;
+        *self.behind.entry((position, interface)).or_insert_with(|| {
+            parties.push(other);
             u32::try_from(parties.len() - 1).expect("a batch has far fewer addresses")
         })
     }

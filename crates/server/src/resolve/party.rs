@@ -140,10 +140,11 @@ impl Party {
                 let place = if is_here { Place::Here } else { Place::Nowhere };
                 (place, Covered::of_all(nodes(), address, window, views))
             }
-            Endpoint::Network(_)
-            | Endpoint::Service(_)
-            | Endpoint::Internet
-            | Endpoint::Unknown(_) => (Place::Nowhere, Covered::No),
+            // Whoever is behind it has sent from a node of the cluster.
+            Endpoint::Service(_) => (Place::Nowhere, Covered::Yes),
+            Endpoint::Network(_) | Endpoint::Internet | Endpoint::Unknown(_) => {
+                (Place::Nowhere, Covered::No)
+            }
         };
         Self {
             address,
@@ -160,6 +161,27 @@ impl Party {
             link_local: kind == Kind::Link,
             endpoint,
             site,
+        }
+    }
+
+    /// The reporting node itself, with an address that is its own.
+    pub(super) fn node(
+        address: IpAddr,
+        reporter: &Reporter,
+        window: Window,
+        views: &Views<'_>,
+    ) -> Self {
+        let (endpoint, site) = at(&reporter.node);
+        let node = Some(&reporter.node.name);
+        let (place, covered) = standing(node, address, reporter, window, views);
+        Self {
+            address,
+            endpoint,
+            site,
+            place,
+            covered,
+            may_be_listed: MayBeListed::No,
+            link_local: false,
         }
     }
 
@@ -196,6 +218,10 @@ fn of_nobody(
 ) -> (Endpoint, Site) {
     if kind == Kind::Link {
         return at(&reporter.node);
+    }
+    // IPVS puts every Service's address on every node, whose agents declare it.
+    if let Some((service, site)) = views.topology.service_at(address) {
+        return (Endpoint::Service(Arc::clone(service)), site.clone());
     }
     if let Some(name) = views.agents.declarer(address, &reporter.node.name) {
         return at(&node(name, views.topology));

@@ -26,6 +26,13 @@ impl From<IpAddr> for Address {
     }
 }
 
+impl From<Address> for IpAddr {
+    fn from(address: Address) -> Self {
+        let bits = u128::from(address.high) << 64 | u128::from(address.low);
+        IpAddr::V6(bits.into()).to_canonical()
+    }
+}
+
 impl Address {
     /// The addresses that can be held, sorted, each once: one that every node has (loopback), or
     /// that no one can have (unspecified, multicast), tells no one apart.

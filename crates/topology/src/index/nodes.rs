@@ -93,6 +93,11 @@ impl Nodes {
         slot
     }
 
+    /// The slot of the node of that name, if it has been named.
+    pub(super) fn slot_of(&self, name: &NodeName) -> Option<Slot> {
+        self.by_name.get(name).copied()
+    }
+
     /// The node of that name, if it has been named.
     pub(super) fn find(&self, name: &NodeName) -> Option<&NodeEntry> {
         self.get(*self.by_name.get(name)?)

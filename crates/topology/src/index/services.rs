@@ -116,6 +116,27 @@ impl Services {
         services.all(|other| other == first).then_some(first)
     }
 
+    /// The ports that an endpoint has, each with its Service.
+    pub(super) fn behind(
+        &self,
+        address: Address,
+    ) -> impl Iterator<Item = (EndpointPort, &Arc<Service>)> {
+        let targets = self.targets.get(&address).into_iter();
+        let slots = targets.flat_map(|targets| [&targets.first].into_iter().chain(&targets.more));
+        let slices = slots.filter_map(|slot| self.slice(*slot));
+        slices.flat_map(|slice| slice.ports.iter().map(|port| (*port, &slice.service)))
+    }
+
+    /// The one endpoint that a Service has on a node.
+    pub(super) fn endpoint_on(&self, service: &Arc<Service>, node: Slot) -> Option<Address> {
+        let slices = &self.known.get(service)?.slices;
+        let slices = slices.iter().filter_map(|slot| self.slice(*slot));
+        let endpoints = slices.flat_map(|slice| &*slice.endpoints);
+        let mut here = endpoints.filter(|endpoint| endpoint.node == node);
+        let first = here.next()?.address;
+        here.all(|other| other.address == first).then_some(first)
+    }
+
     /// Takes over a Service as it is.
     pub(super) fn told(&mut self, service: Service, uid: Uid, addresses: &[Address], list: u32) {
         let service = self.shared(service);

@@ -4,7 +4,7 @@ use kubezonnet_model::{Endpoint, InterfaceClass, Locality, ObservationPoint, Soc
 
 use super::*;
 use crate::resolve::{Outcome, Party, ResolvedBatch, ResolvedFlow};
-use crate::testing::{add_host_pod, host_uid, name_networks};
+use crate::testing::{add_host_pod, add_service, host_uid, name_networks};
 
 /// The column that every table of examples has and no other.
 const HEADER: &str = "| seen by | way | from | to |";
@@ -16,6 +16,9 @@ fn page_pipeline() -> Pipeline {
         &topology,
         "networks: [{name: orders-db, kind: managed-database, cidr: 10.9.0.0/24, zone: b, region: r1}]",
     );
+    add_service(&topology, "db", "10.96.0.10", &[("10.67.2.1", "n2")]);
+    let api = [("10.67.1.2", "n1"), ("10.67.3.1", "n3")];
+    add_service(&topology, "api", "10.96.0.11", &api);
     add_host_pod(&topology, "proxy", "n1", 1);
     add_host_pod(&topology, "router", "n2", 2);
     let pipeline = pipeline(&topology);
@@ -35,6 +38,8 @@ fn address(name: &str) -> &'static str {
         "p2" => "10.67.2.1",
         "p3" => "10.67.3.1",
         "p4" => "10.67.4.1",
+        "db" => "10.96.0.10",
+        "api" => "10.96.0.11",
         "orders-db" => "10.9.0.7",
         "internet" => "8.8.8.8",
         "unlisted" => "192.168.9.9",

@@ -26,7 +26,8 @@ END = "<!-- end: written by make bench -->"
 # Each part: its name in the results, heading, and what its figures are.
 PARTS = [
     ("programs", "A packet of a hot flow, crafted",
-     "Nanoseconds of a program on one small packet (`BPF_PROG_TEST_RUN`), net of an empty program."),
+     "Nanoseconds of a program on one small packet (`BPF_PROG_TEST_RUN`), net of an empty program. "
+     "Forwarded ones, and the node's own without a socket, whose owner is looked up."),
     ("scattered", "A packet of another flow each time, crafted",
      "The same, but every packet has another service port: nothing is hot."),
     ("traffic", "A packet under real traffic",

@@ -46,6 +46,11 @@ static __always_inline __u32 input_class(struct bpf_nf_ctx *ctx, __u32 hook)
 	/* A device that is not there has the index 0: such a read faults to 0. */
 	__u32 ifindex = ctx->state->in->ifindex;
 
+#ifdef INPUT_OF_CRAFTED /* for benches: a crafted packet came in by no device */
+	if (!ctx->skb->skb_iif)
+		return INPUT_OF_CRAFTED;
+#endif
+
 	if (hook == HOOK_POSTROUTING && (!ifindex || !ctx->skb->skb_iif))
 		ifindex = ctx->skb->skb_iif;
 	return class_of(ifindex);

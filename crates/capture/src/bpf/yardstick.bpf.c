@@ -6,11 +6,15 @@
  * - yardstick: counting done the plain way: headers by dynptr, one hash of 65,536 that all CPUs
  *   share, keyed by both addresses, both ports and the protocol, atomic adds, and no thought of
  *   segments, fragments, tunnels or windows.
- * - scattered: every run another flow, without changing the packet: the service's port (the
- *   yardstick: the destination's) is one of `flows`, each in its turn. For each of the above.
+ * - scattered: a packet that is forwarded; every run another flow, without changing the packet: the
+ * service's port (the yardstick: the destination's) is one of `flows`, each in its turn. For each
+ * of the above.
  *
  * `scattered` runs the very account() of the product, but for the port, over maps of its own.
  */
+
+/* Crafted packets pass for forwarded ones. */
+#define INPUT_OF_CRAFTED CLASS_POD
 
 /* Only what follows packet.bpf.h calls it. */
 #define read_ports read_ports_of_packet

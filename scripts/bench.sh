@@ -14,15 +14,18 @@ fi
 
 floor=(cargo bench --quiet -p kubezonnet-capture --features yardstick --bench floor --)
 server=(cargo bench --quiet -p kubezonnet-server --bench server --)
+topology=(cargo bench --quiet -p kubezonnet-topology --bench topology --)
 
 # Everything is compiled before anything is measured; the agent's memory is that of the program.
 cargo build --quiet --release -p kubezonnet-agent -p kubezonnet-server
 cargo bench --quiet -p kubezonnet-capture --features yardstick --bench floor --no-run
 cargo bench --quiet -p kubezonnet-server --bench server --no-run
+cargo bench --quiet -p kubezonnet-topology --bench topology --no-run
 
 if [ "${1:-}" = --quick ]; then
     "${floor[@]}" --quick programs scattered drain
     "${server[@]}" --quick wire ingest metrics
+    "${topology[@]}" --quick
     exit 0
 fi
 
@@ -32,4 +35,5 @@ export KUBEZONNET_BENCH_RESULTS=$results
 load_before=$(cut -d ' ' -f 1-3 /proc/loadavg)
 "${floor[@]}"
 "${server[@]}"
+"${topology[@]}"
 scripts/bench-report.py "$results" "$load_before"

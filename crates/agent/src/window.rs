@@ -196,8 +196,7 @@ impl Windows {
         let mut batch = kept.unwrap_or_else(|| {
             self.without_flows(ended, is_last, contents.coverage, contents.node_addresses)
         });
-        let note = [kubezonnet_wire::encode(&batch), contents.told.encode()];
-        let note = note.concat().into();
+        let note = kubezonnet_wire::encode(&batch).into();
         batch.records = contents.records;
         batch.totals = contents.totals;
         batch.skipped = contents.skipped;

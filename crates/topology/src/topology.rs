@@ -1,11 +1,12 @@
 //! The handle by which sources and many readers share one index, and the named networks.
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use kubezonnet_model::Timestamp;
+use parking_lot::RwLock;
 
 use crate::networks::Networks;
 use crate::{KeptLabels, TopologyIndex};
@@ -19,7 +20,9 @@ pub struct Topology(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Reads are short and many (one for each address of a batch), writes are one event each.
+    /// Reads are short and many (one for each address of a batch), writes are one event each. A lock
+    /// that is fair: a source that tells thousands of events on end would take the system's own again
+    /// before a reader that waits has woken up.
     index: RwLock<TopologyIndex>,
     /// Held for as long as it takes to point to others, never while a file is read.
     networks: RwLock<Arc<Networks>>,
@@ -187,27 +190,22 @@ impl Topology {
 
     /// The index, for reading; hold it for as long as one batch takes, not longer.
     pub fn read(&self) -> impl Deref<Target = TopologyIndex> + '_ {
-        self.0.index.read().unwrap_or_else(PoisonError::into_inner)
+        self.0.index.read()
     }
 
     /// The index, for writing: for sources, for pruning, and for tests that play the source.
-    pub fn write(&self) -> RwLockWriteGuard<'_, TopologyIndex> {
-        self.0.index.write().unwrap_or_else(PoisonError::into_inner)
+    pub fn write(&self) -> impl DerefMut<Target = TopologyIndex> + '_ {
+        self.0.index.write()
     }
 
     /// The named networks that are in force.
     pub fn networks(&self) -> Arc<Networks> {
-        let networks = self.0.networks.read();
-        Arc::clone(&networks.unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.networks.read())
     }
 
     /// Puts these networks in force: for their source, and for tests that play it.
     pub fn set_networks(&self, networks: Networks) {
-        let mut inforce = self
-            .0
-            .networks
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut inforce = self.0.networks.write();
         *inforce = Arc::new(networks.after(&inforce));
     }
 

@@ -35,7 +35,12 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome {
     let far = |turn: u32| turn.wrapping_mul(48_271) % PODS;
     let is_held =
         |index: &TopologyIndex, address| !matches!(index.find(address, WINDOW), HolderRef::Nobody);
-    let cases: [(&str, Option<f64>, Lookup<'_>); 8] = [
+    // As many lines of memory as addresses, for comparison: no lookup can do with less than one.
+    let lines = vec![[1_u64; 8]; 2 * PODS as usize];
+    let cases: [(&str, Option<f64>, Lookup<'_>); 9] = [
+        ("one bare read of as much memory", None, &|_, turn| {
+            lines[2 * far(turn) as usize][0] == 1
+        }),
         ("holder of an address, IPv4", Some(NANOS), &|index, turn| {
             is_held(index, pod_v4(far(turn)))
         }),

@@ -3,68 +3,102 @@
 
 use std::collections::VecDeque;
 
-use kubezonnet_model::Timestamp;
+use kubezonnet_model::{Namespace, Timestamp};
 
 use super::TopologyIndex;
 use super::address::Address;
 use super::expiry::Ended;
 use super::holding::Count;
 use super::list::List;
-use super::pods::{Phase, PodSlot};
+use super::pods::{Phase, PodEntry, PodSlot};
+use super::uid::Uid;
 
 /// What is left to do.
 #[derive(Debug)]
 pub(super) enum Chore {
-    /// Pods that a list does not have are gone.
-    Sweep(Vec<PodSlot>, List),
+    /// Something with the pods that are so, from that place on.
+    Walk(Whom, usize),
     /// What pods that leave claim in a list, after all others.
     Claim(Vec<(Address, PodSlot)>, List),
-    /// Pods whose owner or namespace is another than it was.
+    /// Pods whose owner was not known, and is.
     Refresh(Vec<PodSlot>),
 }
+
+/// With which pods something is to be done.
+#[derive(Debug)]
+pub(super) enum Whom {
+    /// Those that the list does not have: they are gone.
+    Unseen(List),
+    /// Those in the namespace: it has other labels than it had.
+    In(Namespace),
+    /// Those of the owner: it has another owner than it had.
+    Of(Uid),
+}
+
+/// To look at so many pods takes as long as to do something with one.
+const LOOKS: usize = 16;
 
 /// All that is left to do, in order.
 pub(super) type Chores = VecDeque<Chore>;
 
+impl Whom {
+    fn is(&self, pod: &PodEntry) -> bool {
+        match self {
+            Self::Unseen(list) => pod.seen != list.number && pod.phase != Phase::Gone,
+            Self::In(namespace) => pod.pod.namespace == *namespace,
+            Self::Of(owner) => pod.controller.as_ref() == Some(owner),
+        }
+    }
+}
+
 impl TopologyIndex {
     /// Does so much of what is left to do; false if nothing is left.
-    pub(crate) fn work(&mut self, mut portion: usize) -> bool {
+    pub(crate) fn work(&mut self, portion: usize) -> bool {
+        let mut left = portion.saturating_mul(LOOKS);
         while let Some(chore) = self.chores.pop_front() {
-            if portion == 0 {
+            if left == 0 {
                 self.chores.push_front(chore);
                 return true;
             }
             self.version += 1;
-            let left = match chore {
-                Chore::Sweep(mut pods, list) => {
-                    for slot in split(&mut pods, &mut portion) {
-                        let entry = self.pods.get(slot);
-                        if entry.is_some_and(|it| it.seen != list.number && it.phase != Phase::Gone)
-                        {
-                            self.end_pod(slot, Phase::Gone, list.at);
-                        }
-                    }
-                    (!pods.is_empty()).then_some(Chore::Sweep(pods, list))
-                }
+            let rest = match chore {
+                Chore::Walk(whom, next) => self.walk(whom, next, &mut left),
                 Chore::Claim(mut claims, list) => {
-                    for (address, slot) in split(&mut claims, &mut portion) {
+                    for (address, slot) in split(&mut claims, &mut left) {
                         self.claim_as_listed(slot, address, list);
                     }
                     (!claims.is_empty()).then_some(Chore::Claim(claims, list))
                 }
                 Chore::Refresh(mut pods) => {
-                    for slot in split(&mut pods, &mut portion) {
+                    for slot in split(&mut pods, &mut left) {
                         self.refresh_pod(slot);
                     }
                     (!pods.is_empty()).then_some(Chore::Refresh(pods))
                 }
             };
-            if let Some(left) = left {
-                self.chores.push_front(left);
+            if let Some(rest) = rest {
+                self.chores.push_front(rest);
                 return true;
             }
         }
         false
+    }
+
+    /// Goes from pod to pod; what is left of the walk.
+    fn walk(&mut self, whom: Whom, mut next: usize, left: &mut usize) -> Option<Chore> {
+        while *left > 0 {
+            let (slot, entry) = self.pods.at(next)?;
+            next += 1;
+            *left -= 1;
+            if entry.is_some_and(|entry| whom.is(entry)) {
+                *left = left.saturating_sub(LOOKS);
+                match &whom {
+                    Whom::Unseen(list) => self.end_pod(slot, Phase::Gone, list.at),
+                    Whom::In(_) | Whom::Of(_) => self.refresh_pod(slot),
+                }
+            }
+        }
+        Some(Chore::Walk(whom, next))
     }
 
     /// Does all that is left to do.
@@ -130,9 +164,9 @@ impl TopologyIndex {
 }
 
 /// As many as may be done, taken from the end.
-fn split<T>(items: &mut Vec<T>, portion: &mut usize) -> Vec<T> {
-    let left = items.len().saturating_sub(*portion);
-    let taken = items.split_off(left);
-    *portion -= taken.len();
+fn split<T>(items: &mut Vec<T>, left: &mut usize) -> Vec<T> {
+    let most = left.div_ceil(LOOKS);
+    let taken = items.split_off(items.len().saturating_sub(most));
+    *left = left.saturating_sub(taken.len().saturating_mul(LOOKS));
     taken
 }

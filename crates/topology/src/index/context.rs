@@ -5,12 +5,11 @@ use kubezonnet_model::{Namespace, Service, Timestamp};
 
 use super::TopologyIndex;
 use super::address::Address;
-use super::chores::Chore;
+use super::chores::{Chore, Whom};
 use super::expiry::Ended;
 use super::list::List;
 use super::nodes::Slot;
 use super::owners::Change;
-use super::pods::{PodEntry, PodSlot};
 use super::services::Endpoint;
 use super::uid::Uid;
 use crate::{EndpointSliceState, NamespaceState, OwnerKind, OwnerState, ServiceState};
@@ -27,15 +26,15 @@ impl TopologyIndex {
         self.version += 1;
         let uid = Uid::of(&state.uid);
         let list = List::number(self.owner_lists[state.kind as usize]);
-        let pods = match self
+        let told = self
             .owners
-            .told(uid.clone(), state.kind, state.workload, list)
-        {
+            .told(uid.clone(), state.kind, state.workload, list);
+        let chore = match told {
             Change::Nothing => return,
-            Change::New(pods) => pods,
-            Change::Other => self.pods_where(|entry| entry.controller.as_ref() == Some(&uid)),
+            Change::New(pods) => Chore::Refresh(pods),
+            Change::Other => Chore::Walk(Whom::Of(uid), 0),
         };
-        self.chores.push_back(Chore::Refresh(pods));
+        self.chores.push_back(chore);
     }
 
     /// The owner is gone: its pods belong to what they did, and so do those told of late.
@@ -77,8 +76,7 @@ impl TopologyIndex {
         let list = List::number(self.namespace_list);
         let NamespaceState { name, labels } = state;
         if self.namespaces.told(name.clone(), labels, list) {
-            let pods = self.pods_where(|entry| entry.pod.namespace == name);
-            self.chores.push_back(Chore::Refresh(pods));
+            self.chores.push_back(Chore::Walk(Whom::In(name), 0));
         }
     }
 
@@ -183,11 +181,5 @@ impl TopologyIndex {
         for uid in self.services.unseen_slices(list.number) {
             self.services.slice_gone(&uid, &mut self.nodes);
         }
-    }
-
-    /// The pods that are so; looks at all.
-    fn pods_where(&self, is_so: impl Fn(&PodEntry) -> bool) -> Vec<PodSlot> {
-        let pods = self.pods.iter().filter(|(_, entry)| is_so(entry));
-        pods.map(|(slot, _)| slot).collect()
     }
 }

@@ -8,10 +8,10 @@ use kubezonnet_model::Timestamp;
 
 use super::TopologyIndex;
 use super::address::Address;
-use super::chores::Chore;
+use super::chores::{Chore, Whom};
 use super::expiry::Ended;
 use super::holding::Claim;
-use super::pods::{Phase, PodSlot};
+use super::pods::PodSlot;
 use crate::{NodeState, PodState};
 
 /// A list being told.
@@ -53,13 +53,8 @@ impl TopologyIndex {
             self.expiry.push(list.at, Ended::Unknown(uid.clone()));
             self.gone.insert(uid, list.at);
         }
-        let unseen = self
-            .pods
-            .iter()
-            .filter(|(_, entry)| entry.seen != list.number && entry.phase != Phase::Gone);
-        let unseen = unseen.map(|(slot, _)| slot).collect();
         let claims = std::mem::take(&mut self.pods.claims);
-        self.chores.push_back(Chore::Sweep(unseen, list));
+        self.chores.push_back(Chore::Walk(Whom::Unseen(list), 0));
         self.chores.push_back(Chore::Claim(claims, list));
     }
 

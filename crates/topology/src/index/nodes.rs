@@ -42,7 +42,6 @@ pub(super) struct NodeEntry {
     /// What it is, or was when it went; `None` until it is told of.
     pub(super) node: Option<Arc<Node>>,
     pub(super) uid: String,
-    pub(super) provider_id: Option<Box<str>>,
     pub(super) addresses: Box<[Address]>,
     /// Told of, and not gone.
     pub(super) live: bool,
@@ -66,7 +65,6 @@ impl NodeEntry {
             name,
             node: None,
             uid: String::new(),
-            provider_id: None,
             addresses: Box::default(),
             live: false,
             gone: Timestamp(0),

@@ -96,12 +96,11 @@ impl Pods {
         self.entries.get_mut(slot.0 as usize)?.as_mut()
     }
 
-    /// Those that are remembered.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (PodSlot, &PodEntry)> {
-        (0..).zip(&self.entries).filter_map(|(slot, entry)| {
-            let entry = entry.as_ref()?;
-            Some((PodSlot(slot), entry))
-        })
+    /// The pod at a place, if one is remembered there; `None` past the last.
+    pub(super) fn at(&self, place: usize) -> Option<(PodSlot, Option<&PodEntry>)> {
+        let entry = self.entries.get(place)?;
+        let slot = PodSlot(u32::try_from(place).ok()?);
+        Some((slot, entry.as_ref()))
     }
 
     /// How many run.

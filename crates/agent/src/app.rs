@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use crate::backoff::Backoff;
 use crate::cgroups::Cgroups;
 use crate::config::{Config, Target, Task};
-use crate::links::{self, Given, View};
+use crate::links::{self, Given, Links, View};
 use crate::lock::{self, Lock};
 use crate::metrics::Metrics;
 use crate::send::Sender;
@@ -301,8 +301,8 @@ fn check_uplinks(config: &Config) -> Result<(), Failure> {
     if config.uplinks.is_empty() {
         return Ok(());
     }
-    let links =
-        links::netlink::dump().context("failed to look at the node's network interfaces")?;
+    let links = links::netlink::dump(&Links::default())
+        .context("failed to look at the node's network interfaces")?;
     let missing = links.missing(&config.uplinks);
     if missing.is_empty() {
         return Ok(());

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::netlink::{Heard, Listener, NetlinkError, dump};
-use super::{Given, View};
+use super::{Given, Links, View};
 
 /// A pod that starts changes several things within milliseconds: they are read together once
 /// nothing came for this long.
@@ -43,18 +43,22 @@ pub enum FollowError {
 pub fn follow(given: Given) -> Result<watch::Receiver<Arc<View>>, FollowError> {
     // First the subscription, then the first look: no change falls between the two.
     let listener = Listener::open()?;
-    let (sender, receiver) = watch::channel(Arc::new(dump()?.view(&given)));
+    let links = dump(&Links::default())?;
+    let (sender, receiver) = watch::channel(Arc::new(links.view(&given)));
     std::thread::Builder::new()
         .name("links".to_owned())
-        .spawn(move || run(listener, &given, &sender))?;
+        .spawn(move || run(listener, links, &given, &sender))?;
     Ok(receiver)
 }
 
-fn run(mut listener: Listener, given: &Given, sender: &watch::Sender<Arc<View>>) {
+fn run(mut listener: Listener, mut links: Links, given: &Given, sender: &watch::Sender<Arc<View>>) {
     while !sender.is_closed() {
-        let outcome = wait_for_change(&listener, sender).and_then(|()| dump());
+        let outcome = wait_for_change(&listener, sender).and_then(|()| dump(&links));
         match outcome {
-            Ok(links) => publish(links.view(given), sender),
+            Ok(read) => {
+                links = read;
+                publish(links.view(given), sender);
+            }
             Err(error) => {
                 warn!(
                     error = &error as &dyn std::error::Error,

@@ -109,12 +109,13 @@ impl Listener {
     }
 }
 
-/// Reads links, addresses and routes, and the ports of `WireGuard` devices.
+/// Reads links, addresses and routes, and the ports of `WireGuard` devices; of a device whose port is
+/// not told just now, the port it had `before`.
 ///
 /// # Errors
 ///
 /// [`NetlinkError`] if the kernel refuses, or answers in a way that is not known.
-pub fn dump() -> Result<Links, NetlinkError> {
+pub fn dump(before: &Links) -> Result<Links, NetlinkError> {
     let mut links = Links::default();
     for _ in 0..INTERRUPTED_DUMPS {
         links = Links::default();
@@ -123,7 +124,7 @@ pub fn dump() -> Result<Links, NetlinkError> {
             break;
         }
     }
-    wireguard::add_ports(&mut links);
+    wireguard::add_ports(&mut links, before);
     Ok(links)
 }
 

@@ -37,9 +37,17 @@ const LISTEN_PORT: u16 = 6;
 /// The version of both families.
 const VERSION: u8 = 1;
 
-/// Sets the port of each `WireGuard` device. One whose port the kernel does not tell stays without:
-/// its datagrams then count as the node's own.
-pub(super) fn add_ports(links: &mut Links) {
+/// Sets the port of each `WireGuard` device. One whose port the kernel does not tell has the one it had
+/// `before`: without a port its datagrams would count as the node's own, beside what is in them.
+pub(super) fn add_ports(links: &mut Links, before: &Links) {
+    set_ports(links, before, port);
+}
+
+fn set_ports(
+    links: &mut Links,
+    before: &Links,
+    port: impl Fn(u32) -> Result<Option<u16>, NetlinkError>,
+) {
     let is_wireguard = |kind: &Option<String>| kind.as_deref() == Some(NAME);
     for (&index, link) in &mut links.links {
         if !is_wireguard(&link.kind) {
@@ -49,11 +57,16 @@ pub(super) fn add_ports(links: &mut Links) {
             Ok(port) => {
                 link.tunnel_port = port.map(|port| (port, Tunnel::WireGuard { interface: index }));
             }
-            Err(error) => debug!(
-                interface = link.name,
-                error = &error as &dyn std::error::Error,
-                "the port of a WireGuard device is not told"
-            ),
+            Err(error) => {
+                debug!(
+                    interface = link.name,
+                    error = &error as &dyn std::error::Error,
+                    "the port of a WireGuard device is not told"
+                );
+                let known = before.links.get(&index);
+                let known = known.filter(|known| is_wireguard(&known.kind));
+                link.tunnel_port = known.and_then(|known| known.tunnel_port);
+            }
         }
     }
 }
@@ -110,7 +123,10 @@ fn read(answer: &[u8], wanted: u16) -> Result<Option<u16>, NetlinkError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::links::Link;
 
     /// An answer as the kernel sends it for a device: its index, name, keys and port.
     fn device(port: u16) -> Vec<u8> {
@@ -131,6 +147,39 @@ mod tests {
         let answer = [device(51_820), message(3, 0, &[0; 4])].concat();
 
         assert_eq!(read(&answer, LISTEN_PORT).unwrap(), Some(51_820));
+    }
+
+    #[test]
+    fn a_device_keeps_its_port_while_the_kernel_does_not_tell_it() {
+        let wireguard = || Link {
+            kind: Some(NAME.to_owned()),
+            ..Link::default()
+        };
+        let links = || Links {
+            links: BTreeMap::from([(7, wireguard()), (8, wireguard()), (9, Link::default())]),
+            ..Links::default()
+        };
+        let ports = |links: &Links| {
+            let ports = links.links.values().map(|link| link.tunnel_port);
+            ports
+                .map(|port| port.map(|(port, _)| port))
+                .collect::<Vec<_>>()
+        };
+        let mut before = links();
+        set_ports(&mut before, &Links::default(), |index| {
+            Ok((index == 7).then_some(51_820))
+        });
+
+        let mut failing = links();
+        set_ports(&mut failing, &before, |_| {
+            Err(refused("ports", libc::EBUSY))
+        });
+        let mut closed = links();
+        set_ports(&mut closed, &before, |_| Ok(None));
+
+        assert_eq!(ports(&before), [Some(51_820), None, None]);
+        assert_eq!(ports(&failing), ports(&before));
+        assert_eq!(ports(&closed), [None; 3]);
     }
 
     #[test]

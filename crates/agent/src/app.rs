@@ -22,7 +22,7 @@ use crate::links::{self, Given, Links, View};
 use crate::lock::{self, Lock};
 use crate::metrics::Metrics;
 use crate::send::Sender;
-use crate::sockets::Sockets;
+use crate::sockets::{Owners, Sockets};
 use crate::source::{Draining, Source};
 use crate::status::{self, Bounded, Health};
 use crate::table::Table;
@@ -161,6 +161,14 @@ impl Shared<'_> {
     /// A loop over the windows of a source.
     fn tick<S: Source>(&self, source: S, plan: Plan, progress: &Progress) -> Tick<S, Kernel> {
         let config = self.config;
+        let mut sockets = self.sockets.clone();
+        let note = progress
+            .closed
+            .as_ref()
+            .and_then(|closed| closed.note.as_ref());
+        if let Some(note) = note {
+            sockets.resume(Owners::decode(note));
+        }
         let kept = progress.closed.as_ref();
         let kept = kept.and_then(|closed| kept_of(closed, &config.node));
         let windows = Windows::new(
@@ -174,7 +182,7 @@ impl Shared<'_> {
         Tick {
             source,
             meter: Meter::new(Kernel),
-            sockets: self.sockets.clone(),
+            sockets,
             windows,
             links: self.links.clone(),
             signals: self.signals.clone(),

@@ -9,15 +9,17 @@
 //! the kernel knew whose port it is (the first SYN to a listener, datagrams that nobody answers) is
 //! looked up in its table of sockets, once a window and only if there is such.
 
+mod owners;
 mod table;
 
 use kubezonnet_capture::{SeenFlow, Socket};
-use kubezonnet_model::{FlowRecord, Hook, PortSide, Protocol, SocketOwner};
+use kubezonnet_model::{FlowRecord, Hook, PortSide, SocketOwner};
 use tracing::warn;
 
 use crate::cgroups::{Cgroups, View};
 use crate::metrics::Metrics;
 
+pub use self::owners::Owners;
 pub use self::table::Table;
 
 /// Tells whose flows are.
@@ -26,6 +28,8 @@ pub struct Sockets {
     cgroups: Cgroups,
     /// Asks the kernel for its sockets; a stand-in in tests.
     read: fn() -> Result<Table, crate::links::netlink::NetlinkError>,
+    /// What was told of the window that comes next, if an agent before this one has told it.
+    kept: Owners,
     /// Reading failed, and that was said.
     is_failing: bool,
     /// What was said of the view.
@@ -38,17 +42,24 @@ impl Sockets {
         Self {
             cgroups,
             read: Table::read,
+            kept: Owners::default(),
             is_failing: false,
             said: None,
         }
     }
 
-    /// Gives each flow of a window its owner. Flows of one owner may come several times then, and are
-    /// to be added up.
-    pub fn tell(&mut self, seen: Vec<SeenFlow>, metrics: &Metrics) -> Vec<FlowRecord> {
+    /// Tells of the next window what was told of it before.
+    pub fn resume(&mut self, kept: Owners) {
+        self.kept = kept;
+    }
+
+    /// Gives each flow of a window its owner, and returns what is to be kept of that. Flows of one owner
+    /// may come several times then, and are to be added up.
+    pub fn tell(&mut self, seen: Vec<SeenFlow>, metrics: &Metrics) -> (Vec<FlowRecord>, Owners) {
         let mut window = Window {
             cgroups: &self.cgroups,
             is_rescanned: false,
+            told: std::mem::take(&mut self.kept),
         };
         let is_unseen = |flow: &SeenFlow| flow.socket == Socket::Unseen;
         let table = if seen.iter().any(is_unseen) {
@@ -67,10 +78,7 @@ impl Sockets {
                     Socket::Kernel => Some(SocketOwner::Kernel),
                     Socket::Unreadable => Some(SocketOwner::Unreadable),
                     Socket::Cgroup(number) => Some(window.owner(number)),
-                    Socket::Unseen => Some(match holder(&flow, &table) {
-                        Some(number) => window.owner(number),
-                        None => SocketOwner::Unseen,
-                    }),
+                    Socket::Unseen => Some(window.holder(&flow, &table)),
                 };
                 FlowRecord {
                     key,
@@ -78,9 +86,10 @@ impl Sockets {
                 }
             })
             .collect();
+        let told = window.told;
         metrics.sockets(&records);
         self.say(metrics);
-        records
+        (records, told)
     }
 
     /// Shows how many control groups are known.
@@ -115,10 +124,37 @@ impl Sockets {
 struct Window<'a> {
     cgroups: &'a Cgroups,
     is_rescanned: bool,
+    /// What was told of it.
+    told: Owners,
 }
 
 impl Window<'_> {
+    /// Whose the sockets of a control group are.
     fn owner(&mut self, number: u32) -> SocketOwner {
+        if let Some(owner) = self.told.groups.get(&number) {
+            return *owner;
+        }
+        let owner = self.look_up(number);
+        self.told.groups.insert(number, owner);
+        owner
+    }
+
+    /// Who has the local port of a flow that came without a socket.
+    fn holder(&mut self, flow: &SeenFlow, table: &Table) -> SocketOwner {
+        let Some(port) = local_port(flow) else {
+            return SocketOwner::Unseen;
+        };
+        if let Some(owner) = self.told.ports.get(&port) {
+            return *owner;
+        }
+        let (protocol, address, number) = port;
+        let group = table.holder(protocol, address, number);
+        let owner = group.map_or(SocketOwner::Unseen, |group| self.owner(group));
+        self.told.ports.insert(port, owner);
+        owner
+    }
+
+    fn look_up(&mut self, number: u32) -> SocketOwner {
         let mut owner = self.cgroups.owner(number);
         if owner.is_none() && !self.is_rescanned {
             self.is_rescanned = true;
@@ -148,8 +184,8 @@ fn note<T, E: std::error::Error + 'static>(
     true
 }
 
-/// The control group of who has the local port of a flow that came without a socket.
-fn holder(flow: &SeenFlow, table: &Table) -> Option<u32> {
+/// The node's end of a flow, where its port is known.
+fn local_port(flow: &SeenFlow) -> Option<owners::Port> {
     let transport = flow.key.transport?;
     let (address, local) = match flow.key.point.hook {
         Hook::Postrouting => (flow.key.source, PortSide::Source),
@@ -161,8 +197,7 @@ fn holder(flow: &SeenFlow, table: &Table) -> Option<u32> {
     } else {
         transport.client_port?
     };
-    let protocol: Protocol = transport.protocol;
-    table.holder(protocol, address, port)
+    Some((transport.protocol, address, port))
 }
 
 #[cfg(test)]

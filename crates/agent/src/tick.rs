@@ -142,8 +142,10 @@ impl<S: Source, R: ReadSent> Tick<S, R> {
                 "a newer agent has counted what this one cannot read: it is lost"
             );
         }
+        let (records, told) = self.sockets.tell(drained.records, &self.metrics);
         let contents = Contents {
-            records: self.sockets.tell(drained.records, &self.metrics),
+            records,
+            told,
             totals: drained.totals,
             skipped: drained.skipped,
             coverage,

@@ -196,7 +196,8 @@ impl Windows {
         let mut batch = kept.unwrap_or_else(|| {
             self.without_flows(ended, is_last, contents.coverage, contents.node_addresses)
         });
-        let note = kubezonnet_wire::encode(&batch).into();
+        let note = [kubezonnet_wire::encode(&batch), contents.told.encode()];
+        let note = note.concat().into();
         batch.records = contents.records;
         batch.totals = contents.totals;
         batch.skipped = contents.skipped;

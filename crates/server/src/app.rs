@@ -22,6 +22,7 @@ use crate::export::Exporters;
 use crate::http;
 use crate::ingest::{self, Ingest};
 use crate::pipeline::{Pipeline, Settings};
+use crate::prices::Prices;
 use crate::source::{self, Source};
 use crate::store::{DataDir, Pace};
 
@@ -98,6 +99,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         .await
         .map_err(Failure::Configuration)?;
     let networks = source::named_networks(config, &topology).map_err(Failure::Configuration)?;
+    let prices = Prices::open(&config.prices).map_err(Failure::Configuration)?;
     let edge = Edge::open(config, &source, &topology, &clock).map_err(Failure::Configuration)?;
 
     let settings = Settings {
@@ -106,7 +108,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         series_retention: config.series_retention,
         limits: config.metrics.series(),
     };
-    let pipeline = open_pipeline(config, topology, settings)?;
+    let pipeline = open_pipeline(config, topology, settings)?.with_prices(prices);
     let pipeline = Arc::new(pipeline);
     let ingest = Ingest::new(Arc::clone(&pipeline), config.limits.bodies(), clock.clone());
     let ingest = Arc::new(ingest.guarded(Arc::clone(&edge.door)));
@@ -222,6 +224,7 @@ async fn keep_up(pipeline: Arc<Pipeline>, clock: Clock) {
             _ = settle.tick() => tokio::task::spawn_blocking(move || pipeline.settle(now)),
             _ = forget.tick() => {
                 warning.give(&pipeline.uplinks(), now);
+                pipeline.prices().tell(pipeline.topology(), now);
                 tokio::task::spawn_blocking(move || pipeline.forget(now))
             }
         };

@@ -3,6 +3,7 @@
 mod labels;
 mod limits;
 mod metrics;
+mod prices;
 mod security;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use clap::{CommandFactory, Parser};
 pub use self::labels::LabelFlags;
 pub use self::limits::LimitFlags;
 pub use self::metrics::MetricsFlags;
+pub use self::prices::{CloudChoice, PriceFlags};
 pub use self::security::{Security, ServiceAccount};
 use crate::export::flow_log;
 use crate::store::DataDir;
@@ -193,6 +195,10 @@ pub struct Config {
     /// What is shown at /metrics.
     #[command(flatten)]
     pub metrics: MetricsFlags,
+
+    /// What bytes cost.
+    #[command(flatten)]
+    pub prices: PriceFlags,
 
     /// What clients can cost.
     #[command(flatten)]

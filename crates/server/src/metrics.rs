@@ -8,6 +8,7 @@
 mod agents;
 mod books;
 mod build;
+mod cost;
 mod export;
 mod group;
 mod hosts;
@@ -35,7 +36,9 @@ use prometheus_client::registry::Registry;
 
 pub use self::group::Group;
 pub use self::samples::Samples;
-pub use self::scrape::{IngestScrape, Scrape, SecurityScrape, StoreScrape, TopologyScrape};
+pub use self::scrape::{
+    IngestScrape, PriceScrape, Scrape, SecurityScrape, StoreScrape, TopologyScrape,
+};
 
 /// Every family but those of the process, in the order of the page.
 pub const FAMILIES: &[&[Family]] = &[
@@ -45,6 +48,7 @@ pub const FAMILIES: &[&[Family]] = &[
     regions::FAMILIES,
     networks::FAMILIES,
     hosts::FAMILIES,
+    cost::FAMILIES,
     unknown::FAMILIES,
     books::FAMILIES,
     series::FAMILIES,

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kubezonnet_model::{NodeName, Timestamp, Window};
+use kubezonnet_pricing::PriceBook;
 use kubezonnet_topology::Topology;
 use kubezonnet_wire::DecodedBatch;
 
@@ -26,10 +27,12 @@ use self::plausible::plausible;
 use crate::agents::{self, Admission, MAX_AGENTS, NodeUplinks, TooManyAgents};
 use crate::change::{Arrived, Change, Gone};
 use crate::committer::{Committer, Outcome, Ticket};
+use crate::costs::Costs;
 use crate::export::Exporters;
 use crate::ledger::{Entry, SeriesLimits, Snapshot};
 use crate::names::{Id, Key};
 use crate::pending::MAX_PENDING_RECORDS;
+use crate::prices::{InForce, Prices};
 use crate::resolve::{Views, Wanted};
 use crate::state::State;
 use crate::store::{Failure, OpenError, Pace, Store, StoreCounts, StoreId};
@@ -48,6 +51,7 @@ pub struct Pipeline {
     settings: Settings,
     id: StoreId,
     claims: Claims,
+    prices: Prices,
 }
 
 /// What of the configuration the pipeline needs.
@@ -232,7 +236,14 @@ impl Pipeline {
             settings,
             id,
             claims: Claims::default(),
+            prices: Prices::none(),
         }
+    }
+
+    /// The same, with what bytes cost.
+    #[must_use]
+    pub fn with_prices(self, prices: Prices) -> Self {
+        Self { prices, ..self }
     }
 
     /// Counts a batch whose window ended `age` before `now`, unless it was counted before, and waits
@@ -264,6 +275,11 @@ impl Pipeline {
     ) -> Result<Taken, Rejection> {
         self.check_ready()?;
         plausible(batch, age)?;
+        if !self.state.costs().has_begun()
+            && let Some(in_force) = self.prices.in_force(&self.topology)
+        {
+            self.begin_costs(&in_force.book);
+        }
         if self.state.ledger().is_full() {
             return Err(Rejection::Full);
         }
@@ -331,11 +347,20 @@ impl Pipeline {
         let gone = self.gone(now.minus(self.settings.series_retention), before);
         // What cannot be written now is found again the next time.
         self.committer.forget(gone).wait().ok();
+        let idle = now.minus(self.settings.series_retention);
+        self.forget_costs(idle);
         {
             let agents = self.state.agents();
             self.claims.forget(|node| agents.knows(node));
         }
         self.topology.prune(before);
+    }
+
+    /// Forgets what parties paid that do not exist any more, and paid nothing since `before`.
+    fn forget_costs(&self, before: Timestamp) {
+        let topology = self.topology.read();
+        let costs = self.state.costs();
+        costs.forget(before, |key| exists(key, &topology));
     }
 
     /// What does not exist any more: subjects whose series did not change since `before`, sides of
@@ -395,6 +420,33 @@ impl Pipeline {
     /// How far the wall clock of each node is ahead of this server's, in milliseconds.
     pub fn clock_skews(&self) -> Vec<(NodeName, i64)> {
         self.state.agents().clock_skews()
+    }
+
+    /// What it knows.
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Begins to count money by these prices, if it has not begun.
+    pub fn begin_costs(&self, book: &PriceBook) {
+        self.state.costs().begin(book);
+    }
+
+    /// What it costs by now.
+    pub fn costs(&self) -> Costs {
+        self.state.costs().costs(self.state.names())
+    }
+
+    /// The prices in force, and what it costs by them, if there are any.
+    pub fn priced(&self) -> Option<(&InForce, Costs)> {
+        let in_force = self.prices.in_force(&self.topology)?;
+        Some((in_force, self.costs()))
+    }
+
+    /// What bytes cost.
+    pub fn prices(&self) -> &Prices {
+        &self.prices
     }
 
     /// The counters as they are now.

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 
 use crate::agents::{Agents, Applied};
 use crate::change::{Added, Arrived, Forgotten, Gone, Settled};
+use crate::costs::CostLedger;
 use crate::ledger::{self, Folded, Ledger, SeriesLimits, Snapshot, Subject, Who};
 use crate::names::{Key, Names};
 use crate::pending::Pending;
@@ -24,6 +25,7 @@ pub struct State {
     names: Names,
     /// A mutex: one merge a batch and one copy a scrape, both short.
     ledger: Mutex<Ledger>,
+    costs: CostLedger,
 }
 
 impl State {
@@ -34,6 +36,7 @@ impl State {
             pending: Pending::with_capacity(pending),
             names: Names::default(),
             ledger: Mutex::default(),
+            costs: CostLedger::default(),
         }
     }
 
@@ -64,6 +67,11 @@ impl State {
         &self.names
     }
 
+    /// What it costs.
+    pub fn costs(&self) -> &CostLedger {
+        &self.costs
+    }
+
     /// The counters as they are now.
     pub fn snapshot(&self) -> Snapshot {
         let copied = {
@@ -80,6 +88,8 @@ impl State {
 
     /// A window that was admitted, whose waiting records have their room already.
     pub fn arrive(&self, arrived: Arrived) -> Applied {
+        let edges = &arrived.entry.edges;
+        self.costs.add(edges, &self.names, arrived.now);
         self.ledger().record(arrived.entry, arrived.now);
         for waiting in arrived.waiting {
             // After the ledger knows of them: who settles them takes them off again.
@@ -91,6 +101,8 @@ impl State {
     /// A group of waiting records that was taken out: what is settled gives its room back.
     pub fn settle(&self, settled: Settled, records: usize) {
         let still: usize = settled.waiting.iter().map(|each| each.records.len()).sum();
+        let edges = &settled.entry.edges;
+        self.costs.add(edges, &self.names, settled.now);
         self.ledger().record(settled.entry, settled.now);
         self.pending.release(records.saturating_sub(still));
         for waiting in settled.waiting {
@@ -159,6 +171,7 @@ impl State {
 
     /// Retires the names that nobody uses.
     pub fn retire_names(&self) {
+        self.costs.charge(&self.names);
         let used = self.ledger().used();
         self.names.retire(|id| used.contains(&id));
     }

@@ -76,6 +76,7 @@ pub(crate) fn cluster() -> Topology {
             zone: Zone::new(zone).ok(),
             zone_id: None,
             region: Region::new(region).ok(),
+            provider_id: None,
             addresses: vec![
                 ip(&format!("10.66.0.{number}")),
                 ip(&format!("fd66::{number}")),

@@ -227,6 +227,12 @@ impl TopologyIndex {
         self.nodes.find(name).is_some_and(|entry| entry.live)
     }
 
+    /// What clouds call the nodes there are, as far as they are told; in no order.
+    pub fn provider_ids(&self) -> impl Iterator<Item = &str> {
+        let nodes = self.nodes.live();
+        nodes.filter_map(|entry| entry.provider_id.as_deref())
+    }
+
     /// The node of a pod that has not completed, by the pod's name and uid.
     pub fn node_of_pod(&self, name: &str, uid: &str) -> Option<NodeName> {
         let entry = self.pods.find_entry(&Uid::of(uid))?;

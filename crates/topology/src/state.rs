@@ -174,6 +174,8 @@ pub struct NodeState {
     pub zone_id: Option<ZoneId>,
     /// Its region, if labelled.
     pub region: Option<Region>,
+    /// What its cloud calls it, which tells which cloud that is (`spec.providerID`).
+    pub provider_id: Option<String>,
     /// Every address it holds, inside and outside.
     pub addresses: Vec<IpAddr>,
 }

@@ -71,18 +71,6 @@ impl Table {
         Ok(table)
     }
 
-    /// One that is made up.
-    #[cfg(test)]
-    pub(super) fn of(sockets: &[(Protocol, &str, u16, u32)]) -> Self {
-        let holder = |(protocol, address, port, cgroup): &(Protocol, &str, u16, u32)| {
-            let address = address.parse().expect("it is an address");
-            ((*protocol, address, *port), *cgroup)
-        };
-        Self {
-            holders: sockets.iter().map(holder).collect(),
-        }
-    }
-
     fn add(&mut self, protocol: Protocol, holder: &Holder) {
         let port = holder.port;
         let address = holder.address.to_canonical();

@@ -1,7 +1,10 @@
 //! Owners of flows, by control groups that are not there and a table that is made up.
 
+use std::collections::BTreeMap;
+
 use kubezonnet_model::{
-    FlowCounters, FlowKey, InterfaceClass, ObservationPoint, ServicePort, Transport,
+    FlowCounters, FlowKey, InterfaceClass, ObservationPoint, PodUid, Protocol, ServicePort,
+    Transport,
 };
 
 use super::*;
@@ -53,7 +56,7 @@ fn what_the_kernel_tells_of_a_socket_is_told_and_its_bytes_are_counted_by_owner(
         Socket::Cgroup(5),
     ];
 
-    let told = sockets().tell(seen.map(flow).to_vec(), &metrics);
+    let (told, _) = sockets().tell(seen.map(flow).to_vec(), &metrics);
 
     let owners: Vec<_> = told.iter().map(|record| record.key.socket).collect();
     assert_eq!(
@@ -90,7 +93,7 @@ fn the_table_is_read_only_for_a_flow_without_a_socket_and_its_failure_is_counted
         let metrics = Metrics::new();
         let mut sockets = sockets();
         sockets.read = fail;
-        let told = sockets.tell(seen.iter().copied().map(flow).collect(), &metrics);
+        let (told, _) = sockets.tell(seen.iter().copied().map(flow).collect(), &metrics);
         assert_eq!(told.len(), seen.len());
         let page = metrics.render(kubezonnet_exposition::Format::Classic);
         let name = "kubezonnet_agent_socket_read_failures_total ";
@@ -112,15 +115,35 @@ fn the_port_that_is_looked_up_is_the_nodes_own() {
     transport.client_port = Some(40_000);
     let mut without = answer;
     without.key.transport = None;
-    let table = Table::of(&[
-        (Protocol::UDP, "10.66.0.1", 53, 7),
-        (Protocol::UDP, "10.67.1.2", 53, 8),
-        (Protocol::UDP, "10.67.1.2", 40_000, 9),
-    ]);
+    let port = |address: &str, port| Some((Protocol::UDP, address.parse().unwrap(), port));
 
-    assert_eq!(holder(&received, &table), Some(7));
+    assert_eq!(local_port(&received), port("10.66.0.1", 53));
     // Port 53 is the other end's, and the own one was not kept.
-    assert_eq!(holder(&answer, &table), None);
-    assert_eq!(holder(&with_both, &table), Some(9));
-    assert_eq!(holder(&without, &table), None);
+    assert_eq!(local_port(&answer), None);
+    assert_eq!(local_port(&with_both), port("10.67.1.2", 40_000));
+    assert_eq!(local_port(&without), None);
+}
+
+#[test]
+fn what_was_told_of_a_window_is_told_of_it_again_whoever_is_there_now() {
+    let metrics = Metrics::new();
+    let seen = [Socket::Cgroup(5), Socket::Unseen].map(flow).to_vec();
+    let pod = SocketOwner::Pod(PodUid([7; 16]));
+    let kept = Owners {
+        groups: BTreeMap::from([(5, pod)]),
+        ports: BTreeMap::from([(local_port(&seen[1]).unwrap(), SocketOwner::System)]),
+    };
+    let mut sockets = sockets();
+
+    sockets.resume(kept.clone());
+    let (again, told) = sockets.tell(seen.clone(), &metrics);
+    let (next, _) = sockets.tell(seen, &metrics);
+
+    let owners = |records: &[FlowRecord]| [0, 1].map(|row| records[row].key.socket.unwrap());
+    assert_eq!(owners(&again), [pod, SocketOwner::System]);
+    assert_eq!(told, kept);
+    assert_eq!(
+        owners(&next),
+        [SocketOwner::Unreadable, SocketOwner::Unseen]
+    );
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use kubezonnet_model::{Coverage, Epoch, FlowCounters, FlowRecord, Skipped, Total};
 
 use crate::answer::ServerId;
+use crate::sockets::Owners;
 
 /// What a window holds when it is closed.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Contents {
     pub totals: Vec<Total>,
     /// What it left out.
     pub skipped: Vec<Skipped>,
+    /// What was told of owners, to be kept with the window.
+    pub told: Owners,
     /// What was attached.
     pub coverage: Coverage,
     /// The node's own addresses.

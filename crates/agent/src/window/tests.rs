@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use kubezonnet_capture::ClosedWindow;
 
 use super::*;
+use crate::sockets::Owners;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(20);
@@ -142,6 +143,7 @@ fn contents(bytes: u64) -> Contents {
             hook: Hook::LocalIn,
             counters,
         }],
+        told: Owners::default(),
         coverage: Coverage::full(),
         node_addresses: vec!["10.0.0.9".parse().unwrap()],
     }

@@ -19,7 +19,8 @@ use self::wire::Wire;
 use super::ledger::Ledger;
 use super::{DEADLINE, cluster, command_with, metrics};
 
-const FIRST: SocketOwner = SocketOwner::Pod(PodUid([0x1a; 16]));
+const FIRST_UID: PodUid = PodUid([0x1a; 16]);
+const FIRST: SocketOwner = SocketOwner::Pod(FIRST_UID);
 const SECOND: SocketOwner = SocketOwner::Pod(PodUid([0x2b; 16]));
 
 /// What each owner sent (POSTROUTING) and received (LOCAL_IN) by the uplink.
@@ -265,4 +266,47 @@ fn a_port_that_another_pod_takes_over_is_its_own_from_its_first_answer_on() {
     let (first, second) = (received(FIRST), received(SECOND));
     assert_eq!(first.bytes - second.bytes, 2 * 60);
     assert_eq!(first.packets - second.packets, 2);
+}
+
+#[test]
+fn a_window_that_goes_out_again_names_the_same_owners_though_they_are_gone() {
+    let cluster = cluster();
+    let run = cluster.run();
+    let ledger = Ledger::default();
+    let relay = Relay::start(cluster.node("node-a").netns(), 0, ledger.serve()).unwrap();
+    let group = ControlGroup::of_pod(run, CgroupDriver::Systemd, FIRST_UID).unwrap();
+    let start = || {
+        let node = cluster.node("node-a");
+        let mut command = node.netns().command(env!("CARGO_BIN_EXE_kubezonnet-agent"));
+        command.args(["--node", node.name(), "--interval", "1s"]);
+        command.args(["--server", &format!("http://{}", relay.address())]);
+        command.args(["--metrics-listen", "off", "--cgroup-root"]);
+        command.arg(ControlGroup::root_of(run).unwrap());
+        command
+            .arg("--pin-dir")
+            .arg(run.bpf_fs().unwrap().join("again"));
+        Process::start(run, "agent", &mut command).unwrap()
+    };
+    let [here, there] = ["node-a", "node-b"].map(|name| Side::of(cluster.node(name)));
+    let mut agent = start();
+    agent.wait_for_line("the first window", DEADLINE).unwrap();
+
+    ledger.lose_answers(true);
+    let sent = traffic::send_datagrams(&group, &here, &there, 3);
+    let is_of_first = |records: &[FlowRecord]| of_sockets(records).any(|(owner, _)| owner == FIRST);
+    let window =
+        ledger.wait_for_window("a window with a pod", |window| is_of_first(&window.records));
+    agent.kill();
+    group.remove().unwrap();
+    let _next = start();
+    wait_for("the same window again", DEADLINE, || {
+        (ledger.duplicates() > 0).then_some(())
+    })
+    .unwrap();
+
+    // The server that keeps them has compared the bodies.
+    let counted: FlowCounters = of_sockets(&window.records)
+        .map(|(_, record)| record.counters)
+        .sum();
+    assert_eq!(counted, sent);
 }

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use super::{Family, hosts, networks, pods, regions, workloads, zones};
+use super::{Family, cost, hosts, networks, pods, regions, workloads, zones};
 
 /// Families that are left out together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -19,6 +19,8 @@ pub enum Group {
     Networks,
     /// By who has the sockets on nodes' own networks.
     Hosts,
+    /// In money.
+    Costs,
 }
 
 impl Group {
@@ -31,6 +33,7 @@ impl Group {
             Self::Regions => regions::FAMILIES,
             Self::Networks => networks::FAMILIES,
             Self::Hosts => hosts::FAMILIES,
+            Self::Costs => cost::FAMILIES,
         }
     }
 

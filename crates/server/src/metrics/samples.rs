@@ -28,6 +28,17 @@ impl<'a> Samples<'a> {
         })
     }
 
+    /// A counter's sample that is not whole.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer behind.
+    pub fn fraction(&mut self, labels: &[&str], value: f64) -> fmt::Result {
+        self.sample(labels, |encoder| {
+            encoder.encode_counter::<NoLabelSet, _, f64>(&value, None)
+        })
+    }
+
     /// A gauge's sample.
     ///
     /// # Errors

@@ -9,10 +9,12 @@ use kubezonnet_topology::{Sizes, Source, SourceCounts, Topology};
 use super::Group;
 use crate::agents::NodeUplinks;
 use crate::authenticate::{Door, Outcome};
+use crate::costs::Costs;
 use crate::export::ExportCounts;
 use crate::ingest::IngestCounts;
 use crate::ledger::{Snapshot, Workloads};
 use crate::pipeline::Pipeline;
+use crate::prices::InForce;
 use crate::resolve::Wanted;
 use crate::store::{Failure, StoreCounts, StoreSizes};
 use crate::tls::{Credential, Status};
@@ -41,6 +43,8 @@ pub struct Scrape {
     pub clock_skews: Vec<(NodeName, i64)>,
     /// How the store fares.
     pub store: StoreScrape,
+    /// What it costs; `None` where no prices are in force.
+    pub prices: Option<PriceScrape>,
     /// The topology.
     pub topology: TopologyScrape,
     /// Credentials and reviews of tokens.
@@ -80,6 +84,17 @@ pub struct IngestScrape {
     pub latency: Vec<(f64, u64)>,
     /// Sum of all latencies in seconds.
     pub latency_sum: f64,
+}
+
+/// What it costs.
+#[derive(Debug)]
+pub struct PriceScrape {
+    /// The prices.
+    pub in_force: InForce,
+    /// They are more than a year old.
+    pub is_stale: bool,
+    /// What it costs by them.
+    pub costs: Costs,
 }
 
 /// How the store fares.
@@ -175,12 +190,24 @@ impl Scrape {
             uplinks: pipeline.uplinks(),
             clock_skews: pipeline.clock_skews(),
             store: StoreScrape::of(pipeline.store()),
+            prices: PriceScrape::of(pipeline, now),
             topology: TopologyScrape::of(pipeline.topology(), now),
             security: SecurityScrape::default(),
             exports: pipeline.exporters().counts(),
             version: env!("CARGO_PKG_VERSION"),
             process: Process::of_self(),
         }
+    }
+}
+
+impl PriceScrape {
+    fn of(pipeline: &Pipeline, now: Timestamp) -> Option<Self> {
+        let (in_force, costs) = pipeline.priced()?;
+        Some(Self {
+            in_force: in_force.clone(),
+            is_stale: in_force.stale(now).is_some(),
+            costs,
+        })
     }
 }
 

@@ -9,8 +9,10 @@ use kubezonnet_model::{SkipReason, Timestamp, TotalKind};
 
 use super::*;
 use crate::authenticate::Outcome;
+use crate::config::{CloudChoice, PriceFlags};
 use crate::export::ExportCounts;
 use crate::ingest::{IngestCounts, LATENCY_BOUNDS, Refusal};
+use crate::prices::Prices;
 use crate::store::{Failure, StoreSizes};
 use crate::testing::{
     IN, NOW, OUT, POD_TO_HOST, Report, TO_HOST, cluster, name_networks, node_name, pipeline,
@@ -28,7 +30,7 @@ fn scrape() -> Scrape {
         &topology,
         "networks: [{name: orders-db, kind: managed-database, cidr: 10.9.0.0/24, zone: b, region: r1}]",
     );
-    let pipeline = pipeline(&topology);
+    let pipeline = pipeline(&topology).with_prices(prices());
     let reports = [
         Report::of("n2", 1).uplinks(900_000, 2_000_000),
         Report::of("n1", 1)
@@ -104,6 +106,26 @@ fn scrape() -> Scrape {
         start_seconds: 1_800_000_000.5,
     });
     scrape
+}
+
+/// A thousand for a GB on each side between zones, and ten for the sender between regions.
+fn prices() -> Prices {
+    let text = "
+currency: EUR
+unit: GB
+retrieved: 2020-01
+betweenZones: { price: 1000, paidBy: both }
+betweenRegions: [{ price: 10 }]
+";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prices.yaml");
+    std::fs::write(&path, text).unwrap();
+    let flags = PriceFlags {
+        cloud: CloudChoice::None,
+        pricing: Some(path),
+        internet_cost: false,
+    };
+    Prices::open(&flags).unwrap()
 }
 
 fn promtool() -> PathBuf {

@@ -112,6 +112,7 @@ impl Checked {
             zone: label("zone", item.zone.as_ref(), Zone::new)?,
             zone_id: label("zone id", item.zone_id.as_ref(), ZoneId::new)?,
             region: label("region", item.region.as_ref(), Region::new)?,
+            provider_id: None,
             addresses: self.addresses(&item.addresses, &format!("node {name}"))?,
             uid: name.to_string(),
             name,

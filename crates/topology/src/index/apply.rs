@@ -222,6 +222,7 @@ impl TopologyIndex {
             region: state.region,
         }));
         entry.uid = state.uid;
+        entry.provider_id = state.provider_id.map(Into::into);
         entry.live = true;
         entry.seen = number;
         let had = std::mem::replace(&mut entry.addresses, addresses.clone());

@@ -42,6 +42,7 @@ pub(super) struct NodeEntry {
     /// What it is, or was when it went; `None` until it is told of.
     pub(super) node: Option<Arc<Node>>,
     pub(super) uid: String,
+    pub(super) provider_id: Option<Box<str>>,
     pub(super) addresses: Box<[Address]>,
     /// Told of, and not gone.
     pub(super) live: bool,
@@ -65,6 +66,7 @@ impl NodeEntry {
             name,
             node: None,
             uid: String::new(),
+            provider_id: None,
             addresses: Box::default(),
             live: false,
             gone: Timestamp(0),

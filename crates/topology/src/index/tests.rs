@@ -55,6 +55,7 @@ fn node(name: &str, zone: &str, address: &str) -> NodeState {
         zone: Zone::new(zone).ok(),
         zone_id: None,
         region: Region::new("region-1").ok(),
+        provider_id: None,
         addresses: address.parse().into_iter().collect(),
     }
 }
@@ -185,6 +186,27 @@ fn a_pods_site_is_its_nodes_as_it_is_now() {
     index.delete_node(&name, "uid-of-node-a", Timestamp(40));
     assert_eq!(site(&index, WEB), known("zone-b"));
     assert_eq!(index.node(&name).unwrap().zone, Zone::new("zone-b").ok());
+}
+
+#[test]
+fn the_nodes_there_are_tell_their_cloud() {
+    let mut index = TopologyIndex::new();
+    let told = |name, id: &str| NodeState {
+        provider_id: Some(id.to_owned()),
+        ..node(name, "zone-a", "")
+    };
+    index.apply_node(told("node-a", "aws:///a/i-1"), Timestamp(1));
+    index.apply_node(told("node-b", "aws:///a/i-2"), Timestamp(1));
+    index.apply_node(node("node-c", "zone-a", ""), Timestamp(1));
+
+    index.delete_node(
+        &NodeName::new("node-a").unwrap(),
+        "uid-of-node-a",
+        Timestamp(2),
+    );
+
+    let ids: Vec<_> = index.provider_ids().collect();
+    assert_eq!(ids, ["aws:///a/i-2"]);
 }
 
 #[test]

@@ -100,12 +100,17 @@ fn digest(metadata: &ObjectMeta) -> Option<PodUid> {
 
 /// A node as the index wants it.
 pub(super) fn node_state(node: NodeObject) -> Result<NodeState, Malformed> {
-    let NodeObject { metadata, status } = node;
+    let NodeObject {
+        metadata,
+        spec,
+        status,
+    } = node;
     let addresses = status.addresses.unwrap_or_default();
     Ok(NodeState {
         zone: label(&metadata, ZONE_LABELS).and_then(|zone| Zone::new(zone).ok()),
         zone_id: label(&metadata, ZONE_ID_LABELS).and_then(|id| ZoneId::new(id).ok()),
         region: label(&metadata, REGION_LABELS).and_then(|region| Region::new(region).ok()),
+        provider_id: spec.provider_id.filter(|id| !id.is_empty()),
         name: NodeName::new(required(metadata.name, "name")?)?,
         uid: required(metadata.uid, "uid")?,
         addresses: addresses

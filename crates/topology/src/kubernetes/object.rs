@@ -48,7 +48,15 @@ pub(super) struct NodeObject {
     #[serde(deserialize_with = "slim")]
     pub(super) metadata: ObjectMeta,
     #[serde(default)]
+    pub(super) spec: NodeSpec,
+    #[serde(default)]
     pub(super) status: NodeStatus,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct NodeSpec {
+    #[serde(rename = "providerID")]
+    pub(super) provider_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -73,6 +73,7 @@ fn node_state(node: u8, addresses: &BTreeSet<u8>) -> NodeState {
         zone: Zone::new("zone-a").ok(),
         zone_id: None,
         region: None,
+        provider_id: None,
         addresses: addresses.iter().copied().map(ip).collect(),
     }
 }

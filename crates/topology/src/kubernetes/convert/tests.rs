@@ -148,6 +148,7 @@ fn a_pod_without_a_uid_is_malformed() {
 fn node(labels: &Value) -> NodeState {
     let object = json!({
         "metadata": {"name": "node-a", "uid": "n1", "labels": labels},
+        "spec": {"providerID": "aws:///us-east-1a/i-0"},
         "status": {"addresses": [
             {"type": "InternalIP", "address": "192.168.50.11"},
             {"type": "InternalIP", "address": "fd50::11"},
@@ -168,6 +169,17 @@ fn a_node_has_its_inner_and_outer_addresses() {
         addresses,
         expected.map(|each| each.parse::<IpAddr>().unwrap())
     );
+}
+
+#[test]
+fn a_node_tells_what_its_cloud_calls_it() {
+    let silent = json!({"metadata": {"name": "node-b", "uid": "n2"}, "spec": {"providerID": ""}});
+    let silent = node_state(serde_json::from_value(silent).unwrap()).unwrap();
+
+    let told = node(&json!({})).provider_id;
+
+    assert_eq!(told.as_deref(), Some("aws:///us-east-1a/i-0"));
+    assert_eq!(silent.provider_id, None);
 }
 
 #[test]

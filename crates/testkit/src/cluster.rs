@@ -43,7 +43,7 @@ mod spec;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use kubezonnet_model::Family;
+use kubezonnet_model::{Family, PodUid};
 
 pub use self::bridged::BridgeNetfilter;
 pub use self::builder::ClusterBuilder;
@@ -86,6 +86,7 @@ pub trait Place {
 pub struct Cluster {
     nodes: Vec<ClusterNode>,
     pods: Vec<ClusterPod>,
+    host_pods: Vec<HostPod>,
     fabric: Fabric,
     overlay: Option<Overlay>,
     run: Run,
@@ -107,6 +108,14 @@ pub struct ClusterPod {
     number: u8,
     node_name: String,
     spec: PodSpec,
+}
+
+/// A pod that shares its node's network: what it sends is what sockets of its control group send.
+#[derive(Debug)]
+pub(crate) struct HostPod {
+    pub(crate) node: String,
+    pub(crate) spec: PodSpec,
+    pub(crate) uid: PodUid,
 }
 
 /// What is between the nodes, and the way to the world outside. As a [`Place`] it is a host on
@@ -159,6 +168,26 @@ impl Cluster {
     /// All pods, as they were described.
     pub fn pods(&self) -> &[ClusterPod] {
         &self.pods
+    }
+
+    /// The nodes that are of the cluster.
+    pub fn members(&self) -> impl Iterator<Item = &ClusterNode> {
+        self.nodes.iter().filter(|node| !node.spec.is_outside)
+    }
+
+    /// The uid of the pod of this `namespace/name` that shares its node's network.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    pub fn host_pod(&self, key: &str) -> PodUid {
+        let pod = self.host_pods.iter().find(|pod| pod.spec.key() == key);
+        let pod = pod.unwrap_or_else(|| panic!("the cluster has no pod {key} on a node's network"));
+        pod.uid
+    }
+
+    pub(crate) fn host_pods(&self) -> &[HostPod] {
+        &self.host_pods
     }
 
     /// What is between the nodes.

@@ -106,7 +106,7 @@ fn play(options: &Options, signals: &Signals, mut screen: Screen) -> Result<(), 
     screen.note("stopping the traffic, and waiting for the last bytes to be counted ...")?;
     drop(flows);
     // A second signal ends the comparison, not the cleaning up.
-    report.comparison = stage.compare(SETTLE, || signals.came())?;
+    report.comparisons = stage.compare(SETTLE, || signals.came())?;
     screen.finish(&report)?;
     stage.end()
 }

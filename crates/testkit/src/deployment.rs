@@ -15,7 +15,7 @@ use crate::{Cluster, ClusterNode, Error, Netns, Place, Process, Relay, Scrape};
 const RELAY_PORT: u16 = 9779;
 
 /// How long a program may take to be ready.
-const READY: Duration = Duration::from_secs(20);
+const READY: Duration = Duration::from_mins(1);
 
 /// How long a program may take to end.
 const GRACE: Duration = Duration::from_secs(30);
@@ -81,13 +81,13 @@ impl Deployment {
             cluster,
         };
         all.wait_for_ready_server(&give_up)?;
-        for node in all.cluster.nodes() {
+        for node in all.cluster.members() {
             let relay = Relay::start(node.netns(), RELAY_PORT, all.launch.ingest())?;
             let agent = all.launch.agent(&all.cluster, node, relay.address())?;
             all.relays.push(relay);
             all.agents.push(agent);
         }
-        for (agent, node) in all.agents.iter_mut().zip(all.cluster.nodes()) {
+        for (agent, node) in all.agents.iter_mut().zip(all.cluster.members()) {
             patiently(agent, "readiness of the agent", &give_up, || {
                 agent_ready(node.netns())
             })?;
@@ -119,7 +119,7 @@ impl Deployment {
     pub fn start_agent(&mut self, node: &str) -> Result<(), Error> {
         let position = self.position(node);
         self.agents[position].terminate(GRACE)?;
-        let node = &self.cluster.nodes()[position];
+        let node = self.cluster.node(node);
         let server = self.relays[position].address();
         self.agents[position] = self.launch.agent(&self.cluster, node, server)?;
         Ok(())
@@ -136,7 +136,7 @@ impl Deployment {
     /// If there is no such node.
     pub fn wait_for_agent(&mut self, node: &str) -> Result<(), Error> {
         let position = self.position(node);
-        let netns = self.cluster.nodes()[position].netns();
+        let netns = self.cluster.node(node).netns();
         patiently(
             &mut self.agents[position],
             "readiness of the agent",
@@ -205,7 +205,7 @@ impl Deployment {
     }
 
     fn position(&self, node: &str) -> usize {
-        let mut nodes = self.cluster.nodes().iter().map(ClusterNode::name);
+        let mut nodes = self.cluster.members().map(ClusterNode::name);
         nodes
             .position(|name| name == node)
             .unwrap_or_else(|| panic!("there is no node {node}"))

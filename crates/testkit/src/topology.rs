@@ -12,7 +12,7 @@ impl Cluster {
     /// The topology file that describes the cluster.
     pub fn topology(&self) -> String {
         let mut text = String::from("nodes:\n");
-        for node in self.nodes() {
+        for node in self.members() {
             push(&mut text, "  - ", "name", node.name());
             push(&mut text, "    ", "zone", node.zone().unwrap_or_default());
             push(
@@ -23,7 +23,7 @@ impl Cluster {
             );
             push_addresses(&mut text, node);
         }
-        text.push_str(if self.pods().is_empty() {
+        text.push_str(if self.pods().is_empty() && self.host_pods().is_empty() {
             "pods: []\n"
         } else {
             "pods:\n"
@@ -34,6 +34,18 @@ impl Cluster {
             push(&mut text, "    ", "node", pod.node());
             push_addresses(&mut text, pod);
             if let Some((kind, name)) = pod.owner() {
+                text.push_str("    owner:\n");
+                push(&mut text, "      ", "kind", kind);
+                push(&mut text, "      ", "name", name);
+            }
+        }
+        for pod in self.host_pods() {
+            push(&mut text, "  - ", "namespace", &pod.spec.namespace);
+            push(&mut text, "    ", "name", &pod.spec.name);
+            push(&mut text, "    ", "node", &pod.node);
+            push(&mut text, "    ", "uid", &pod.uid.to_string());
+            text.push_str("    hostNetwork: true\n");
+            if let Some((kind, name)) = &pod.spec.owner {
                 text.push_str("    owner:\n");
                 push(&mut text, "      ", "kind", kind);
                 push(&mut text, "      ", "name", name);

@@ -1,8 +1,10 @@
 //! Describes a cluster, checks that the description makes sense, and has it built.
 
+use kubezonnet_model::PodUid;
+
 use super::overlay::Overlay;
 use super::spec::{NodeSpec, PodSpec};
-use super::{Cluster, ClusterNode, ClusterPod, Fabric, build, plan};
+use super::{Cluster, ClusterNode, ClusterPod, Fabric, HostPod, build, plan};
 use crate::{Error, Netns, Run};
 
 /// Describes a [`Cluster`] to be built.
@@ -10,6 +12,7 @@ use crate::{Error, Netns, Run};
 pub struct ClusterBuilder {
     nodes: Vec<NodeSpec>,
     pods: Vec<(String, PodSpec)>,
+    host_pods: Vec<(String, PodSpec)>,
     overlay: Option<Overlay>,
 }
 
@@ -23,6 +26,13 @@ impl ClusterBuilder {
     /// Adds a pod to the node of this name.
     pub fn pod(mut self, node: impl Into<String>, pod: PodSpec) -> Self {
         self.pods.push((node.into(), pod));
+        self
+    }
+
+    /// Adds a pod that shares the network of the node of this name. Nothing is built for it: what is
+    /// sent from its control group is its own.
+    pub fn host_pod(mut self, node: impl Into<String>, pod: PodSpec) -> Self {
+        self.host_pods.push((node.into(), pod));
         self
     }
 
@@ -89,12 +99,21 @@ impl ClusterBuilder {
                 spec,
             });
         }
+        let host_pods = (1..)
+            .zip(self.host_pods)
+            .map(|(number, (node, spec))| HostPod {
+                node,
+                spec,
+                uid: PodUid([number; 16]),
+            });
+        let host_pods = host_pods.collect();
         let fabric = Fabric {
             netns: netns("fabric".to_owned()),
         };
         let cluster = Cluster {
             nodes,
             pods,
+            host_pods,
             fabric,
             overlay: self.overlay,
             run,

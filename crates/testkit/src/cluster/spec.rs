@@ -24,6 +24,7 @@ pub struct NodeSpec {
     pub(crate) path_mtu: Option<u32>,
     pub(crate) big_tcp: Option<u32>,
     pub(crate) bridge: Option<BridgeNetfilter>,
+    pub(crate) is_outside: bool,
 }
 
 impl NodeSpec {
@@ -40,7 +41,15 @@ impl NodeSpec {
             path_mtu: None,
             big_tcp: None,
             bridge: None,
+            is_outside: false,
         }
+    }
+
+    /// Makes it a host beside the cluster, like a database that the cloud runs: nobody tells of it,
+    /// and no agent runs there.
+    pub fn outside(mut self) -> Self {
+        self.is_outside = true;
+        self
     }
 
     /// Puts it into a zone of a region.

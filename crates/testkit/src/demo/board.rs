@@ -13,6 +13,9 @@ use crate::Scrape;
 /// The counter of bytes by zone and zone.
 const ZONE_BYTES: &str = "kubezonnet_zone_traffic_bytes_total";
 
+/// The counter of bytes by workload and workload.
+const WORKLOAD_BYTES: &str = "kubezonnet_workload_traffic_bytes_total";
+
 /// Rates are over this long: several windows, so that they do not flicker.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
 
@@ -32,6 +35,8 @@ struct Snapshot {
     pods: BTreeMap<(String, String), f64>,
     /// Bytes by source and destination zone.
     zones: BTreeMap<(String, String), f64>,
+    /// Bytes that left their zone, by source and destination workload.
+    workloads: BTreeMap<(String, String), f64>,
 }
 
 /// One pod of the table.
@@ -48,8 +53,9 @@ pub(super) struct Row {
 pub(super) struct Report {
     rows: Vec<Row>,
     zones: BTreeMap<(String, String), f64>,
+    workloads: BTreeMap<(String, String), f64>,
     elapsed: Duration,
-    pub(super) comparison: Option<Comparison>,
+    pub(super) comparisons: Vec<Comparison>,
 }
 
 impl Board {
@@ -69,7 +75,13 @@ impl Board {
         };
         let pods = by(CROSS_ZONE_BYTES, ["namespace", "pod"]);
         let zones = by(ZONE_BYTES, ["src_zone", "dst_zone"]);
-        self.history.push_back(Snapshot { at, pods, zones });
+        let workloads = workloads(scrape);
+        self.history.push_back(Snapshot {
+            at,
+            pods,
+            zones,
+            workloads,
+        });
         while self.history.len() > 2 && at - self.history[1].at >= RATE_WINDOW {
             self.history.pop_front();
         }
@@ -103,34 +115,29 @@ impl Board {
 
     /// The table, 72 columns wide at most.
     pub(super) fn table(&self, elapsed: Duration) -> String {
-        let zones = self
-            .history
-            .back()
-            .map(|last| last.zones.clone())
-            .unwrap_or_default();
-        table(&self.rows(), &zones, elapsed)
+        Report::new(self, elapsed).table()
     }
 }
 
 impl Report {
     /// What the board shows at the end.
     pub(super) fn new(board: &Board, elapsed: Duration) -> Self {
-        let zones = board
-            .history
-            .back()
-            .map(|last| last.zones.clone())
+        let last = board.history.back();
+        let (zones, workloads) = last
+            .map(|last| (last.zones.clone(), last.workloads.clone()))
             .unwrap_or_default();
         Self {
             rows: board.rows(),
             zones,
+            workloads,
             elapsed,
-            comparison: None,
+            comparisons: Vec::new(),
         }
     }
 
     /// For people.
     pub(super) fn table(&self) -> String {
-        table(&self.rows, &self.zones, self.elapsed)
+        table(&self.rows, &self.zones, self.elapsed) + &between(&self.workloads)
     }
 
     /// For programs.
@@ -144,15 +151,17 @@ impl Report {
             })
         };
         let zone = |((source, destination), bytes): (&(String, String), &f64)| json!({ "source": source, "destination": destination, "bytes": whole(*bytes) });
+        let workload = |((source, destination), bytes): (&(String, String), &f64)| json!({ "source": source, "destination": destination, "bytes": whole(*bytes) });
         json!({
             "seconds": self.elapsed.as_secs_f64(),
             "pods": self.rows.iter().map(pod).collect::<Vec<_>>(),
             "zones": self.zones.iter().map(zone).collect::<Vec<_>>(),
-            "comparison": self.comparison.as_ref().map(|comparison| json!({
-                "node": comparison.node,
-                "uplink_bytes": comparison.uplink_bytes,
+            "workloads": self.workloads.iter().map(workload).collect::<Vec<_>>(),
+            "comparisons": self.comparisons.iter().map(|comparison| json!({
+                "what": comparison.what,
+                "link_bytes": comparison.link_bytes,
                 "counted_bytes": whole(comparison.counted_bytes),
-            })),
+            })).collect::<Vec<_>>(),
         })
     }
 }
@@ -200,6 +209,41 @@ fn table(rows: &[Row], zones: &BTreeMap<(String, String), f64>, elapsed: Duratio
         ));
     }
     text
+}
+
+/// Bytes that left their zone, by the workloads at both ends.
+fn workloads(scrape: &Scrape) -> BTreeMap<(String, String), f64> {
+    let mut sums = BTreeMap::new();
+    for sample in scrape.samples(WORKLOAD_BYTES, &[]) {
+        if !["cross_zone", "cross_region"].contains(&sample.label("locality")) {
+            continue;
+        }
+        let end = |[kind, workload]: [&str; 2]| {
+            format!("{}/{}", sample.label(kind), sample.label(workload))
+        };
+        let ends = (
+            end(["src_kind", "src_workload"]),
+            end(["dst_kind", "dst_workload"]),
+        );
+        *sums.entry(ends).or_insert(0.0) += sample.value;
+    }
+    sums
+}
+
+/// The workloads between which most left its zone.
+fn between(workloads: &BTreeMap<(String, String), f64>) -> String {
+    let mut pairs: Vec<_> = workloads.iter().collect();
+    pairs.sort_by(|one, other| other.1.total_cmp(one.1));
+    let mut text = String::new();
+    for ((source, destination), bytes) in pairs.into_iter().take(TOP) {
+        let total = amount(*bytes);
+        writeln!(text, "  {source:<26} -> {destination:<26} {total:>12}")
+            .expect("writing to a string never fails");
+    }
+    if text.is_empty() {
+        return text;
+    }
+    format!("\n{text}")
 }
 
 fn or_none(zone: &str) -> &str {
@@ -286,17 +330,17 @@ mod tests {
         let (mut board, begun) = (Board::default(), Instant::now());
         board.add_at(&page(16_000_000, 0), begun);
         let mut report = Report::new(&board, Duration::from_secs(2));
-        report.comparison = Some(Comparison {
-            node: "node-b",
-            uplink_bytes: 7,
+        report.comparisons = vec![Comparison {
+            what: "sent",
+            link_bytes: 7,
             counted_bytes: 7.0,
-        });
+        }];
 
         let json = report.json();
 
         assert_eq!(json["pods"][0]["cross_zone_bytes"], json!(16_000_000));
         assert_eq!(json["zones"][0]["bytes"], json!(77));
-        assert_eq!(json["comparison"]["counted_bytes"], json!(7));
+        assert_eq!(json["comparisons"][0]["counted_bytes"], json!(7));
     }
 
     #[test]

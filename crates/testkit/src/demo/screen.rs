@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
 use super::board::{Board, Report};
-use super::stage::Stage;
+use super::stage::{Comparison, Stage};
 use super::{Options, TOP_PODS_QUERY, TOTAL_QUERY};
 use crate::Error;
 
@@ -107,15 +107,21 @@ impl Screen {
         if self.mode == Mode::Once {
             print(io::stdout(), &report.table())?;
         }
-        let Some(comparison) = &report.comparison else {
+        if report.comparisons.is_empty() {
             return Ok(());
-        };
-        self.note(&format!(
-            "\n\
-             {} bytes left the uplink of {}, by the kernel's own count of the link;\n\
-             {} bytes were counted as sent across zones by its pods.",
-            comparison.uplink_bytes, comparison.node, comparison.counted_bytes
-        ))
+        }
+        self.note(
+            "\nbytes on the wire, by the kernel's own counts of the links, and as counted:\n",
+        )?;
+        for Comparison {
+            what,
+            link_bytes,
+            counted_bytes,
+        } in &report.comparisons
+        {
+            self.note(&format!("  {link_bytes:>12} {counted_bytes:>12}  {what}"))?;
+        }
+        Ok(())
     }
 }
 

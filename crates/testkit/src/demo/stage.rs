@@ -6,10 +6,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::signals::Signals;
-use super::story::{DATABASE, DATABASE_NODE};
+use super::story::{
+    self, DATABASE, DATABASE_NODE, FAR_NODE, MANAGED, REGIONS, SHIPPER, SHIPPER_NODE,
+};
 use super::{CROSS_ZONE_BYTES, TOP_PODS_QUERY, TOTAL_QUERY};
 use crate::wait::wait_for;
-use crate::{Cluster, Deployment, DeploymentOptions, Error, Scrape, Security};
+use crate::{Cluster, ControlGroup, Deployment, DeploymentOptions, Error, Scrape, Security};
 
 /// All that runs.
 #[derive(Debug)]
@@ -17,12 +19,19 @@ pub(super) struct Stage {
     deployment: Deployment,
 }
 
-/// What the server says the database's node sent across zones, beside what its uplink carried.
+/// What the server says, beside what a link carried by the kernel's own count of it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Comparison {
-    pub(super) node: &'static str,
-    pub(super) uplink_bytes: u64,
+    /// What went over the link.
+    pub(super) what: &'static str,
+    pub(super) link_bytes: u64,
     pub(super) counted_bytes: f64,
+}
+
+impl Comparison {
+    fn is_settled(&self) -> bool {
+        self.counted_bytes >= as_float(self.link_bytes)
+    }
 }
 
 impl Stage {
@@ -33,10 +42,22 @@ impl Stage {
         interval: Duration,
         signals: &Signals,
     ) -> Result<Self, Error> {
+        let networks = cluster.run().dir().join("networks.yaml");
+        std::fs::write(&networks, story::networks(&cluster))
+            .map_err(Error::io(format!("write {}", networks.display())))?;
+        // So that it is there when the agents look, whatever else there is on this machine.
+        story::shipper(&cluster)?;
+        let groups = ControlGroup::root_of(cluster.run())?;
         let options = DeploymentOptions {
             port,
-            server_arguments: vec!["--flow-log=cross-zone".to_owned()],
-            agent_arguments: vec![format!("--interval={}s", interval.as_secs())],
+            server_arguments: vec![
+                "--flow-log=cross-zone".to_owned(),
+                format!("--networks={}", networks.display()),
+            ],
+            agent_arguments: vec![
+                format!("--interval={}s", interval.as_secs()),
+                format!("--cgroup-root={}", groups.display()),
+            ],
             security: Security::MutualTls,
             is_pinned: true,
             ..DeploymentOptions::default()
@@ -74,36 +95,78 @@ impl Stage {
         )
     }
 
-    /// Compares what the uplink of the database's node has carried with what the server counted,
-    /// once nothing is on its way. Nothing if `give_up` says so before.
+    /// Compares what links have carried with what the server counted, once nothing is on its way.
+    /// Nothing if `give_up` says so before.
     pub(super) fn compare(
         &self,
         deadline: Duration,
         give_up: impl Fn() -> bool,
-    ) -> Result<Option<Comparison>, Error> {
-        let uplink_bytes = self.cluster().settled_uplink(DATABASE_NODE)?.tx_ip_bytes();
-        let mut counted_bytes = 0.0;
+    ) -> Result<Vec<Comparison>, Error> {
+        // Settled once, all of them are.
+        self.cluster().settled_uplink(DATABASE_NODE)?;
+        let mut comparisons = Vec::new();
         let mut failed = None;
         let settled = wait_for("all bytes to be counted", deadline, || {
             if give_up() {
                 return Some(false);
             }
-            match self.scrape() {
-                Ok(scrape) => counted_bytes = self.counted(&scrape),
+            match self.scrape().and_then(|scrape| self.compared(&scrape)) {
+                Ok(compared) => comparisons = compared,
                 Err(error) => failed = Some(error),
             }
-            (failed.is_some() || counted_bytes >= as_float(uplink_bytes)).then_some(true)
+            (failed.is_some() || comparisons.iter().all(Comparison::is_settled)).then_some(true)
         });
         match (failed, settled) {
             (Some(error), _) => Err(error),
-            (None, Ok(false)) => Ok(None),
+            (None, Ok(false)) => Ok(Vec::new()),
             // If they never meet, the figures say so.
-            (None, _) => Ok(Some(Comparison {
-                node: DATABASE_NODE,
-                uplink_bytes,
-                counted_bytes,
-            })),
+            (None, _) => Ok(comparisons),
         }
+    }
+
+    /// What links have carried, each beside what a scrape says of it.
+    fn compared(&self, scrape: &Scrape) -> Result<Vec<Comparison>, Error> {
+        let link = |node: &str| self.cluster().node(node).uplink();
+        let managed = link(MANAGED)?;
+        let network = |direction| {
+            let labels = [("network", MANAGED), ("direction", direction)];
+            scrape.sum("kubezonnet_network_traffic_bytes_total", &labels)
+        };
+        let (near, far) = REGIONS;
+        let regions = [("src_region", far), ("dst_region", near)];
+        let (namespace, pod) = SHIPPER;
+        let shipped = [
+            ("namespace", namespace),
+            ("pod", pod),
+            ("direction", "egress"),
+        ];
+        Ok(vec![
+            Comparison {
+                what: "sent across zones by the pods of the database's node",
+                link_bytes: link(DATABASE_NODE)?.tx_ip_bytes(),
+                counted_bytes: self.counted(scrape),
+            },
+            Comparison {
+                what: "from the managed database, in another zone",
+                link_bytes: managed.tx_ip_bytes(),
+                counted_bytes: network("from"),
+            },
+            Comparison {
+                what: "to the managed database",
+                link_bytes: managed.rx_ip_bytes(),
+                counted_bytes: network("to"),
+            },
+            Comparison {
+                what: "from the other region",
+                link_bytes: link(FAR_NODE)?.tx_ip_bytes(),
+                counted_bytes: scrape.sum("kubezonnet_region_traffic_bytes_total", &regions),
+            },
+            Comparison {
+                what: "sent by the pod on its node's own network",
+                link_bytes: link(SHIPPER_NODE)?.tx_ip_bytes(),
+                counted_bytes: scrape.sum("kubezonnet_pod_traffic_bytes_total", &shipped),
+            },
+        ])
     }
 
     /// What the server counted as sent across zones by the pods of the database's node.

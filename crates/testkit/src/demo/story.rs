@@ -6,11 +6,15 @@
 //!     ▲ └─────────────────────── web                    web
 //!   web ⇄ cache               web ⇄ cache           web ⇄ cache      (stay at home)
 //! ```
+//!
+//! Beside them: a database that the cloud runs, in a zone of its own, which `web` asks; a node of
+//! another region, whose `reports` ask the database of the shop; and a node on whose own network a
+//! pod ships logs to `orders`.
 
 use kubezonnet_model::Family;
 
 use crate::traffic::{Flow, Pace};
-use crate::{Cluster, Error, NodeSpec, PodSpec};
+use crate::{CgroupDriver, Cluster, ControlGroup, Error, NodeSpec, Place as _, PodSpec};
 
 /// The database: far from those who use it, so it is on top of who sends across zones.
 pub(super) const DATABASE: (&str, &str) = ("shop", "postgres-0");
@@ -18,16 +22,32 @@ pub(super) const DATABASE: (&str, &str) = ("shop", "postgres-0");
 /// Where the database runs.
 pub(super) const DATABASE_NODE: &str = "node-b";
 
-const REGION: &str = "region-1";
+/// The database that the cloud runs: a host beside the cluster.
+pub(super) const MANAGED: &str = "orders-db";
 
-const NODES: [(&str, &str); 3] = [
-    ("node-a", "zone-a"),
-    (DATABASE_NODE, "zone-b"),
-    ("node-c", "zone-c"),
+/// The node of the other region.
+pub(super) const FAR_NODE: &str = "node-d";
+
+/// The region of all nodes but that one, and its own.
+pub(super) const REGIONS: (&str, &str) = ("region-1", "region-2");
+
+/// The pod on its node's own network, and the node, on which nobody else speaks.
+pub(super) const SHIPPER: (&str, &str) = ("logging", "shipper-5kq2v");
+
+/// Where it runs.
+pub(super) const SHIPPER_NODE: &str = "node-e";
+
+const NODES: [(&str, &str, &str); 5] = [
+    ("node-a", REGIONS.0, "zone-a"),
+    (DATABASE_NODE, REGIONS.0, "zone-b"),
+    ("node-c", REGIONS.0, "zone-c"),
+    (FAR_NODE, REGIONS.1, "zone-d"),
+    (SHIPPER_NODE, REGIONS.0, "zone-c"),
 ];
 
 /// Node, namespace, pod, kind and name of its owner.
-const PODS: [(&str, &str, &str, &str, &str); 9] = [
+const PODS: [(&str, &str, &str, &str, &str); 10] = [
+    (FAR_NODE, "shop", "reports-x7b4d", "Deployment", "reports"),
     ("node-a", "shop", "orders-6d5f7", "Deployment", "orders"),
     ("node-a", "shop", "web-7c9fd", "Deployment", "web"),
     ("node-a", "shop", "cache-a", "DaemonSet", "cache"),
@@ -76,7 +96,30 @@ const SCRAPE_PACE: Pace = Pace {
     answer: 60_000,
 };
 
-const TALKS: [Talk; 10] = [
+const MANAGED_PACE: Pace = Pace {
+    per_second: 20,
+    request: 500,
+    answer: 15_000,
+};
+const REPORT_PACE: Pace = Pace {
+    per_second: 2,
+    request: 400,
+    answer: 30_000,
+};
+const SHIPPER_PACE: Pace = Pace {
+    per_second: 5,
+    request: 20_000,
+    answer: 100,
+};
+
+const TALKS: [Talk; 11] = [
+    talk(
+        "shop/reports-x7b4d",
+        "shop/postgres-0",
+        5433,
+        Family::Ipv4,
+        REPORT_PACE,
+    ),
     talk(
         "shop/orders-6d5f7",
         "shop/postgres-0",
@@ -162,22 +205,55 @@ const fn talk(from: &'static str, to: &'static str, port: u16, family: Family, p
 /// Builds the cluster.
 pub(super) fn cluster() -> Result<Cluster, Error> {
     let mut builder = Cluster::builder();
-    for (node, zone) in NODES {
-        builder = builder.node(NodeSpec::new(node).zone(REGION, zone));
+    for (node, region, zone) in NODES {
+        builder = builder.node(NodeSpec::new(node).zone(region, zone));
     }
+    let (namespace, name) = SHIPPER;
+    let shipper = PodSpec::new(namespace, name).owner("DaemonSet", "shipper");
+    builder = builder
+        .node(NodeSpec::new(MANAGED).outside())
+        .host_pod(SHIPPER_NODE, shipper);
     for (node, namespace, pod, kind, owner) in PODS {
         builder = builder.pod(node, PodSpec::new(namespace, pod).owner(kind, owner));
     }
     builder.build()
 }
 
+/// What the server is told of the database that the cloud runs.
+pub(super) fn networks(cluster: &Cluster) -> String {
+    let addresses = Family::ALL.map(|family| {
+        let address = cluster.node(MANAGED).address(family);
+        format!("\"{address}\"")
+    });
+    let (region, _) = REGIONS;
+    format!(
+        "networks:\n- name: {MANAGED}\n  kind: managed-database\n  cidrs: [{}]\n  zone: zone-m\n  \
+         region: {region}\n",
+        addresses.join(", ")
+    )
+}
+
+/// The control group of the pod on its node's own network.
+pub(super) fn shipper(cluster: &Cluster) -> Result<ControlGroup, Error> {
+    let (namespace, name) = SHIPPER;
+    let uid = cluster.host_pod(&format!("{namespace}/{name}"));
+    ControlGroup::of_pod(cluster.run(), CgroupDriver::Systemd, uid)
+}
+
 /// Lets everybody talk.
 pub(super) fn begin(cluster: &Cluster) -> Result<Vec<Flow>, Error> {
-    TALKS
-        .iter()
-        .map(|talk| {
-            let (from, to) = (cluster.pod(talk.from), cluster.pod(talk.to));
-            Flow::start(from, to, talk.family, talk.port, talk.pace)
-        })
-        .collect()
+    let between_pods = TALKS.iter().map(|talk| {
+        let (from, to) = (cluster.pod(talk.from), cluster.pod(talk.to));
+        Flow::start(from, to, talk.family, talk.port, talk.pace)
+    });
+    let mut flows = between_pods.collect::<Result<Vec<_>, _>>()?;
+    for (family, port) in [(Family::Ipv4, 3306), (Family::Ipv6, 3307)] {
+        let (from, to) = (cluster.pod("shop/web-7c9fd"), cluster.node(MANAGED));
+        flows.push(Flow::start(from, to, family, port, MANAGED_PACE)?);
+    }
+    let group = shipper(cluster)?;
+    let (from, to) = (cluster.node(SHIPPER_NODE), cluster.pod("shop/orders-6d5f7"));
+    let ship = || Flow::start(from, to, Family::Ipv4, 9200, SHIPPER_PACE);
+    flows.push(group.inside(ship)??);
+    Ok(flows)
 }

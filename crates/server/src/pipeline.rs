@@ -304,6 +304,7 @@ impl Pipeline {
         let mut entry = Entry::default();
         rows::see(&mut entry, batch);
         let lease = entry.flows(&resolved, self.state.names());
+        self.state.fit(&mut entry);
         let records = waiting.iter().flat_map(|waiting| &*waiting.records);
         entry.postponed = records.map(|record| record.counters).sum();
         let arrived = Arrived {

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 use crate::agents::{Agents, Applied};
 use crate::change::{Added, Arrived, Forgotten, Gone, Settled};
 use crate::costs::CostLedger;
-use crate::ledger::{self, Folded, Ledger, SeriesLimits, Snapshot, Subject, Who};
+use crate::ledger::{self, Entry, Folded, Ledger, SeriesLimits, Snapshot, Subject, Who};
 use crate::names::{Key, Names};
 use crate::pending::Pending;
 
@@ -142,11 +142,31 @@ impl State {
         }
     }
 
+    /// Folds the edges of a window that are new, where there is no room for them.
+    pub fn fit(&self, entry: &mut Entry) {
+        let is_new = {
+            let ledger = self.ledger();
+            if ledger.has_room_for_edges() {
+                return;
+            }
+            ledger.new_edges(&entry.edges)
+        };
+        if is_new.contains(&true) {
+            ledger::fold_new(&mut entry.edges, &is_new, &self.names);
+        }
+    }
+
     /// What has to leave the ledger because there is too much; `None` if there is not.
     pub fn excess(&self) -> Option<Forgotten> {
-        if !self.ledger().has_excess() {
-            return None;
+        if self.ledger().has_excess() {
+            self.make_room()
+        } else {
+            None
         }
+    }
+
+    /// What has to leave the ledger so that there is room for what is new; `None` if there is.
+    pub fn make_room(&self) -> Option<Forgotten> {
         let (folded, edges, now) = {
             let names = self.names.look_up();
             let mut ledger = self.ledger();

@@ -17,6 +17,7 @@ mod checkpoint;
 mod counts;
 mod database;
 mod error;
+mod last;
 mod replay;
 mod tables;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use self::checkpoint::{Checkpoint, WaitingChanges};
 pub use self::counts::{StoreCounts, StoreSizes};
 use self::database::Directory;
 pub use self::error::{Failure, OpenError};
+use self::last::Last;
 use crate::change::Change;
 use crate::names::{Id, Key, Names};
 use crate::pending::Waiting;
@@ -40,6 +42,14 @@ use crate::state::State;
 
 /// Bytes that are written to see whether there is room again: as much as a large batch takes.
 const PROBE_BYTES: i32 = 1 << 20;
+
+/// Bytes of SQLite's log after which it is brought into the file, as doing so costs two syncs.
+const LOG_BYTES: usize = 16 << 20;
+
+/// Bytes of the log that a commit has beside its changes, and those of a step of a checkpoint: some
+/// pages, each of which is written whole.
+const COMMIT_BYTES: usize = 64 << 10;
+const STEP_BYTES: usize = 512 << 10;
 
 /// Where data is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,6 +163,11 @@ impl Default for Pace {
 pub struct Store {
     pace: Pace,
     directory: Directory,
+    last: Last,
+    /// About how many bytes SQLite's log has grown by since it was last brought into the file.
+    log_bytes: usize,
+    /// How often that failed.
+    log_failures: u64,
     /// `None` between a failure and the next try.
     connection: Option<Connection>,
     id: StoreId,
@@ -194,6 +209,15 @@ impl Store {
         let replayed = replay::replay(&connection, &path, state)?;
         let (first, last) = replayed.rows.unwrap_or((0, 0));
         let next = last.max(replayed.folded) + 1;
+        let noted = open_last(&directory, StoreId(id))?;
+        if let Some(acknowledged) = noted.1.filter(|acknowledged| *acknowledged >= next) {
+            return Err(OpenError::Cut {
+                path,
+                last: next - 1,
+                acknowledged,
+                note: directory.last(),
+            });
+        }
         tracing::info!(
             path = %path.display(),
             store = %StoreId(id),
@@ -205,6 +229,9 @@ impl Store {
         Ok(Self {
             pace,
             directory,
+            last: noted.0,
+            log_bytes: 0,
+            log_failures: 0,
             connection: Some(connection),
             id: StoreId(id),
             next,
@@ -243,6 +270,7 @@ impl Store {
                 if let Some((last, _)) = unwritten.last() {
                     names.written(*last);
                 }
+                self.relieve_log(records);
                 Ok(self.advance(position))
             }
             Err(error) => {
@@ -339,6 +367,7 @@ impl Store {
             journal_rows: self.next - self.first,
             journal_bytes: self.journal_bytes,
             database_bytes: bytes.sum(),
+            log_failures: self.log_failures,
         }
     }
 
@@ -357,8 +386,35 @@ impl Store {
         }
     }
 
+    /// Brings SQLite's log into the file once it has grown: then it is written from its beginning
+    /// again. If that fails all is in the log still, and it is tried again when it has grown by as
+    /// much.
+    fn relieve_log(&mut self, records: &[Record]) {
+        self.log_bytes += COMMIT_BYTES + records.iter().map(Record::len).sum::<usize>();
+        if self.checkpoint.is_some() {
+            self.log_bytes += STEP_BYTES;
+        }
+        if self.log_bytes < LOG_BYTES {
+            return;
+        }
+        self.log_bytes = 0;
+        if let Some(connection) = &self.connection
+            && let Err(error) = database::relieve_wal(connection)
+        {
+            self.log_failures += 1;
+            tracing::warn!(
+                path = %self.directory.database().display(),
+                %error,
+                "cannot bring the write-ahead log into the database, it goes on growing"
+            );
+        }
+    }
+
     fn have_written(&mut self, records: &[Record]) {
         self.next += u64::try_from(records.len()).expect("a group of changes is small");
+        if !records.is_empty() {
+            self.last.note(self.next - 1);
+        }
         self.journal_bytes += records.iter().map(Record::len).sum::<usize>();
     }
 
@@ -373,6 +429,15 @@ impl Store {
         }
         ended
     }
+}
+
+fn open_last(directory: &Directory, id: StoreId) -> Result<(Last, Option<u64>), OpenError> {
+    let path = directory.last();
+    Last::open(&path, id).map_err(|source| OpenError::Directory {
+        what: "open",
+        path,
+        source,
+    })
 }
 
 fn write(

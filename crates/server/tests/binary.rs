@@ -502,6 +502,8 @@ fn a_port_that_is_taken_is_named() {
         "--insecure",
         "--topology-file",
         &topology,
+        "--data-dir",
+        "none",
         "--listen",
         &address,
     ]);

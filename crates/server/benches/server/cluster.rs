@@ -89,7 +89,7 @@ const SETTINGS: Settings = Settings {
     series_retention: Duration::from_mins(15),
     limits: SeriesLimits {
         subjects: 50_000,
-        edges: 20_000,
+        edges: 50_000,
     },
 };
 

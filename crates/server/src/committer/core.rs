@@ -79,6 +79,7 @@ impl Core {
             self.discard(&submission);
             submission.answer(result.map(|()| Outcome::Duplicate));
         }
+        let has_forgotten = !forget.is_empty();
         // After the windows that came with it: what they changed is not forgotten.
         for mut submission in forget {
             if let (Ok(()), Some(gone)) = (result, submission.gone.take()) {
@@ -96,9 +97,15 @@ impl Core {
                 submission.answer(Err(failure));
             }
         }
-        if result.is_ok()
-            && let Some(forgotten) = self.state.excess()
-        {
+        if result.is_err() {
+            return;
+        }
+        let too_much = if has_forgotten {
+            self.state.make_room()
+        } else {
+            self.state.excess()
+        };
+        if let Some(forgotten) = too_much {
             let (submission, _) = Submission::of(Change::Forgotten(forgotten));
             // If it cannot be written, it is decided anew.
             self.commit(vec![submission]).ok();

@@ -137,6 +137,12 @@ impl Edges {
         self.count == 0
     }
 
+    /// Whether there is this one.
+    pub fn has(&self, key: EdgeKey) -> bool {
+        let fan = self.fans.get(&key.source);
+        fan.is_some_and(|fan| fan.0.contains_key(&key.towards))
+    }
+
     /// Adds what a window brought.
     pub fn add(&mut self, list: &EdgeList, now: Timestamp) {
         // Edges of one source come one after the other.

@@ -5,6 +5,8 @@
 //! its bytes with it, as each of its bytes is in an edge too. What moves is a value with all that it
 //! takes from where to where, so that a change that is made again does the same.
 
+use std::collections::BTreeMap;
+
 use foldhash::HashSet;
 use kubezonnet_model::{FlowCounters, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -25,11 +27,12 @@ pub struct SeriesLimits {
 
 impl Default for SeriesLimits {
     /// A large cluster's pods, and the edges of its workloads: a page of metrics that a Prometheus
-    /// reads within seconds, from some ten megabytes of memory.
+    /// reads within seconds, from some ten megabytes of memory. Of edges a quarter more may be there
+    /// for half a minute.
     fn default() -> Self {
         Self {
             subjects: 50_000,
-            edges: 20_000,
+            edges: 50_000,
         }
     }
 }
@@ -139,17 +142,29 @@ impl Ledger {
         edges.map(|(key, flow)| (key, flow.counters)).collect()
     }
 
-    /// Whether there is too much.
+    /// Whether there is too much: so many series that they are folded at once, or so many edges, as
+    /// windows which were on their way together can bring.
     pub fn has_excess(&self) -> bool {
-        self.has_excess_series() || self.has_excess_edges()
+        let burst = self.limits.edges + self.limits.edges.div_ceil(4);
+        self.has_excess_series() || self.edges.len() > burst.max(self.marks.edges)
+    }
+
+    /// Whether new edges have room. Where they have none they go where they would be folded to, until
+    /// the smallest have made room.
+    pub fn has_room_for_edges(&self) -> bool {
+        self.edges.len() < self.limits.edges
+    }
+
+    /// Of these edges, those that are new.
+    pub fn new_edges(&self, list: &EdgeList) -> Vec<bool> {
+        list.0
+            .iter()
+            .map(|(key, _)| !self.edges.has(*key))
+            .collect()
     }
 
     fn has_excess_series(&self) -> bool {
         self.series.len() > self.limits.subjects.max(self.marks.subjects)
-    }
-
-    fn has_excess_edges(&self) -> bool {
-        self.edges.len() > self.limits.edges.max(self.marks.edges)
     }
 
     /// The smallest series, if there are too many: as many as have to go.
@@ -170,9 +185,9 @@ impl Ledger {
         smallest.into_iter().filter_map(traffic).collect()
     }
 
-    /// The smallest edges, if there are too many: as many as have to go.
+    /// The smallest edges, if there is no room for new ones: as many as have to go.
     pub fn excess_edges(&mut self, names: &LookUp<'_>) -> Vec<(EdgeKey, FlowCounters)> {
-        if !self.has_excess_edges() {
+        if self.has_room_for_edges() {
             return Vec::new();
         }
         let sides = names.all().filter(|(_, key)| match &***key {
@@ -218,6 +233,22 @@ pub(crate) fn moved(edges: &[(EdgeKey, FlowCounters)], into: &Who, names: &Names
         }
     };
     edges.iter().map(one).collect()
+}
+
+/// What of a window's edges is new goes where it would be folded to.
+pub(crate) fn fold_new(list: &mut EdgeList, is_new: &[bool], names: &Names) {
+    let all = std::mem::take(&mut list.0);
+    let (mut new, mut known) = (Vec::new(), Vec::with_capacity(all.len()));
+    for (edge, is_new) in all.into_iter().zip(is_new) {
+        if *is_new { &mut new } else { &mut known }.push(edge);
+    }
+    let mut folded: BTreeMap<EdgeKey, FlowCounters> = BTreeMap::new();
+    for moved in moved(&new, &Who::Other, names) {
+        *folded.entry(moved.to).or_default() += moved.counters;
+    }
+    // An edge of others can be among the known ones; it is added to twice then.
+    known.extend(folded);
+    list.0 = known;
 }
 
 /// So many of the smallest, told by what comes first; of equal ones by the rest.

@@ -54,6 +54,14 @@ pub(super) const FAMILIES: &[Family] = &[
         write: |scrape, samples| samples.gauge(&[], &scrape.store.sizes.journal_rows),
     },
     Family {
+        name: "kubezonnet_store_log_failures_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Times the write-ahead log of SQLite could not be brought into the database: nothing is \
+               lost, and it grows until it can",
+        write: |scrape, samples| samples.counter(&[], scrape.store.sizes.log_failures),
+    },
+    Family {
         name: "kubezonnet_store_database_bytes",
         kind: Kind::Gauge,
         labels: &[],

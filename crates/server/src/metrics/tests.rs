@@ -84,6 +84,7 @@ fn scrape() -> Scrape {
         journal_rows: 17,
         journal_bytes: 40_000,
         database_bytes: 8_192,
+        log_failures: 3,
     };
     scrape.topology.age = Some(Duration::from_millis(1500));
     scrape.security = SecurityScrape {

@@ -95,6 +95,7 @@ impl Pipeline {
             ..Entry::default()
         };
         let lease = entry.flows(&batch, self.state.names());
+        self.state.fit(&mut entry);
         let settled = Settled {
             id: waiting.id,
             now,

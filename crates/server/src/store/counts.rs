@@ -20,6 +20,8 @@ pub struct StoreSizes {
     pub journal_bytes: usize,
     /// Bytes of the database and of SQLite's own journal.
     pub database_bytes: u64,
+    /// How often SQLite's own journal could not be brought into the database.
+    pub log_failures: u64,
 }
 
 /// How the store fares.

@@ -19,6 +19,9 @@ const FILE: &str = "kubezonnet.db";
 /// The lock, in the data directory. It is never removed: that would part those who wait for it.
 const LOCK: &str = "kubezonnet.lock";
 
+/// The last change that was acknowledged, in the data directory.
+const LAST: &str = "kubezonnet.last";
+
 /// Says that the file is ours: "kznt".
 const APPLICATION: i32 = 0x6b7a_6e74;
 
@@ -27,10 +30,6 @@ const MIGRATIONS: &[&str] = &[include_str!("schema-1.sql")];
 
 /// How long to wait for a server that is about to end.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Pages of the journal of SQLite before they are brought into the file: 16 MiB, as doing so costs
-/// a sync of its own.
-const WAL_PAGES: i64 = 1024;
 
 /// The directory of one server's data, locked for as long as this lives.
 #[derive(Debug)]
@@ -74,6 +73,11 @@ impl Directory {
     /// Where the database is.
     pub(super) fn database(&self) -> PathBuf {
         self.path.join(FILE)
+    }
+
+    /// Where the last change that was acknowledged is noted.
+    pub(super) fn last(&self) -> PathBuf {
+        self.path.join(LAST)
     }
 
     /// The files that grow: the database, and SQLite's journal.
@@ -163,8 +167,9 @@ impl Directory {
         connection
             // Rows of the journal are tens of kilobytes: few large pages are written in less time.
             .execute_batch(
-                "PRAGMA page_size = 16384; PRAGMA synchronous = FULL; \
-                 PRAGMA auto_vacuum = INCREMENTAL;",
+                // Pages that get free are used again by the next changes; the file stays as large as
+                // it once had to be.
+                "PRAGMA page_size = 16384; PRAGMA synchronous = FULL; PRAGMA auto_vacuum = NONE;",
             )
             .map_err(of)?;
         migrate(&mut connection).map_err(of)?;
@@ -206,6 +211,11 @@ pub(super) fn empty_wal(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
+/// Brings what is in SQLite's journal into the file, so that it begins again at its beginning.
+pub(super) fn relieve_wal(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -218,7 +228,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 fn settle_in(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+    // Of its own accord it would tell nobody that it failed.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     // The image has no directory for temporary files.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Takes the lock now, and not with the first batch.

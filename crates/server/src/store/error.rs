@@ -63,6 +63,23 @@ pub enum OpenError {
         /// What is wrong.
         what: String,
     },
+    /// Less is there than was acknowledged.
+    #[error(
+        "--data-dir: {} ends with change {last}, and change {acknowledged} was acknowledged: the -wal \
+         file beside it was damaged or taken away; restore a copy of both, or, to go on without what is \
+         missing, or if this is an older copy, remove {}",
+        .path.display(), .note.display()
+    )]
+    Cut {
+        /// The database.
+        path: PathBuf,
+        /// The last change there is.
+        last: u64,
+        /// The last one there was.
+        acknowledged: u64,
+        /// What says so.
+        note: PathBuf,
+    },
     /// It cannot be read or written now.
     #[error("--data-dir: cannot use {}: {source}", .path.display())]
     Unusable {
@@ -107,7 +124,9 @@ impl OpenError {
                 _ => Failure::Io,
             },
             Self::InUse(_) => Failure::Locked,
-            Self::Foreign(_) | Self::Newer { .. } | Self::Damaged { .. } => Failure::Corrupt,
+            Self::Foreign(_) | Self::Newer { .. } | Self::Damaged { .. } | Self::Cut { .. } => {
+                Failure::Corrupt
+            }
             Self::Unusable { source, .. } => Failure::of(source),
         }
     }

@@ -181,6 +181,93 @@ fn a_blob_that_is_damaged_or_of_a_later_version_is_refused() {
     }
 }
 
+/// A directory of a server that was killed: what it acknowledged last is in the log only.
+fn killed() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = durable_at(Pace::default(), &cluster(), directory.path());
+    for sequence in 1..=8 {
+        count(&pipeline, sequence);
+    }
+    let left = crashed(directory.path());
+    let note = "kubezonnet.last";
+    fs::copy(directory.path().join(note), left.path().join(note)).unwrap();
+    left
+}
+
+#[test]
+fn a_log_that_was_damaged_or_taken_away_after_a_kill_is_noticed() {
+    type Damage = fn(&Path);
+    let cases: [(&str, Damage); 4] = [
+        ("taken away", |path| fs::remove_file(path).unwrap()),
+        ("emptied", |path| fs::write(path, []).unwrap()),
+        ("cut", |path| {
+            let bytes = fs::read(path).unwrap();
+            fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+        }),
+        ("overwritten", |path| {
+            let mut bytes = fs::read(path).unwrap();
+            let half = bytes.len() / 2;
+            bytes[half..].fill(0xa5);
+            fs::write(path, bytes).unwrap();
+        }),
+    ];
+    for (what, damage) in cases {
+        let directory = killed();
+        damage(&directory.path().join("kubezonnet.db-wal"));
+
+        let message = refused(directory.path());
+        let again = refused(directory.path());
+
+        assert!(message.contains("was acknowledged"), "{what}: {message}");
+        assert!(message.contains("kubezonnet.last"), "{what}: {message}");
+        assert_eq!(again, message, "{what}: it stays refused");
+        fs::remove_file(directory.path().join("kubezonnet.last")).unwrap();
+        open(directory.path()).unwrap();
+    }
+}
+
+#[test]
+fn a_log_that_is_whole_is_taken_after_a_kill_and_so_is_one_without_a_note() {
+    let directory = killed();
+    let (store, _) = open(directory.path()).unwrap();
+    let next = store.next;
+    drop(store);
+    fs::remove_file(directory.path().join("kubezonnet.last")).unwrap();
+
+    let (store, _) = open(directory.path()).unwrap();
+
+    assert_eq!(store.next, next);
+    assert_eq!(next, 9);
+}
+
+#[test]
+fn a_server_that_is_killed_before_its_first_change_is_taken_though_its_log_is_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(directory.path()).unwrap());
+    let wal = directory.path().join("kubezonnet.db-wal");
+    fs::write(&wal, []).unwrap();
+
+    open(directory.path()).unwrap();
+}
+
+#[test]
+fn the_log_of_sqlite_is_brought_into_the_database_when_it_has_grown() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, state) = open(directory.path()).unwrap();
+    let wal = directory.path().join("kubezonnet.db-wal");
+    let large = Record(vec![0; 1 << 20]);
+
+    for _ in 0..64 {
+        store
+            .commit(state.names(), std::slice::from_ref(&large))
+            .unwrap();
+    }
+
+    let length = fs::metadata(wal).unwrap().len();
+    assert!(length < 40 << 20, "{length}");
+    assert_eq!(store.sizes().log_failures, 0);
+}
+
 #[test]
 fn a_log_without_its_database_is_refused() {
     let directory = tempfile::tempdir().unwrap();

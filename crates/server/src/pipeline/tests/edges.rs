@@ -115,7 +115,7 @@ fn a_workload_that_comes_back_begins_again_and_nothing_is_counted_twice() {
 }
 
 #[test]
-fn past_the_limit_the_smallest_pairs_are_one_between_the_same_zones() {
+fn past_the_limit_new_pairs_are_one_between_the_same_zones_until_the_smallest_make_room() {
     let limits = SeriesLimits {
         edges: 3,
         ..SeriesLimits::default()
@@ -125,28 +125,62 @@ fn past_the_limit_the_smallest_pairs_are_one_between_the_same_zones() {
         .record("10.67.1.1", "10.67.2.1", OUT, 1000)
         .record("10.67.1.2", "10.67.2.1", OUT, 2)
         .record("10.67.1.1", "10.67.3.1", OUT, 300);
+    let second = |sequence| {
+        let report = Report::of("n1", sequence);
+        report.record("10.67.1.2", "10.67.3.1", OUT, 40)
+    };
     apply(&pipeline, &first);
     assert_eq!(workloads(&pipeline).len(), 3);
 
-    apply(
-        &pipeline,
-        &Report::of("n1", 2)
-            .record("10.67.1.2", "10.67.3.1", OUT, 40)
-            .record("10.67.1.2", "8.8.8.8", OUT, 5),
+    apply(&pipeline, &second(2));
+    assert_eq!(
+        workloads(&pipeline),
+        [
+            "shop/Deployment/p a > shop/Deployment/p b: cross_zone 1000",
+            "shop/Deployment/p a > shop/Deployment/p c: cross_region 300",
+            "shop/Deployment/q a > shop/Deployment/p b: cross_zone 2",
+            "/other/other a > /other/other c: cross_region 40",
+        ]
     );
+
+    pipeline.forget(later(30));
+    assert_balanced(&pipeline);
+    assert_eq!(
+        workloads(&pipeline),
+        [
+            "shop/Deployment/p a > shop/Deployment/p b: cross_zone 1000",
+            "/other/other a > /other/other b: cross_zone 2",
+            "/other/other a > /other/other c: cross_region 340",
+        ]
+    );
+    assert_eq!(pipeline.snapshot().totals.folded.edges, 2);
+}
+
+#[test]
+fn windows_that_came_at_once_with_too_many_pairs_are_folded_at_once() {
+    let limits = SeriesLimits {
+        edges: 2,
+        ..SeriesLimits::default()
+    };
+    let pipeline = pipeline(&cluster()).with_limits(limits);
+    let report = Report::of("n1", 1)
+        .record("10.67.1.1", "10.67.2.1", OUT, 1000)
+        .record("10.67.1.2", "10.67.2.1", OUT, 2)
+        .record("10.67.1.2", "10.67.3.1", OUT, 40)
+        .record("10.67.1.2", "8.8.8.8", OUT, 5);
+
+    apply(&pipeline, &report);
 
     assert_balanced(&pipeline);
     assert_eq!(
         workloads(&pipeline),
         [
             "shop/Deployment/p a > shop/Deployment/p b: cross_zone 1000",
-            "shop/Deployment/p a > shop/Deployment/p c: cross_region 300",
             "/other/other a > /Internet/ : internet 5",
             "/other/other a > /other/other b: cross_zone 2",
             "/other/other a > /other/other c: cross_region 40",
         ]
     );
-    assert_eq!(pipeline.snapshot().totals.folded.edges, 3);
 }
 
 #[test]

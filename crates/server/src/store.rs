@@ -380,6 +380,8 @@ impl Store {
         match self.connection.take() {
             Some(connection) => {
                 database::empty_wal(&connection)?;
+                // All of it is in the database, and who puts another in its place means to.
+                Last::remove(&self.directory.last());
                 connection.close().map_err(|(_, error)| error)
             }
             None => Ok(()),

@@ -2,7 +2,7 @@
 //!
 //! SQLite takes what is whole of its write-ahead log, so a log that was damaged or taken away after a
 //! kill would pass for a shorter one. This file tells: it is written after each commit and never
-//! synced, so that it costs next to nothing. After a kill it has the last change; after a loss of
+//! synced, so that it costs next to nothing, and taken away when the database is closed in order. After a kill it has the last change; after a loss of
 //! power an earlier one perhaps; never one that is not on disk.
 
 use std::fs::File;
@@ -46,6 +46,12 @@ impl Last {
         // the next change; until then the file says less than it could.
         let line = format!("{} {change:020}\n", self.id);
         self.file.write_all_at(line.as_bytes(), 0).ok();
+    }
+
+    /// Takes the file away, once nothing depends on SQLite's log any more.
+    pub(super) fn remove(path: &Path) {
+        // If that fails it says what is true still.
+        std::fs::remove_file(path).ok();
     }
 }
 

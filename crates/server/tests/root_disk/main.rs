@@ -157,11 +157,84 @@ fn a_disk_that_fails_to_sync_puts_agents_off_until_it_does_not() {
     );
 }
 
+#[test]
+fn a_disk_that_turns_read_only_puts_agents_off_until_it_is_not() {
+    require_root();
+    let directory = tempfile::tempdir().unwrap();
+    let (library, switch) = (
+        directory.path().join("writes.so"),
+        directory.path().join("read-only"),
+    );
+    build(directory.path(), &library, READ_ONLY);
+    let setup = Setup::new()
+        .environment("LD_PRELOAD", library.to_str().unwrap())
+        .environment("READ_ONLY", switch.to_str().unwrap());
+
+    // SQLite calls a file it cannot write a failure to write, whatever the reason.
+    breaks(
+        &setup,
+        "io",
+        || drop(File::create(&switch).unwrap()),
+        || fs::remove_file(&switch).unwrap(),
+    );
+}
+
+/// A library with which the database is on a read-only file system for as long as a file is there, as
+/// it is when a kernel finds errors on a disk: a file that is open cannot be written, and none can be
+/// opened to be. (Nobody can remount a file system so while files on it are open.)
+const READ_ONLY: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static int read_only(void) {
+    const char *file = getenv("READ_ONLY");
+    return file && access(file, F_OK) == 0;
+}
+static int open_by(const char *path, int flags, int mode) {
+    if (strstr(path, "kubezonnet.db") && (flags & O_ACCMODE) != O_RDONLY && read_only()) {
+        errno = EROFS;
+        return -1;
+    }
+    return syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+#define OPEN(name) \
+    int name(const char *path, int flags, ...) { \
+        va_list rest; \
+        va_start(rest, flags); \
+        int mode = va_arg(rest, int); \
+        va_end(rest); \
+        return open_by(path, flags, mode); \
+    }
+OPEN(open)
+OPEN(open64)
+static ssize_t pwrite_by(int fd, const void *bytes, size_t count, off_t at) {
+    if (read_only()) {
+        errno = EROFS;
+        return -1;
+    }
+    return syscall(SYS_pwrite64, fd, bytes, count, at);
+}
+ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) {
+    return pwrite_by(fd, bytes, count, at);
+}
+ssize_t pwrite64(int fd, const void *bytes, size_t count, off_t at) {
+    return pwrite_by(fd, bytes, count, at);
+}
+"#;
+
 /// A library whose syncs fail for as long as a file is there. What was written stays in the page cache,
 /// as it does when a disk fails.
 fn build_failing_sync(directory: &Path, library: &Path) {
-    let source = directory.join("sync.c");
-    let text = r#"
+    build(directory, library, FAILING_SYNC);
+}
+
+const FAILING_SYNC: &str = r#"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -177,6 +250,10 @@ static int sync_by(long call, int fd) {
 int fsync(int fd) { return sync_by(SYS_fsync, fd); }
 int fdatasync(int fd) { return sync_by(SYS_fdatasync, fd); }
 "#;
+
+/// Builds a library to be loaded before all others.
+fn build(directory: &Path, library: &Path, text: &str) {
+    let source = directory.join("library.c");
     fs::write(&source, text).unwrap();
     let status = Command::new("cc")
         .args(["-shared", "-fPIC", "-O1", "-o"])

@@ -243,6 +243,7 @@ impl Ledger {
             self.add_to_series(*id, traffic, now);
         }
         self.edges.add(&entry.edges, now);
+        self.edges.add(&entry.folded, now);
         self.latest = self.latest.max(now);
     }
 

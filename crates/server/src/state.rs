@@ -88,8 +88,9 @@ impl State {
 
     /// A window that was admitted, whose waiting records have their room already.
     pub fn arrive(&self, arrived: Arrived) -> Applied {
-        let edges = &arrived.entry.edges;
-        self.costs.add(edges, &self.names, arrived.now);
+        for edges in [&arrived.entry.edges, &arrived.entry.unlisted] {
+            self.costs.add(edges, &self.names, arrived.now);
+        }
         self.ledger().record(arrived.entry, arrived.now);
         for waiting in arrived.waiting {
             // After the ledger knows of them: who settles them takes them off again.
@@ -101,8 +102,9 @@ impl State {
     /// A group of waiting records that was taken out: what is settled gives its room back.
     pub fn settle(&self, settled: Settled, records: usize) {
         let still: usize = settled.waiting.iter().map(|each| each.records.len()).sum();
-        let edges = &settled.entry.edges;
-        self.costs.add(edges, &self.names, settled.now);
+        for edges in [&settled.entry.edges, &settled.entry.unlisted] {
+            self.costs.add(edges, &self.names, settled.now);
+        }
         self.ledger().record(settled.entry, settled.now);
         self.pending.release(records.saturating_sub(still));
         for waiting in settled.waiting {
@@ -152,7 +154,7 @@ impl State {
             ledger.new_edges(&entry.edges)
         };
         if is_new.contains(&true) {
-            ledger::fold_new(&mut entry.edges, &is_new, &self.names);
+            ledger::fold_new(entry, &is_new, &self.names);
         }
     }
 

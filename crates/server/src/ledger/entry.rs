@@ -34,6 +34,10 @@ pub struct Entry {
     pub subjects: Vec<(Id, Traffic)>,
     /// What went from whom to whom, each edge once.
     pub edges: EdgeList,
+    /// The same of edges that have no room in the ledger: each once, and none that is in `edges`.
+    pub unlisted: EdgeList,
+    /// Where the ledger has these instead.
+    pub folded: EdgeList,
 }
 
 impl Entry {
@@ -104,7 +108,8 @@ impl Entry {
         for (id, _) in &mut self.subjects {
             renew(id);
         }
-        for (key, _) in &mut self.edges.0 {
+        let lists = [&mut self.edges, &mut self.unlisted, &mut self.folded];
+        for (key, _) in lists.into_iter().flat_map(|list| &mut list.0) {
             let towards = &mut key.towards;
             renew(&mut key.source);
             renew(&mut towards.destination);

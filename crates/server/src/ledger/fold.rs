@@ -12,7 +12,7 @@ use kubezonnet_model::{FlowCounters, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::edges::{EdgeKey, EdgeList};
-use super::{Ledger, Side, Subject, Traffic, Who};
+use super::{Entry, Ledger, Side, Subject, Traffic, Who};
 use crate::change::Forgotten;
 use crate::names::{Id, Key, LookUp, Names};
 
@@ -235,20 +235,22 @@ pub(crate) fn moved(edges: &[(EdgeKey, FlowCounters)], into: &Who, names: &Names
     edges.iter().map(one).collect()
 }
 
-/// What of a window's edges is new goes where it would be folded to.
-pub(crate) fn fold_new(list: &mut EdgeList, is_new: &[bool], names: &Names) {
-    let all = std::mem::take(&mut list.0);
-    let (mut new, mut known) = (Vec::new(), Vec::with_capacity(all.len()));
+/// What of a window's edges is new is in the ledger where it would be folded to.
+pub(crate) fn fold_new(entry: &mut Entry, is_new: &[bool], names: &Names) {
+    let all = std::mem::take(&mut entry.edges.0);
     for (edge, is_new) in all.into_iter().zip(is_new) {
-        if *is_new { &mut new } else { &mut known }.push(edge);
+        let list = if *is_new {
+            &mut entry.unlisted
+        } else {
+            &mut entry.edges
+        };
+        list.0.push(edge);
     }
     let mut folded: BTreeMap<EdgeKey, FlowCounters> = BTreeMap::new();
-    for moved in moved(&new, &Who::Other, names) {
+    for moved in moved(&entry.unlisted.0, &Who::Other, names) {
         *folded.entry(moved.to).or_default() += moved.counters;
     }
-    // An edge of others can be among the known ones; it is added to twice then.
-    known.extend(folded);
-    list.0 = known;
+    entry.folded.0.extend(folded);
 }
 
 /// So many of the smallest, told by what comes first; of equal ones by the rest.

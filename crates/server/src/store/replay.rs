@@ -128,7 +128,9 @@ fn make(state: &State, noted: &mut WaitingChanges, ahead: &Ahead, id: u64, chang
     };
     let leave_out = |entry: &mut Entry| {
         entry.subjects.retain(|(subject, _)| !is_ahead(*subject));
-        entry.edges.0.retain(|(key, _)| !is_ahead(key.source));
+        for list in [&mut entry.edges, &mut entry.folded] {
+            list.0.retain(|(key, _)| !is_ahead(key.source));
+        }
     };
     let agent_is_ahead = |node: &NodeName| {
         let folded = ahead.agents.get(node);

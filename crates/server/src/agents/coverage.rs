@@ -66,6 +66,10 @@ impl Coverage {
             self.close(window.start);
             return;
         }
+        if header.coverage.ends && self.has_ended_with(window) {
+            // It is admitted again, as it was not on disk yet.
+            return;
+        }
         match self.0.back_mut() {
             Some(open) if open.end.is_none() && open.bypassed == bypassed => {
                 open.start = open.start.min(window.start);
@@ -81,6 +85,16 @@ impl Coverage {
         if header.coverage.ends {
             self.close(window.end);
         }
+    }
+
+    /// Whether the last stretch ended with that window, which is placed anew whenever it comes.
+    fn has_ended_with(&self, window: Window) -> bool {
+        self.0.back().is_some_and(|last| {
+            last.start <= window.start.plus(TOLERANCE)
+                && last
+                    .end
+                    .is_some_and(|end| end.max(window.end).since(end.min(window.end)) <= TOLERANCE)
+        })
     }
 
     /// Ends the stretch that goes on, if one does.

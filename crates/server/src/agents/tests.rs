@@ -68,6 +68,27 @@ fn a_window_that_did_not_reach_the_ledger_is_still_new() {
 }
 
 #[test]
+fn a_last_window_that_comes_again_and_again_leaves_what_was_covered_before() {
+    let mut agents = Agents::default();
+    admit(&mut agents, &Report::of("n1", 1));
+    let last = Report::of("n1", 2).ends();
+
+    for again in 0..20 {
+        // Placed anew each time, by the way that a request takes.
+        let mut window = window(10);
+        window.end = window.end.plus(Duration::from_millis(10 * again));
+        let now = window.end;
+        agents
+            .admit(&last.0.header, &[], window, now)
+            .unwrap();
+    }
+
+    assert_eq!(covered(&agents, "n1", 0), Extent::Whole);
+    assert_eq!(covered(&agents, "n1", 10), Extent::Whole);
+    assert_eq!(covered(&agents, "n1", 30), Extent::None);
+}
+
+#[test]
 fn each_node_counts_for_itself() {
     let mut agents = Agents::default();
 

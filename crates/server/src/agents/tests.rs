@@ -78,9 +78,7 @@ fn a_last_window_that_comes_again_and_again_leaves_what_was_covered_before() {
         let mut window = window(10);
         window.end = window.end.plus(Duration::from_millis(10 * again));
         let now = window.end;
-        agents
-            .admit(&last.0.header, &[], window, now)
-            .unwrap();
+        agents.admit(&last.0.header, &[], window, now).unwrap();
     }
 
     assert_eq!(covered(&agents, "n1", 0), Extent::Whole);

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! SeenFlow: a control group ─▶ Cgroups ─────────────┐
-//!           unseen ─▶ Table: who listens there ─▶ ──┴─▶ FlowRecord with its SocketOwner
+//!   without a socket ─▶ Table: who listens there ──┴─▶ FlowRecord with its SocketOwner
 //! ```
 //!
-//! The kernel tells the control group of a socket, and [`Cgroups`] whose that is. What came before
-//! the kernel knew whose port it is (the first SYN to a listener, datagrams that nobody answers) is
-//! looked up in its table of sockets, once a window and only if there is such.
+//! The kernel tells the control group of a socket, and [`Cgroups`] whose that is. What came without
+//! one (the first SYN to a listener, datagrams to an unconnected socket) is looked up in its table of
+//! sockets, once a window and only if there is such. Where the table has nobody, it is of who sent
+//! from the port shortly before, if that was learnt.
 
 mod owners;
 mod table;
@@ -61,8 +62,8 @@ impl Sockets {
             is_rescanned: false,
             told: std::mem::take(&mut self.kept),
         };
-        let is_unseen = |flow: &SeenFlow| flow.socket == Socket::Unseen;
-        let table = if seen.iter().any(is_unseen) {
+        let has_none = |flow: &SeenFlow| matches!(flow.socket, Socket::Unseen | Socket::Learnt(_));
+        let table = if seen.iter().any(has_none) {
             let table = (self.read)();
             self.is_failing = note(&table, self.is_failing, metrics);
             table.unwrap_or_default()
@@ -78,6 +79,7 @@ impl Sockets {
                     Socket::Kernel => Some(SocketOwner::Kernel),
                     Socket::Unreadable => Some(SocketOwner::Unreadable),
                     Socket::Cgroup(number) => Some(window.owner(number)),
+                    Socket::Learnt(number) => Some(window.learnt(&flow, number, &table)),
                     Socket::Unseen => Some(window.holder(&flow, &table)),
                 };
                 FlowRecord {
@@ -152,6 +154,14 @@ impl Window<'_> {
         let owner = group.map_or(SocketOwner::Unseen, |group| self.owner(group));
         self.told.ports.insert(port, owner);
         owner
+    }
+
+    /// Who sent from that port shortly before, unless the kernel says that another has it now.
+    fn learnt(&mut self, flow: &SeenFlow, number: u32, table: &Table) -> SocketOwner {
+        match self.holder(flow, table) {
+            SocketOwner::Unseen => self.owner(number),
+            owner => owner,
+        }
     }
 
     fn look_up(&mut self, number: u32) -> SocketOwner {

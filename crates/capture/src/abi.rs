@@ -42,6 +42,7 @@ const SIDE_DESTINATION: u8 = 2;
 const CLIENT_PORT_KEPT: u8 = 4;
 
 const CGROUP_NONE: u32 = 0;
+const CGROUP_LEARNT: u32 = 0x8000_0000;
 const CGROUP_UNREADABLE: u32 = 0xffff_fffd;
 const CGROUP_UNSEEN: u32 = 0xffff_fffe;
 const CGROUP_KERNEL: u32 = 0xffff_ffff;
@@ -161,6 +162,7 @@ fn socket(cgroup: u32) -> Socket {
         CGROUP_UNREADABLE => Socket::Unreadable,
         CGROUP_UNSEEN => Socket::Unseen,
         CGROUP_KERNEL => Socket::Kernel,
+        number if number & CGROUP_LEARNT != 0 => Socket::Learnt(number & !CGROUP_LEARNT),
         number => Socket::Cgroup(number),
     }
 }

@@ -38,6 +38,9 @@ pub enum Socket {
     /// One that was made in this control group (v2): the lower 32 bits of its number, which is the
     /// number of its directory's inode.
     Cgroup(u32),
+    /// The packet came without one, and one that was made in this group sent from its port shortly
+    /// before: the port is that one's unless another has it now.
+    Learnt(u32),
     /// The kernel's own.
     Kernel,
     /// It came without a socket, and nothing was sent from its port that would tell.

@@ -71,6 +71,10 @@ enum flow_detail {
 #define CGROUP_UNSEEN 0xfffffffe     /* no socket, and none was seen that has its port */
 #define CGROUP_KERNEL 0xffffffff
 
+/* Set in the number of a group that last sent from the port of a packet without a socket: whether
+ * it has the port still, the kernel's table of sockets tells. */
+#define CGROUP_LEARNT 0x80000000
+
 /*
  * 44 bytes, no padding. IPv4 addresses are IPv4-mapped (::ffff:a.b.c.d). Programs keep it where an
  * address is a multiple of 8, and read its first 40 bytes by words.
@@ -182,6 +186,11 @@ struct local_port {
 	__u8 reserved;
 };
 
+struct port_holder {
+	__u32 cgroup; /* as in flow_key, never CGROUP_NONE or CGROUP_UNSEEN */
+	__u32 moment; /* when something was last sent from the port with a full socket */
+};
+
 /* How many ports are remembered; those that were not used for longest are forgotten. */
 #define LOCAL_PORTS 16384
 
@@ -246,6 +255,7 @@ _Static_assert(sizeof(struct flow_key) == 44, "flow_key has padding");
 _Static_assert(sizeof(struct hot_flow) == 64, "hot_flow is not a cache line");
 #endif
 _Static_assert(sizeof(struct local_port) == 20, "local_port has padding");
+_Static_assert(sizeof(struct port_holder) == 8, "port_holder has padding");
 _Static_assert(sizeof(struct window_state) == 256 + NOTE_BYTES, "window_state has padding");
 _Static_assert(sizeof(struct pair_key) == 40, "pair_key has padding");
 _Static_assert(sizeof(struct flow_counters) == 16, "flow_counters has padding");

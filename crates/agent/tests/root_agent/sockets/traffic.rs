@@ -244,6 +244,34 @@ pub(super) fn send_datagrams(
     }
 }
 
+/// A group's socket sends a datagram of 100 bytes from that port, and is closed.
+pub(super) fn send_from(group: &ControlGroup, here: &Side, there: &Side, port: u16) {
+    let server = there.bind(Family::Ipv4, 9_000);
+    let socket = group.inside(|| here.bind(Family::Ipv4, port)).unwrap();
+    let to = there.at(Family::Ipv4, 9_000);
+    socket.send_to(&[b's'; 72], to).unwrap();
+    server.recv(&mut [0; 100]).unwrap();
+}
+
+/// A group's socket receives so many datagrams of 100 bytes on that port, and answers none.
+pub(super) fn receive_on(
+    group: &ControlGroup,
+    here: &Side,
+    there: &Side,
+    port: u16,
+    count: u64,
+) -> UdpSocket {
+    let socket = group.inside(|| here.bind(Family::Ipv4, port)).unwrap();
+    let sender = there.bind(Family::Ipv4, 0);
+    for _ in 0..count {
+        sender
+            .send_to(&[b'r'; 72], here.at(Family::Ipv4, port))
+            .unwrap();
+        socket.recv(&mut [0; 100]).unwrap();
+    }
+    socket
+}
+
 /// A connection to a port where nobody listens.
 pub(super) fn refused(here: &Side, there: &Side, port: u16) {
     let address = here.at(Family::Ipv4, port);

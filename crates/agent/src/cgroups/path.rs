@@ -11,6 +11,9 @@ use kubezonnet_model::{PodUid, SocketOwner};
 /// kubelet is told to put it below a group of its own (`--cgroup-root`).
 const ALL_PODS: &str = "kubepods";
 
+/// Where the sessions of users are, who may make any directory below their own.
+const USERS: &str = "user.slice";
+
 /// Before the uid.
 const POD: &str = "pod";
 
@@ -21,6 +24,8 @@ pub(crate) struct Place {
     pub(crate) owner: SocketOwner,
     /// Pods are to be found below.
     is_among_pods: bool,
+    /// Nothing below is a pod's, whatever it is called.
+    is_users: bool,
 }
 
 impl Place {
@@ -28,12 +33,19 @@ impl Place {
     pub(crate) const ROOT: Self = Self {
         owner: SocketOwner::System,
         is_among_pods: false,
+        is_users: false,
     };
 
     /// The directory of that name in this one. What is below a pod's directory is the pod's.
     pub(crate) fn below(self, name: &str) -> Self {
-        if matches!(self.owner, SocketOwner::Pod(_)) {
+        if self.is_users || matches!(self.owner, SocketOwner::Pod(_)) {
             return self;
+        }
+        if name == USERS {
+            return Self {
+                is_users: true,
+                ..self
+            };
         }
         let slice = name.strip_suffix(".slice");
         let is_among_pods = self.is_among_pods
@@ -51,6 +63,7 @@ impl Place {
                 _ => SocketOwner::System,
             },
             is_among_pods,
+            is_users: false,
         }
     }
 }
@@ -134,6 +147,19 @@ mod tests {
             "/notkubepods/pod0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9",
         ] {
             assert_eq!(owner(path), SocketOwner::System, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_a_user_calls_a_pod_is_none() {
+        for path in [
+            format!("/user.slice/user-1000.slice/user@1000.service/kubepods/pod{UID}"),
+            format!(
+                "/user.slice/user-1000.slice/user@1000.service/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{DIGEST}.slice"
+            ),
+            format!("/docker/{CONTAINER}/user.slice/kubepods/pod{UID}"),
+        ] {
+            assert_eq!(owner(&path), SocketOwner::System, "{path}");
         }
     }
 

@@ -18,6 +18,7 @@ use kubezonnet_model::{FlowRecord, Hook, PortSide, SocketOwner};
 use tracing::warn;
 
 use crate::cgroups::{Cgroups, View};
+use crate::links::netlink::NetlinkError;
 use crate::metrics::Metrics;
 
 pub use self::owners::Owners;
@@ -28,7 +29,7 @@ pub use self::table::Table;
 pub struct Sockets {
     cgroups: Cgroups,
     /// Asks the kernel for its sockets; a stand-in in tests.
-    read: fn() -> Result<Table, crate::links::netlink::NetlinkError>,
+    read: fn() -> (Table, Option<NetlinkError>),
     /// What was told of the window that comes next, if an agent before this one has told it.
     kept: Owners,
     /// Reading failed, and that was said.
@@ -64,9 +65,9 @@ impl Sockets {
         };
         let has_none = |flow: &SeenFlow| matches!(flow.socket, Socket::Unseen | Socket::Learnt(_));
         let table = if seen.iter().any(has_none) {
-            let table = (self.read)();
-            self.is_failing = note(&table, self.is_failing, metrics);
-            table.unwrap_or_default()
+            let (table, refused) = (self.read)();
+            self.is_failing = note(refused, self.is_failing, metrics);
+            table
         } else {
             Table::default()
         };
@@ -175,20 +176,16 @@ impl Window<'_> {
     }
 }
 
-fn note<T, E: std::error::Error + 'static>(
-    outcome: &Result<T, E>,
-    is_failing: bool,
-    metrics: &Metrics,
-) -> bool {
-    let Err(error) = outcome else {
+/// Notes that sockets could not be read; says whether it was so.
+fn note(refused: Option<NetlinkError>, is_failing: bool, metrics: &Metrics) -> bool {
+    let Some(error) = refused else {
         return false;
     };
     metrics.sockets_unread();
     if !is_failing {
-        let error = error as &dyn std::error::Error;
         warn!(
-            error,
-            "the kernel's sockets cannot be read: first packets to listeners count as unseen"
+            error = &error as &dyn std::error::Error,
+            "not all of the kernel's sockets can be read: first packets to those count as unseen"
         );
     }
     true

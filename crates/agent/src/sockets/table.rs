@@ -43,6 +43,10 @@ pub struct Table {
     holders: HashMap<(Protocol, IpAddr, u16), u32>,
 }
 
+/// Takes the sockets of one family and protocol in these states.
+type List<'a> =
+    &'a mut dyn FnMut(Family, Protocol, u32, &mut dyn FnMut(Holder)) -> Result<(), NetlinkError>;
+
 /// One socket.
 #[derive(Debug, PartialEq, Eq)]
 struct Holder {
@@ -54,21 +58,24 @@ struct Holder {
 }
 
 impl Table {
-    /// Asks the kernel.
-    ///
-    /// # Errors
-    ///
-    /// [`NetlinkError`] if it refuses, or answers in a way that is not known.
-    pub fn read() -> Result<Self, NetlinkError> {
+    /// Asks the kernel. Where it refuses one list (there is a module for each protocol, and no IPv6
+    /// everywhere), those that it gives are told all the same, with what it said last.
+    pub fn read() -> (Self, Option<NetlinkError>) {
+        Self::read_by(&mut list)
+    }
+
+    fn read_by(list: List<'_>) -> (Self, Option<NetlinkError>) {
         let mut table = Self::default();
+        let mut refused = None;
         for (protocol, states) in LISTS {
             for family in Family::ALL {
-                list(family, protocol, states, &mut |holder| {
+                let outcome = list(family, protocol, states, &mut |holder| {
                     table.add(protocol, &holder);
-                })?;
+                });
+                refused = outcome.err().or(refused);
             }
         }
-        Ok(table)
+        (table, refused)
     }
 
     fn add(&mut self, protocol: Protocol, holder: &Holder) {
@@ -237,12 +244,28 @@ mod tests {
     }
 
     #[test]
+    fn what_one_protocol_is_refused_leaves_the_sockets_of_the_other_known() {
+        let (table, refused) = Table::read_by(&mut |family, protocol, _, take| {
+            if protocol == Protocol::UDP || family == Family::Ipv4 {
+                return Err(self::refused("sockets", libc::ENOENT));
+            }
+            take(read(&told(libc::AF_INET6, 80, [0; 16], 5, 0)).unwrap());
+            Ok(())
+        });
+
+        let address = "10.66.0.1".parse().unwrap();
+        assert_eq!(table.holder(Protocol::TCP, address, 80), Some(5));
+        assert!(refused.is_some());
+    }
+
+    #[test]
     fn the_kernel_tells_of_a_listener_and_of_a_datagram_socket() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let datagrams = std::net::UdpSocket::bind("[::1]:0").unwrap();
 
-        let table = Table::read().unwrap();
+        let (table, refused) = Table::read();
 
+        assert!(refused.is_none(), "{refused:?}");
         for (protocol, address) in [
             (Protocol::TCP, listener.local_addr().unwrap()),
             (Protocol::UDP, datagrams.local_addr().unwrap()),

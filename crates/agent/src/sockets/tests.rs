@@ -40,7 +40,7 @@ fn flow(socket: Socket) -> SeenFlow {
 
 fn sockets() -> Sockets {
     Sockets {
-        read: || Ok(Table::default()),
+        read: || (Table::default(), None),
         ..Sockets::new(Cgroups::none())
     }
 }
@@ -84,10 +84,11 @@ fn what_the_kernel_tells_of_a_socket_is_told_and_its_bytes_are_counted_by_owner(
 #[test]
 fn the_table_is_read_only_for_a_flow_without_a_socket_and_its_failure_is_counted() {
     let fail = || {
-        Err(crate::links::netlink::NetlinkError::Refused {
+        let refused = NetlinkError::Refused {
             what: "sockets",
             source: std::io::ErrorKind::PermissionDenied.into(),
-        })
+        };
+        (Table::default(), Some(refused))
     };
     let failures = |seen: &[Socket]| {
         let metrics = Metrics::new();

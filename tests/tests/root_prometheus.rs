@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes the running demo and answers the two queries of the README.
+//! A real Prometheus scrapes the running demo and answers the queries of the README.
 //!
 //! Where the program is, is told by the variable `PROMETHEUS`; `make test` fetches it and sets it.
 
@@ -90,6 +90,15 @@ fn ask(prometheus: SocketAddr, query: &str) -> Option<Vec<(String, String, f64)>
     (!series.is_empty()).then_some(series)
 }
 
+/// What the README asks of workloads, on one line.
+fn workload_query() -> &'static str {
+    let page = include_str!("../../README.md");
+    let mut lines = page.lines();
+    lines
+        .find(|line| line.contains("sum by (src_workload"))
+        .unwrap()
+}
+
 /// The equation of the books, as docs/metrics.md has it: the first block of code below its heading.
 fn books_query() -> &'static str {
     let page = include_str!("../../docs/metrics.md");
@@ -98,7 +107,7 @@ fn books_query() -> &'static str {
 }
 
 #[test]
-fn the_two_queries_of_the_readme_name_the_database_and_the_books_balance() {
+fn the_queries_of_the_readme_name_the_database_and_the_books_balance() {
     require_root();
     let run = Run::begin().unwrap();
     let (mut demo, endpoints) = start_demo(&run);
@@ -124,6 +133,16 @@ fn the_two_queries_of_the_readme_name_the_database_and_the_books_balance() {
             "{series:?}"
         );
     }
+
+    let workload = prometheus.wait_for(workload_query(), PATIENCE, |_| {
+        let samples = answer(address, workload_query())?;
+        let largest = samples
+            .into_iter()
+            .filter(|sample| value_of(sample) > 0.0)
+            .max_by(|a, b| value_of(a).total_cmp(&value_of(b)))?;
+        Some(largest["metric"]["src_workload"].clone())
+    });
+    assert_eq!(workload.unwrap(), "postgres");
 
     let values = |query: &str| -> Vec<f64> {
         let samples = answer(address, query).unwrap();

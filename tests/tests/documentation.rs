@@ -290,3 +290,26 @@ fn every_link_between_pages_leads_to_a_file() {
         }
     }
 }
+
+#[test]
+fn every_decision_has_a_number_of_its_own() {
+    let pages = std::fs::read_dir(root().join("docs/decisions")).expect("there are decisions");
+    let mut names: Vec<_> = pages
+        .map(|page| page.expect("the directory can be read").file_name())
+        .map(|name| name.into_string().expect("names are text"))
+        .collect();
+    names.sort_unstable();
+
+    for (name, number) in names.iter().zip(1..) {
+        let page = read(&format!("docs/decisions/{name}"));
+
+        assert!(
+            name.starts_with(&format!("{number:04}-")),
+            "{name} is where number {number} is expected"
+        );
+        assert!(
+            page.starts_with(&format!("# {number}. ")),
+            "the heading of {name} has another number"
+        );
+    }
+}

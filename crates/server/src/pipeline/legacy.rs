@@ -1,8 +1,8 @@
 //! What agents of the Go system report, counted beside those of ours.
 //!
 //! Such an agent tells what the pods of its node sent to others of the cluster, and nothing of when.
-//! It is counted as it comes, if no agent of ours counts it: neither the sender's, nor the
-//! receiver's, which counts what comes from a node that is not covered.
+//! It is counted as it comes, if its node has the source and no agent of ours counts it: neither the
+//! sender's, nor the receiver's, which counts what comes from a node that is not covered.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -111,7 +111,8 @@ impl Pipeline {
 
 /// Says where the bytes go: to whoever counts them with an agent of ours, else here.
 fn outcome(source: &Party, destination: &Party, are_all_heard: bool) -> Outcome {
-    if matches!(source.place, Place::Elsewhere | Place::Foreign) {
+    // Of a source that no node is known to have, several agents can tell, as each hop does.
+    if source.place != Place::Here {
         return Outcome::ForeignAddress;
     }
     match source.covered {

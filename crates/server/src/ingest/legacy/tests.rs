@@ -14,7 +14,7 @@ use crate::books::Disposition;
 use crate::ledger::{SeenAt, SeenBy};
 use crate::pipeline::Pipeline;
 use crate::testing::{
-    IN, NOW, OUT, Report, cluster, durable, ip, pipeline, pipeline_expecting_reports,
+    IN, NOW, OUT, Report, cluster, durable, ip, name_networks, pipeline, pipeline_expecting_reports,
 };
 
 const N1: &str = "10.66.0.1";
@@ -174,6 +174,23 @@ async fn a_node_speaks_for_its_own_pods_only() {
     edge.told(N1, &[("10.67.2.1", "10.67.1.1", 1000)]).await;
 
     assert_eq!(edge.books(), [("foreign_address", 1000)]);
+}
+
+#[tokio::test]
+async fn a_source_that_no_node_is_known_to_have_counts_by_no_report() {
+    let topology = cluster();
+    name_networks(&topology, "networks: [{name: db, cidr: 10.9.0.0/24}]");
+    let edge = Edge::of(pipeline(&topology));
+
+    // Each node that the bytes pass can tell of them.
+    for (number, peer) in [(1, "10.66.0.3"), (2, "10.66.0.4")] {
+        for source in ["8.8.8.8", "192.168.9.9", "10.67.3.9", "10.9.0.7"] {
+            let answer = edge.told(peer, &[(source, "10.67.2.1", 1000)]).await;
+            assert_eq!(answer, OK, "{source}");
+        }
+        assert_eq!(edge.books(), [("foreign_address", number * 4000)]);
+    }
+    assert!(edge.pipeline.snapshot().series.is_empty());
 }
 
 #[tokio::test]

@@ -240,35 +240,35 @@ impl TopologyIndex {
         entry.pod.node.clone().filter(|_| is_it)
     }
 
-    /// The pod with that uid, or the static pod that the kubelet calls so, and where it is; until it
-    /// is pruned one that is over, too. A uid is one pod's for ever, whatever the window. Static pods
-    /// of one manifest follow each other, or are on several nodes: of them it is the one that was
-    /// there in the window, if it can be told.
-    pub fn pod_by_uid(&self, uid: PodUid, window: Window) -> Option<(&Arc<Pod>, &Site)> {
+    /// The pod with that uid, or the static pod that the kubelet of that node calls so, and where it
+    /// is; until it is pruned one that is over, too. A uid is one pod's for ever, whatever the window
+    /// and the node. Static pods of one manifest follow each other, and several nodes may read it: of
+    /// them it is the one that was on that node in the window.
+    pub fn pod_by_uid(
+        &self,
+        uid: PodUid,
+        window: Window,
+        node: &NodeName,
+    ) -> Option<(&Arc<Pod>, &Site)> {
         let entry = match self.pods.find_entry(&Uid::Bits(uid)) {
             Some(entry) => entry,
-            None => self.static_pod(uid, window)?,
+            None => self.static_pod(uid, window, node)?,
         };
         let node = self.nodes.get(entry.slot);
         Some((&entry.pod, node.map_or(&NOWHERE, |node| &node.site)))
     }
 
-    /// Of the static pods with that digest the one that was there in the window: of several on one
-    /// node the last, of several nodes none.
-    fn static_pod(&self, digest: PodUid, window: Window) -> Option<&PodEntry> {
+    /// Of the static pods with that digest the one that was on that node in the window: of several
+    /// the last.
+    fn static_pod(&self, digest: PodUid, window: Window, node: &NodeName) -> Option<&PodEntry> {
         let was_there = |entry: &&PodEntry| {
-            entry.ended > window.start && entry.created.is_none_or(|at| at < window.end)
+            let on = self.nodes.get(entry.slot);
+            on.is_some_and(|on| on.name == *node)
+                && entry.ended > window.start
+                && entry.created.is_none_or(|at| at < window.end)
         };
-        let mut fitting = self.pods.of_digest(digest).filter(was_there);
-        let first = fitting.next()?;
-        fitting.try_fold(first, |last, other| {
-            let later = if other.created > last.created {
-                other
-            } else {
-                last
-            };
-            (last.slot == other.slot).then_some(later)
-        })
+        let fitting = self.pods.of_digest(digest).filter(was_there);
+        fitting.max_by_key(|entry| entry.created)
     }
 
     /// Whether a pod of that name runs: is there and has not completed.

@@ -360,9 +360,10 @@ proptest! {
             model.happen(event);
         }
         let window = Window { start: Timestamp(0), end: Timestamp(model.now) };
+        let anywhere = NodeName::new("anywhere").unwrap();
 
         for pod in 0..PODS {
-            let found = index.pod_by_uid(PodUid::parse(&uid(pod)).unwrap(), window);
+            let found = index.pod_by_uid(PodUid::parse(&uid(pod)).unwrap(), window, &anywhere);
             let found = found.map(|(pod, _)| {
                 (pod.workload.name.to_string(), pod.labels.get(0).map(ToString::to_string))
             });
@@ -399,7 +400,7 @@ proptest! {
         index.prune(Timestamp(u64::MAX - 1));
         for pod in 0..PODS {
             let runs = model.pods.get(&pod).is_some_and(|known| known.is_running);
-            let found = index.pod_by_uid(PodUid::parse(&uid(pod)).unwrap(), window);
+            let found = index.pod_by_uid(PodUid::parse(&uid(pod)).unwrap(), window, &anywhere);
             prop_assert_eq!(found.is_some(), runs, "pod {}", pod);
         }
         let services = model.services.values().filter(|it| it.1.is_none());

@@ -30,11 +30,12 @@ impl Owner {
         window: Window,
         topology: &TopologyIndex,
     ) -> Self {
-        let Some((pod, _)) = topology.pod_by_uid(uid, window) else {
+        let node = &reporter.node.name;
+        let Some((pod, _)) = topology.pod_by_uid(uid, window, node) else {
             return Self::Unlisted;
         };
         match &pod.node {
-            Some(node) if *node == reporter.node.name => Self::Pod(Arc::clone(pod)),
+            Some(on) if on == node => Self::Pod(Arc::clone(pod)),
             Some(_) => Self::Foreign,
             None => Self::Unlisted,
         }

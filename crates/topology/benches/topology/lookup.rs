@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use kubezonnet_model::{PodUid, Protocol, Timestamp, Window};
+use kubezonnet_model::{NodeName, PodUid, Protocol, Timestamp, Window};
 use kubezonnet_testkit::bench::{Bench, Figure, median};
 use kubezonnet_topology::{HolderRef, TopologyIndex};
 
@@ -31,6 +31,7 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome {
     let uids: Vec<PodUid> = (0..PODS)
         .filter_map(|pod| PodUid::parse(&cluster::uid(8, pod)))
         .collect();
+    let reporter = NodeName::new("reporter")?;
     // A step that hits all pods in an order that no cache foresees.
     let far = |turn: u32| turn.wrapping_mul(48_271) % PODS;
     let is_held =
@@ -59,7 +60,7 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome {
         ),
         ("pod by uid", None, &|index, turn| {
             let uid = uids[far(turn) as usize];
-            index.pod_by_uid(uid, WINDOW).is_some()
+            index.pod_by_uid(uid, WINDOW, &reporter).is_some()
         }),
         ("Service of an endpoint", None, &|index, turn| {
             let endpoint = pod_v4(far(turn));

@@ -1,6 +1,6 @@
 //! What a file tells beside nodes and pods.
 
-use kubezonnet_model::{PodUid, Protocol, Timestamp, Window};
+use kubezonnet_model::{NodeName, PodUid, Protocol, Timestamp, Window};
 
 use super::document::parse;
 use crate::{KeptLabel, KeptLabels, Topology};
@@ -44,7 +44,11 @@ fn a_pod_in_its_nodes_network_is_found_by_its_uid() {
     let topology = topology(&example());
 
     let index = topology.read();
-    let (pod, site) = index.pod_by_uid(PodUid::parse(UID).unwrap(), NOW).unwrap();
+    let (uid, node) = (
+        PodUid::parse(UID).unwrap(),
+        NodeName::new("node-b").unwrap(),
+    );
+    let (pod, site) = index.pod_by_uid(uid, NOW, &node).unwrap();
     assert_eq!(pod.name.as_str(), "proxy");
     assert_eq!(site.zone().unwrap().as_str(), "zone-b");
 }

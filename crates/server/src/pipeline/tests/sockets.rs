@@ -1,6 +1,7 @@
 //! Pods on their node's network, told apart by whose socket it was.
 
-use kubezonnet_model::{InterfaceClass, ObservationPoint, SocketOwner};
+use kubezonnet_model::{InterfaceClass, Name, Namespace, ObservationPoint, SocketOwner};
+use kubezonnet_topology::PodState;
 
 use super::*;
 use crate::testing::{add_host_pod, durable, host_uid};
@@ -162,6 +163,42 @@ fn a_pod_that_nobody_told_of_yet_is_waited_for_and_then_is_its_node() {
         sum("shop/p2", "ingress", 1020),
     ];
     assert_eq!(pending(&pipeline), 0);
+    assert_eq!(sums(&pipeline), expected);
+}
+
+#[test]
+fn of_a_manifest_that_several_nodes_read_each_node_speaks_for_its_own_pod() {
+    let topology = cluster();
+    let digest = host_uid(9);
+    let mirror = |node: &str| {
+        let state = PodState {
+            node: Some(node_name(node)),
+            host_network: true,
+            digest: Some(digest),
+            created: Some(Timestamp(1)),
+            ..PodState::new(
+                Namespace::new("kube-system").unwrap(),
+                Name::new(format!("proxy-{node}")).unwrap(),
+                format!("mirror-{node}"),
+            )
+        };
+        topology.write().apply_pod(state, NOW);
+    };
+    mirror("n2");
+    let pipeline = pipeline(&topology);
+    let report = Report::of("n1", 1)
+        .record("10.66.0.1", "10.67.2.1", FROM_HOST, 1000)
+        .socket(SocketOwner::Pod(digest));
+
+    apply(&pipeline, &report);
+    assert_eq!(pending(&pipeline), 1000);
+    mirror("n1");
+    settle_at(&pipeline, 5);
+
+    let expected = [
+        sum("kube-system/proxy-n1", "egress", 1000),
+        sum("shop/p2", "ingress", 1000),
+    ];
     assert_eq!(sums(&pipeline), expected);
 }
 

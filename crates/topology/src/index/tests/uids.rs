@@ -27,13 +27,19 @@ fn static_pod(uid: &str, node: &str, created: u64) -> PodState {
     }
 }
 
-/// The uid of the pod that was there in the window, or `none`.
+/// The uid of the pod that was there in the window as `node-a` calls it, or `none`.
 fn found(index: &TopologyIndex, uid: &str, start: u64, end: u64) -> String {
+    found_by("node-a", index, uid, start, end)
+}
+
+/// The same as that node calls it.
+fn found_by(node: &str, index: &TopologyIndex, uid: &str, start: u64, end: u64) -> String {
+    let node = NodeName::new(node).unwrap();
     let window = Window {
         start: Timestamp(start),
         end: Timestamp(end),
     };
-    let found = index.pod_by_uid(PodUid::parse(uid).unwrap(), window);
+    let found = index.pod_by_uid(PodUid::parse(uid).unwrap(), window, &node);
     found.map_or("none".to_owned(), |(pod, _)| pod.uid.to_string())
 }
 
@@ -49,7 +55,11 @@ fn a_pod_is_found_by_its_uid_with_its_nodes_site() {
     };
 
     let (pod, site) = index
-        .pod_by_uid(PodUid::parse(UID).unwrap(), window)
+        .pod_by_uid(
+            PodUid::parse(UID).unwrap(),
+            window,
+            &NodeName::new("node-b").unwrap(),
+        )
         .unwrap();
 
     assert_eq!(pod.name.as_str(), "proxy");
@@ -111,13 +121,17 @@ fn a_static_pod_is_found_by_the_digest_of_its_manifest() {
 }
 
 #[test]
-fn a_manifest_that_several_nodes_read_tells_no_pod() {
-    let index = after(vec![
-        (10, E::Pod(static_pod("first", "node-a", 5))),
-        (10, E::Pod(static_pod("second", "node-b", 5))),
-    ]);
+fn of_a_manifest_that_several_nodes_read_each_node_has_a_pod_of_its_own() {
+    let mut index = after(vec![(10, E::Pod(static_pod("second", "node-b", 5)))]);
+    let of = |index: &TopologyIndex| {
+        let nodes = ["node-a", "node-b", "node-c"];
+        nodes.map(|node| found_by(node, index, DIGEST, 12, 20))
+    };
+    assert_eq!(of(&index), ["none", "second", "none"]);
 
-    assert_eq!(found(&index, DIGEST, 12, 20), "none");
+    index.apply_pod(static_pod("first", "node-a", 5), Timestamp(12));
+
+    assert_eq!(of(&index), ["first", "second", "none"]);
 }
 
 #[test]

@@ -22,6 +22,7 @@ use kubezonnet_model::{
 };
 
 use self::address::Address;
+use self::blocks::Blocks;
 use self::chores::Chores;
 use self::expiry::Expiry;
 use self::holding::{Count, Found, Holdings, Owner};
@@ -37,6 +38,7 @@ use crate::EndpointPort;
 
 mod address;
 mod apply;
+mod blocks;
 mod chores;
 mod claim;
 mod context;
@@ -60,6 +62,8 @@ use crate::OwnerKind;
 #[derive(Debug, Default)]
 pub struct TopologyIndex {
     addresses: HashMap<Address, Holdings>,
+    /// Where the keys of `addresses` are.
+    blocks: Blocks,
     /// How many holdings all addresses have.
     holdings: Count,
     pods: Pods,
@@ -215,6 +219,12 @@ impl TopologyIndex {
         holdings
             .flat_map(move |holdings| holdings.overlapping(window))
             .map(|holding| self.nodes.get(holding.slot).map(|entry| &entry.name))
+    }
+
+    /// Whether somebody holds an address near this one, or did until not long ago: in the same /24, or
+    /// the same /64 of IPv6. So it may soon be a new pod's or node's.
+    pub fn is_near(&self, address: IpAddr) -> bool {
+        self.blocks.have(Address::from(address))
     }
 
     /// The node of that name; one that is gone is known until it is pruned.

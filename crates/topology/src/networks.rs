@@ -41,13 +41,19 @@ pub struct Networks {
 struct Entry {
     network: Arc<Network>,
     site: Site,
+    /// The prefix is a single address.
+    is_single: bool,
 }
 
 impl Networks {
     fn of(entries: impl IntoIterator<Item = (IpNet, Arc<Network>)>) -> Self {
         let entry = |(prefix, network): (IpNet, Arc<Network>)| {
-            let site = site_of(&network);
-            (prefix, Entry { network, site })
+            let entry = Entry {
+                site: site_of(&network),
+                network,
+                is_single: prefix.prefix_len() == prefix.max_prefix_len(),
+            };
+            (prefix, entry)
         };
         Self {
             table: Table::of(entries.into_iter().map(entry)),
@@ -59,6 +65,12 @@ impl Networks {
     pub fn find(&self, address: IpAddr) -> Option<(&Arc<Network>, &Site)> {
         let entry = self.table.find(address)?;
         Some((&entry.network, &entry.site))
+    }
+
+    /// Whether the file lists that very address, and not only others around it.
+    pub fn lists(&self, address: IpAddr) -> bool {
+        let entry = self.table.find(address);
+        entry.is_some_and(|entry| entry.is_single)
     }
 
     /// How many prefixes they have.

@@ -66,7 +66,8 @@ pub enum Covered {
 pub enum MayBeListed {
     /// Somebody holds it, or nobody ever will.
     No,
-    /// If it is behind a pod's interface: a public address is a new pod's there.
+    /// If it is behind a pod's interface: a public address is a new pod's there, and one of a named
+    /// network.
     BehindPods,
     /// Wherever it is.
     Anywhere,
@@ -151,6 +152,11 @@ impl Party {
             place,
             covered,
             may_be_listed: match &endpoint {
+                Endpoint::Internet | Endpoint::Network(_)
+                    if views.topology.is_near(address) && !views.networks.lists(address) =>
+                {
+                    MayBeListed::Anywhere
+                }
                 // Elsewhere it does not wait: a network's traffic is as steady as the internet's.
                 Endpoint::Internet | Endpoint::Network(_) => MayBeListed::BehindPods,
                 Endpoint::Unknown(UnknownReason::UnlistedAddress) if kind == Kind::Private => {

@@ -34,6 +34,16 @@ impl From<Address> for IpAddr {
 }
 
 impl Address {
+    /// The first address of the /24 that an IPv4 address is in, of the /64 of another.
+    pub(super) fn block(self) -> Self {
+        let is_v4 = self.high == 0 && self.low >> 32 == 0xffff;
+        let within = if is_v4 { 0xff } else { u64::MAX };
+        Self {
+            low: self.low & !within,
+            ..self
+        }
+    }
+
     /// The addresses that can be held, sorted, each once: one that every node has (loopback), or
     /// that no one can have (unspecified, multicast), tells no one apart.
     pub(super) fn holdable(addresses: &[IpAddr]) -> Box<[Self]> {

@@ -146,6 +146,7 @@ impl TopologyIndex {
             left = holdings.count();
         } else {
             self.addresses.remove(&address);
+            self.blocks.remove(address);
         }
         self.holdings.shift(count, left);
     }

@@ -47,6 +47,7 @@ impl TopologyIndex {
             Entry::Vacant(entry) => {
                 let holdings = entry.insert(Holdings::new(claim, &mut self.nodes));
                 self.holdings.shift(Count::default(), holdings.count());
+                self.blocks.add(address);
                 return;
             }
         };

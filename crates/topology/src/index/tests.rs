@@ -277,6 +277,44 @@ fn an_address_is_one_in_either_way_to_write_it() {
 }
 
 #[test]
+fn what_is_in_one_block_with_an_address_is_near_as_long_as_the_address_is_remembered() {
+    let dual = PodState {
+        addresses: vec![WEB.parse().unwrap(), "fd00:7::7".parse().unwrap()],
+        ..pod("web", "")
+    };
+    let mut index = after(vec![
+        (10, E::Pod(dual)),
+        (10, E::Pod(pod("api", "10.1.0.8"))),
+    ]);
+    let near = |index: &TopologyIndex| {
+        let addresses = [
+            "10.1.0.255",
+            "::ffff:10.1.0.0",
+            "fd00:7::ffff:1",
+            "10.1.1.0",
+            "10.0.255.255",
+            "fd00:7:0:1::7",
+            "::10.1.0.9",
+        ];
+        addresses.map(|address| index.is_near(address.parse().unwrap()))
+    };
+    let all = [true, true, true, false, false, false, false];
+    assert_eq!(near(&index), all);
+
+    index.delete_pod("uid-of-web", Timestamp(20));
+    assert_eq!(near(&index), all);
+    index.prune(Timestamp(21));
+    assert_eq!(
+        near(&index),
+        [true, true, false, false, false, false, false]
+    );
+    index.delete_pod("uid-of-api", Timestamp(30));
+    index.prune(Timestamp(31));
+
+    assert_eq!(near(&index), [false; 7]);
+}
+
+#[test]
 fn every_address_of_a_pod_is_its_own() {
     let both: Vec<IpAddr> = vec![WEB.parse().unwrap(), "fd00::7".parse().unwrap()];
     let dual = PodState {

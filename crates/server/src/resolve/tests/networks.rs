@@ -142,6 +142,86 @@ fn behind_a_pods_interface_an_address_of_a_network_may_be_a_new_pods() {
 }
 
 #[test]
+fn a_new_pod_in_a_network_that_is_named_counts_once() {
+    let (v4, v6) = ("10.67.1.9", "fd67:1::9");
+    let topology = cluster();
+    name_networks(
+        &topology,
+        "networks: [{name: office, cidrs: [10.0.0.0/8, 'fd67:1::/64']}]",
+    );
+    let pipeline = pipeline(&topology);
+    for node in ["n1", "n2"] {
+        apply(&pipeline, &Report::of(node, 1));
+    }
+    for (node, point) in [("n1", OUT), ("n2", IN)] {
+        let report = Report::of(node, 2)
+            .record(v4, "10.67.2.1", point, 1000)
+            .record(v6, "fd67:2::1", point, 20);
+        apply(&pipeline, &report);
+    }
+    assert_eq!(pipeline.pending_records(), 4);
+
+    crate::testing::add_pod(&topology, "x1", 1, 9, NOW);
+    pipeline.settle(NOW);
+
+    let totals = pipeline.snapshot().totals;
+    assert_eq!(pipeline.pending_records(), 0);
+    assert_eq!(totals.books.get(Disposition::CrossZone).bytes, 1020);
+    assert_eq!(totals.books.get(Disposition::CountedBySender).bytes, 1020);
+}
+
+#[test]
+fn a_new_pod_with_a_public_address_counts_once() {
+    let topology = cluster();
+    let public = |host: &str| format!("2a00:1450:1::{host}");
+    let pod = |name: &str, host: &str| kubezonnet_topology::PodState {
+        node: Some(node_name("n1")),
+        addresses: vec![ip(&public(host))],
+        created: Some(kubezonnet_model::Timestamp(1)),
+        ..kubezonnet_topology::PodState::new(
+            kubezonnet_model::Namespace::new("shop").unwrap(),
+            kubezonnet_model::Name::new(name).unwrap(),
+            name,
+        )
+    };
+    topology.write().apply_pod(pod("old", "1"), NOW);
+    let pipeline = pipeline(&topology);
+    for node in ["n1", "n2"] {
+        apply(&pipeline, &Report::of(node, 1));
+    }
+    for (node, point) in [("n1", OUT), ("n2", IN)] {
+        let report = Report::of(node, 2).record(&public("9"), "fd67:2::1", point, 1000);
+        apply(&pipeline, &report);
+    }
+    assert_eq!(pipeline.pending_records(), 2);
+
+    topology.write().apply_pod(pod("new", "9"), NOW);
+    pipeline.settle(NOW);
+
+    let books = pipeline.snapshot().totals.books;
+    assert_eq!(books.get(Disposition::CrossZone).bytes, 1000);
+    assert_eq!(books.get(Disposition::CountedBySender).bytes, 1000);
+}
+
+#[test]
+fn an_address_that_a_network_lists_by_itself_is_not_waited_for_though_pods_are_near() {
+    let topology = cluster();
+    name_networks(
+        &topology,
+        "networks: [{name: db, cidrs: [10.67.1.77, 'fd67:1::77']}, {name: all, cidr: 10.67.1.0/24}]",
+    );
+    let pipeline = pipeline(&topology);
+    let report = Report::of("n1", 1)
+        .record("10.67.1.1", "10.67.1.77", OUT, 7)
+        .record("fd67:1::1", "fd67:1::77", OUT, 7)
+        .record("10.67.1.1", "10.67.1.78", OUT, 7);
+
+    apply(&pipeline, &report);
+
+    assert_eq!(pipeline.pending_records(), 1);
+}
+
+#[test]
 fn what_waits_is_looked_at_again_when_a_network_is_named() {
     let topology = cluster();
     let pipeline = pipeline(&topology);

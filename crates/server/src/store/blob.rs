@@ -7,8 +7,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The version of everything that is written.
-pub(super) const VERSION: u8 = 1;
+/// The version of everything that is written. Nothing that was released wrote version 1.
+pub(super) const VERSION: u8 = 2;
 
 /// Why bytes cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -159,9 +159,10 @@ fn a_damaged_file_is_refused_with_its_name_and_what_to_do() {
 }
 
 #[test]
-fn a_blob_that_is_damaged_or_of_a_later_version_is_refused() {
+fn a_blob_that_is_damaged_or_of_another_version_is_refused() {
     for (bytes, expected) in [
-        (vec![1, 0xff], "damaged"),
+        (vec![blob::VERSION, 0xff], "damaged"),
+        (vec![1, 0], "version 1,"),
         (vec![9, 0], "version 9"),
         (vec![], "empty"),
     ] {

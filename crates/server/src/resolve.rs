@@ -189,8 +189,13 @@ impl Wanted {
 pub fn wanted(
     source: &Party,
     destination: &Party,
+    // Whose socket received it changes nothing of what the sender counted.
+    let is_whoever_received = destination.place == Place::Here
+        && !source.may_be_listed.behind(point.input)
+        && matches!(outcome, Outcome::CountedBySender | Outcome::PartlyCovered);
     point: ObservationPoint,
     outcome: Outcome,
+        _ if is_whoever_received => None,
 ) -> Option<Wanted> {
     match outcome {
         Outcome::ForeignAddress => None,

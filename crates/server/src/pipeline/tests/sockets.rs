@@ -231,10 +231,17 @@ fn what_arrives_from_a_covered_node_is_counted_by_the_sender_whoever_has_the_soc
     apply(&pipeline, &Report::of("n2", 1));
     let report = Report::of("n1", 1)
         .record("10.66.0.2", "10.66.0.1", TO_HOST, 1000)
-        .socket(of_pod(1));
+        .socket(of_pod(1))
+        .record("10.66.0.2", "10.66.0.1", TO_HOST, 20)
+        .socket(of_pod(4));
 
     apply(&pipeline, &report);
 
-    assert_eq!(booked(&pipeline, Disposition::CountedBySender), 1000);
+    assert_eq!(
+        pending(&pipeline),
+        0,
+        "nothing waits for a pod nobody told of"
+    );
+    assert_eq!(booked(&pipeline, Disposition::CountedBySender), 1020);
     assert_eq!(sums(&pipeline), []);
 }

@@ -33,6 +33,7 @@ pub use self::traffic::Traffic;
 pub use self::workloads::{Labels, Workloads};
 use crate::books::Books;
 use crate::names::Id;
+use crate::resolve::Process;
 
 /// What saw bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -151,16 +152,24 @@ pub struct Totals {
 pub struct Host([FlowCounters; Host::OWNERS.len()]);
 
 impl Host {
-    /// The names of owners, in the order of the columns, as [`SocketOwner::as_str`] has them.
-    pub const OWNERS: [&str; 5] = ["pod", "system", "kernel", "unseen", "unreadable"];
+    /// The names of owners, in the order of the columns, as [`Process::as_str`] has them.
+    pub const OWNERS: [&str; 6] = [
+        "pod",
+        "system",
+        "kernel",
+        "unseen",
+        "unreadable",
+        "unlisted",
+    ];
 
-    const fn index(owner: SocketOwner) -> usize {
-        match owner {
-            SocketOwner::Pod(_) => 0,
-            SocketOwner::System => 1,
-            SocketOwner::Kernel => 2,
-            SocketOwner::Unseen => 3,
-            SocketOwner::Unreadable => 4,
+    const fn index(process: Process) -> usize {
+        match process {
+            Process::Told(SocketOwner::Pod(_)) => 0,
+            Process::Told(SocketOwner::System) => 1,
+            Process::Told(SocketOwner::Kernel) => 2,
+            Process::Told(SocketOwner::Unseen) => 3,
+            Process::Told(SocketOwner::Unreadable) => 4,
+            Process::Unlisted => 5,
         }
     }
 

@@ -19,7 +19,7 @@ use kubezonnet_topology::{Networks, TopologyIndex};
 
 pub use self::party::{Covered, MayBeListed, Party, Place};
 pub use self::service::{Fronts, Local};
-pub use self::socket::Owner;
+pub use self::socket::{Owner, Process};
 use crate::agents::Agents;
 
 /// The flows of one window of one node, with both ends named.
@@ -72,7 +72,7 @@ pub enum Outcome {
     CountedByReceiver,
     /// The sender's agent counted some of them, and nobody can tell which.
     PartlyCovered,
-    /// Refused: the local address, or the pod that has the socket, is another node's.
+    /// Refused: the local address is another node's.
     ForeignAddress,
 }
 
@@ -131,9 +131,6 @@ pub fn outcome(
     reporter: &Reporter,
 ) -> Outcome {
     let destination = &End::of(destination, point);
-    if source.place == Place::Foreign || destination.place == Place::Foreign {
-        return Outcome::ForeignAddress;
-    }
     if point.hook == Hook::LocalIn && destination.place == Place::Elsewhere {
         return Outcome::ForeignAddress;
     }
@@ -189,16 +186,16 @@ impl Wanted {
 pub fn wanted(
     source: &Party,
     destination: &Party,
+    point: ObservationPoint,
+    outcome: Outcome,
+) -> Option<Wanted> {
     // Whose socket received it changes nothing of what the sender counted.
     let is_whoever_received = destination.place == Place::Here
         && !source.may_be_listed.behind(point.input)
         && matches!(outcome, Outcome::CountedBySender | Outcome::PartlyCovered);
-    point: ObservationPoint,
-    outcome: Outcome,
-        _ if is_whoever_received => None,
-) -> Option<Wanted> {
     match outcome {
         Outcome::ForeignAddress => None,
+        _ if is_whoever_received => None,
         _ if source.may_be_listed.behind(point.input)
             || destination.may_be_listed.behind(point.output) =>
         {

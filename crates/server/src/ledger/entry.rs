@@ -3,9 +3,7 @@
 mod sums;
 
 use foldhash::HashMap;
-use kubezonnet_model::{
-    FlowCounters, Locality, Skipped, SocketOwner, Total, TotalKind, UnknownReason,
-};
+use kubezonnet_model::{FlowCounters, Locality, Skipped, Total, TotalKind, UnknownReason};
 use serde::{Deserialize, Serialize};
 
 use self::sums::Sums;
@@ -13,7 +11,7 @@ use super::edges::EdgeList;
 use super::{Host, SeenAt, SeenBy, Traffic};
 use crate::books::{Books, Disposition};
 use crate::names::{Id, Lease, Names};
-use crate::resolve::{Outcome, ResolvedBatch};
+use crate::resolve::{Outcome, Process, ResolvedBatch};
 
 /// All that one batch, or one look at what waited, adds to the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,8 +73,8 @@ impl Entry {
                     if let Locality::Unknown(reason) = locality {
                         self.count_unknown(reason, flow.counters);
                     }
-                    if let Some(owner) = flow.socket {
-                        self.host.add(owner, flow.counters);
+                    if let Some(process) = batch.process(flow) {
+                        self.host.add(process, flow.counters);
                     }
                     sums.count(flow, direction, locality);
                     locality.into()
@@ -125,7 +123,7 @@ impl Entry {
 }
 
 impl Host {
-    fn add(&mut self, owner: SocketOwner, counters: FlowCounters) {
-        self.0[Self::index(owner)] += counters;
+    fn add(&mut self, process: Process, counters: FlowCounters) {
+        self.0[Self::index(process)] += counters;
     }
 }

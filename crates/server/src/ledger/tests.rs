@@ -164,13 +164,18 @@ fn past_the_limit_the_smallest_series_are_one_and_its_sum_is_exact() {
 fn the_owners_of_sockets_have_the_names_that_the_model_gives_them() {
     use kubezonnet_model::PodUid;
 
-    for owner in [
+    let told = [
         SocketOwner::Pod(PodUid([0; 16])),
         SocketOwner::System,
         SocketOwner::Kernel,
         SocketOwner::Unseen,
         SocketOwner::Unreadable,
-    ] {
-        assert_eq!(Host::OWNERS[Host::index(owner)], owner.as_str());
+    ];
+    for process in told
+        .map(Process::Told)
+        .into_iter()
+        .chain([Process::Unlisted])
+    {
+        assert_eq!(Host::OWNERS[Host::index(process)], process.as_str());
     }
 }

@@ -14,7 +14,7 @@ pub(super) const FAMILIES: &[Family] = &[
         labels: &["owner"],
         help: "IP bytes counted of sockets on nodes' own networks, by whose they are: a pod, the \
                system, the kernel, or not known because no socket was seen (unseen) or it cannot be \
-               told whose it is (unreadable)",
+               told whose it is (unreadable), or a pod that is not on that node (unlisted)",
         write: |scrape, samples| hosts(scrape, samples, |counters| counters.bytes),
     },
     Family {

@@ -39,8 +39,6 @@ pub enum Place {
     Here,
     /// Another node, or a pod on one.
     Elsewhere,
-    /// Refused: the agent says that a pod of another node has its socket here.
-    Foreign,
     /// No node that is known: outside, unlisted, or a pod not yet placed.
     Nowhere,
 }

@@ -6,13 +6,13 @@ use std::time::UNIX_EPOCH;
 
 use kubezonnet_model::{
     Direction, Endpoint, Hook, Labels, Locality, Name, NodeName, PortSide, Region, Service,
-    SocketOwner, Timestamp, Transport, UnknownReason, Workload, Zone, ZoneId,
+    Timestamp, Transport, UnknownReason, Workload, Zone, ZoneId,
 };
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::Format;
-use crate::resolve::{Outcome, Party, ResolvedBatch, ResolvedFlow};
+use crate::resolve::{Outcome, Party, Process, ResolvedBatch, ResolvedFlow};
 
 /// What a line says. The names of the fields are the format: they are not changed.
 #[derive(Serialize)]
@@ -107,7 +107,7 @@ impl<'a> Line<'a> {
             ),
         };
         let transport = flow.transport;
-        let process = flow.socket.map(SocketOwner::as_str);
+        let process = batch.process(flow).map(Process::as_str);
         let (sends, receives) = match flow.point.hook {
             Hook::Postrouting => (process, None),
             Hook::LocalIn => (None, process),

@@ -48,6 +48,13 @@ fn sum(subject: &str, direction: &'static str, bytes: u64) -> (String, &'static 
     (subject.to_owned(), direction, bytes)
 }
 
+/// What was counted of the nodes' own sockets, by whose they are.
+fn by_owner(pipeline: &Pipeline) -> Vec<(&'static str, u64)> {
+    let totals = pipeline.snapshot().totals;
+    let host = totals.host.columns().map(|(owner, sum)| (owner, sum.bytes));
+    host.filter(|(_, bytes)| *bytes > 0).collect()
+}
+
 #[test]
 fn each_pod_on_the_nodes_network_has_what_its_own_sockets_sent_and_received() {
     let pipeline = pipeline(&host_pods());
@@ -124,7 +131,7 @@ fn an_address_that_is_not_the_nodes_own_says_itself_whose_it_is() {
 }
 
 #[test]
-fn a_pod_of_another_node_has_no_socket_here() {
+fn a_pod_of_another_node_has_no_socket_here_and_the_node_is_charged() {
     let pipeline = pipeline(&host_pods());
     let report = Report::of("n1", 1)
         .record("10.66.0.1", "10.67.2.1", FROM_HOST, 1000)
@@ -134,8 +141,15 @@ fn a_pod_of_another_node_has_no_socket_here() {
 
     apply(&pipeline, &report);
 
-    assert_eq!(booked(&pipeline, Disposition::ForeignAddress), 1020);
-    assert_eq!(sums(&pipeline), []);
+    let expected = [
+        sum("_node_/n1", "egress", 1000),
+        sum("_node_/n1", "ingress", 20),
+        sum("shop/p2", "ingress", 1000),
+        sum("shop/p3", "egress", 20),
+    ];
+    assert_eq!(pending(&pipeline), 0);
+    assert_eq!(sums(&pipeline), expected);
+    assert_eq!(by_owner(&pipeline), [("unlisted", 1020)]);
 }
 
 #[test]
@@ -164,6 +178,7 @@ fn a_pod_that_nobody_told_of_yet_is_waited_for_and_then_is_its_node() {
     ];
     assert_eq!(pending(&pipeline), 0);
     assert_eq!(sums(&pipeline), expected);
+    assert_eq!(by_owner(&pipeline), [("pod", 1000), ("unlisted", 20)]);
 }
 
 #[test]

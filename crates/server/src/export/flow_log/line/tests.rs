@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kubezonnet_model::{
     Billed, FlowCounters, InterfaceClass, Network, NetworkKind, Node, ObservationPoint, Pod,
-    PodUid, Site, Window,
+    PodUid, Site, SocketOwner, Window,
 };
 
 use super::*;

@@ -31,7 +31,7 @@ pub struct Sockets {
     /// Asks the kernel for its sockets; a stand-in in tests.
     read: fn() -> (Table, Option<NetlinkError>),
     /// What was told of the window that comes next, if an agent before this one has told it.
-    kept: Owners,
+    kept: Option<Owners>,
     /// Reading failed, and that was said.
     is_failing: bool,
     /// What was said of the view.
@@ -44,7 +44,7 @@ impl Sockets {
         Self {
             cgroups,
             read: Table::read,
-            kept: Owners::default(),
+            kept: None,
             is_failing: false,
             said: None,
         }
@@ -52,7 +52,7 @@ impl Sockets {
 
     /// Tells of the next window what was told of it before.
     pub fn resume(&mut self, kept: Owners) {
-        self.kept = kept;
+        self.kept = Some(kept);
     }
 
     /// Gives each flow of a window its owner, and returns what is to be kept of that. Flows of one owner
@@ -61,10 +61,11 @@ impl Sockets {
         let mut window = Window {
             cgroups: &self.cgroups,
             is_rescanned: false,
-            told: std::mem::take(&mut self.kept),
+            is_told: self.kept.is_some(),
+            told: self.kept.take().unwrap_or_default(),
         };
         let has_none = |flow: &SeenFlow| matches!(flow.socket, Socket::Unseen | Socket::Learnt(_));
-        let table = if seen.iter().any(has_none) {
+        let table = if !window.is_told && seen.iter().any(has_none) {
             let (table, refused) = (self.read)();
             self.is_failing = note(refused, self.is_failing, metrics);
             table
@@ -127,7 +128,10 @@ impl Sockets {
 struct Window<'a> {
     cgroups: &'a Cgroups,
     is_rescanned: bool,
-    /// What was told of it.
+    /// An agent before this one has told it, and may have sent it: nothing is looked up.
+    is_told: bool,
+    /// What was told of it. What is not in here is in nobody's group, or on nobody's port: of so many
+    /// that they cannot be kept none is told, so that the window never changes.
     told: Owners,
 }
 
@@ -136,6 +140,9 @@ impl Window<'_> {
     fn owner(&mut self, number: u32) -> SocketOwner {
         if let Some(owner) = self.told.groups.get(&number) {
             return *owner;
+        }
+        if !self.asks() {
+            return SocketOwner::Unreadable;
         }
         let owner = self.look_up(number);
         self.told.groups.insert(number, owner);
@@ -150,11 +157,28 @@ impl Window<'_> {
         if let Some(owner) = self.told.ports.get(&port) {
             return *owner;
         }
+        if !self.asks() {
+            return SocketOwner::Unseen;
+        }
         let (protocol, address, number) = port;
-        let group = table.holder(protocol, address, number);
-        let owner = group.map_or(SocketOwner::Unseen, |group| self.owner(group));
+        let Some(group) = table.holder(protocol, address, number) else {
+            return SocketOwner::Unseen;
+        };
+        // What was learnt right need not be kept: there can be very many such ports.
+        if flow.socket == Socket::Learnt(group) {
+            return self.owner(group);
+        }
+        let owner = self.owner(group);
+        if !self.asks() {
+            return SocketOwner::Unseen;
+        }
         self.told.ports.insert(port, owner);
         owner
+    }
+
+    /// Whether more is to be told than is told already.
+    fn asks(&self) -> bool {
+        !self.is_told && self.told.has_room()
     }
 
     /// Who sent from that port shortly before, unless the kernel says that another has it now.

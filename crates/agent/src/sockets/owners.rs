@@ -15,9 +15,12 @@ const TAG: [u8; 2] = [0xa2, 0x06];
 /// The last bytes of it, behind its length in four.
 const MARK: [u8; 4] = *b"kzso";
 
-/// Room in what is kept of a window, beside the most addresses that a node tells. What does not fit is
-/// looked up again.
+/// Room in what is kept of a window, beside the most addresses that a node tells.
 const MAX_BYTES: usize = 12 * 1024;
+
+/// The most that a group takes of it, and a port.
+const GROUP_BYTES: usize = 22;
+const PORT_BYTES: usize = 37;
 
 /// Protocol, local address and port.
 pub(super) type Port = (Protocol, IpAddr, u16);
@@ -32,6 +35,13 @@ pub struct Owners {
 }
 
 impl Owners {
+    /// Whether one more fits, whichever it is. What does not fit may not be told, for the next agent
+    /// would tell it in another way.
+    pub(super) fn has_room(&self) -> bool {
+        let taken = self.groups.len() * GROUP_BYTES + self.ports.len() * PORT_BYTES;
+        taken + PORT_BYTES <= MAX_BYTES
+    }
+
     /// What goes behind a batch; nothing if there is nothing to tell.
     ///
     /// # Panics
@@ -200,6 +210,28 @@ mod tests {
         assert!(read.groups.len() > 500);
         let is_told = |(number, owner): (&u32, &SocketOwner)| many.groups[number] == *owner;
         assert!(read.groups.iter().all(is_told));
+    }
+
+    #[test]
+    fn all_that_there_is_room_for_is_kept() {
+        let pod = SocketOwner::Pod(PodUid([7; 16]));
+        for by_ports in [false, true] {
+            let mut told = Owners::default();
+            for number in 0..u16::MAX {
+                if !told.has_room() {
+                    break;
+                }
+                if by_ports {
+                    let port = (Protocol::UDP, "fd66::1".parse().unwrap(), number);
+                    told.ports.insert(port, pod);
+                } else {
+                    told.groups.insert(number.into(), pod);
+                }
+            }
+
+            assert!(told.groups.len() + told.ports.len() > 300);
+            assert_eq!(Owners::decode(&told.encode()), told);
+        }
     }
 
     #[test]

@@ -78,6 +78,15 @@ impl Table {
         (table, refused)
     }
 
+    /// One with a single socket.
+    #[cfg(test)]
+    pub(super) fn of(protocol: Protocol, address: &str, port: u16, cgroup: u32) -> Self {
+        let address = address.parse().expect("it is an address");
+        Self {
+            holders: HashMap::from([((protocol, address, port), cgroup)]),
+        }
+    }
+
     fn add(&mut self, protocol: Protocol, holder: &Holder) {
         let port = holder.port;
         let address = holder.address.to_canonical();

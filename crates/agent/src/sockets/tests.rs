@@ -148,3 +148,18 @@ fn what_was_told_of_a_window_is_told_of_it_again_whoever_is_there_now() {
         [SocketOwner::Unreadable, SocketOwner::Unseen]
     );
 }
+
+#[test]
+fn nothing_is_looked_up_for_a_window_that_was_told_before() {
+    let metrics = Metrics::new();
+    let mut sockets = sockets();
+    sockets.read = || (Table::of(Protocol::UDP, "10.66.0.1", 53, 7), None);
+    let seen = vec![flow(Socket::Unseen)];
+
+    sockets.resume(Owners::default());
+    let (again, _) = sockets.tell(seen.clone(), &metrics);
+    let (next, _) = sockets.tell(seen, &metrics);
+
+    assert_eq!(again[0].key.socket, Some(SocketOwner::Unseen));
+    assert_eq!(next[0].key.socket, Some(SocketOwner::Unreadable));
+}

@@ -171,7 +171,7 @@ fn what_is_no_control_group_is_told_as_what_it_is() {
     assert_eq!(with(CGROUP_UNSEEN), Socket::Unseen);
     assert_eq!(with(CGROUP_KERNEL), Socket::Kernel);
     assert_eq!(with(1), Socket::Cgroup(1));
-    assert_eq!(with(CGROUP_LEARNT | 4711), Socket::Learnt(4711));
+    assert_eq!(with(CGROUP_LEARNT | 0x1267), Socket::Learnt(0x1267));
     // A key that ends before it, as older ones might, is of no socket.
     assert_eq!(socket_of(&key_of([0; 16], [0; 16])[..40]), Socket::None);
 }

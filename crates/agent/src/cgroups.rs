@@ -53,6 +53,19 @@ impl Cgroups {
         }
     }
 
+    /// Those below a directory that nobody follows.
+    #[cfg(test)]
+    pub(crate) fn unfollowed(path: &Path) -> Self {
+        let root = Root {
+            path: path.to_owned(),
+            is_hybrid: false,
+            is_whole: true,
+        };
+        Self {
+            known: Arc::new(Mutex::new(Known::new(Some(root)))),
+        }
+    }
+
     /// What is to be seen of them.
     pub fn view(&self) -> View {
         lock(&self.known).view()

@@ -13,6 +13,8 @@
 mod owners;
 mod table;
 
+use std::collections::BTreeSet;
+
 use kubezonnet_capture::{SeenFlow, Socket};
 use kubezonnet_model::{FlowRecord, Hook, PortSide, SocketOwner};
 use tracing::warn;
@@ -32,6 +34,9 @@ pub struct Sockets {
     read: fn() -> (Table, Option<NetlinkError>),
     /// What was told of the window that comes next, if an agent before this one has told it.
     kept: Option<Owners>,
+    /// Groups of the window before that are known nowhere: reading all directories again would not
+    /// find them either, and new ones are told.
+    missed: BTreeSet<u32>,
     /// Reading failed, and that was said.
     is_failing: bool,
     /// What was said of the view.
@@ -45,6 +50,7 @@ impl Sockets {
             cgroups,
             read: Table::read,
             kept: None,
+            missed: BTreeSet::new(),
             is_failing: false,
             said: None,
         }
@@ -61,6 +67,8 @@ impl Sockets {
         let mut window = Window {
             cgroups: &self.cgroups,
             is_rescanned: false,
+            missed_before: std::mem::take(&mut self.missed),
+            missed: BTreeSet::new(),
             is_told: self.kept.is_some(),
             told: self.kept.take().unwrap_or_default(),
         };
@@ -90,6 +98,7 @@ impl Sockets {
                 }
             })
             .collect();
+        self.missed = window.missed;
         let told = window.told;
         metrics.sockets(&records);
         self.say(metrics);
@@ -128,6 +137,8 @@ impl Sockets {
 struct Window<'a> {
     cgroups: &'a Cgroups,
     is_rescanned: bool,
+    missed_before: BTreeSet<u32>,
+    missed: BTreeSet<u32>,
     /// An agent before this one has told it, and may have sent it: nothing is looked up.
     is_told: bool,
     /// What was told of it. What is not in here is in nobody's group, or on nobody's port: of so many
@@ -191,10 +202,13 @@ impl Window<'_> {
 
     fn look_up(&mut self, number: u32) -> SocketOwner {
         let mut owner = self.cgroups.owner(number);
-        if owner.is_none() && !self.is_rescanned {
+        if owner.is_none() && !self.is_rescanned && !self.missed_before.contains(&number) {
             self.is_rescanned = true;
             self.cgroups.rescan();
             owner = self.cgroups.owner(number);
+        }
+        if owner.is_none() {
+            self.missed.insert(number);
         }
         owner.unwrap_or(SocketOwner::Unreadable)
     }

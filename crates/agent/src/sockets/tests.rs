@@ -163,3 +163,20 @@ fn nothing_is_looked_up_for_a_window_that_was_told_before() {
     assert_eq!(again[0].key.socket, Some(SocketOwner::Unseen));
     assert_eq!(next[0].key.socket, Some(SocketOwner::Unreadable));
 }
+
+#[test]
+fn a_group_that_stays_unknown_is_looked_for_once() {
+    let metrics = Metrics::new();
+    let cgroups = Cgroups::unfollowed(&std::env::current_dir().unwrap().join("src"));
+    let mut sockets = Sockets::new(cgroups.clone());
+    let only_the_root = cgroups.count();
+    sockets.missed.insert(9);
+
+    sockets.tell(vec![flow(Socket::Cgroup(9))], &metrics);
+    assert_eq!(cgroups.count(), only_the_root);
+    sockets.tell([9, 10].map(Socket::Cgroup).map(flow).to_vec(), &metrics);
+
+    // All directories were read for the other one.
+    assert!(cgroups.count() > only_the_root);
+    assert_eq!(sockets.missed, BTreeSet::from([9, 10]));
+}

@@ -131,10 +131,15 @@ impl Known {
         }
     }
 
-    /// These are all groups there are.
-    pub(crate) fn keep_only(&mut self, there: &HashSet<u32>) {
-        let is_gone = |number: &u32| !there.contains(number);
-        let went: Vec<u32> = self.groups.keys().copied().filter(is_gone).collect();
+    /// Those that are known before directories are read; for [`Self::keep_only`].
+    pub(crate) fn numbers(&self) -> HashSet<u32> {
+        self.groups.keys().copied().collect()
+    }
+
+    /// Of the groups that were known `before`, these are all that are there. One that was made since
+    /// then can be missing among them, and is there.
+    pub(crate) fn keep_only(&mut self, before: &HashSet<u32>, there: &HashSet<u32>) {
+        let went: Vec<u32> = before.difference(there).copied().collect();
         for number in went {
             self.went(number);
         }
@@ -193,13 +198,26 @@ mod tests {
         known.add(5, POD);
         known.add(6, SocketOwner::System);
 
-        known.keep_only(&HashSet::from([6]));
+        known.keep_only(&HashSet::from([5, 6]), &HashSet::from([6]));
         let gone = known.owner(5);
         known.add(5, SocketOwner::System);
 
         assert_eq!(gone, Some(POD));
         assert_eq!(known.owner(5), Some(SocketOwner::System));
         assert_eq!(known.owner(9), None);
+    }
+
+    #[test]
+    fn a_group_that_is_made_while_directories_are_read_is_not_taken_for_gone() {
+        let mut known = known(false, true);
+        known.add(5, POD);
+
+        let before = known.numbers();
+        known.add(6, POD);
+        known.keep_only(&before, &HashSet::from([ROOT]));
+
+        assert!(known.groups[&5].is_gone);
+        assert!(!known.groups[&6].is_gone);
     }
 
     #[test]

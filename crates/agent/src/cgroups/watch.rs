@@ -54,7 +54,11 @@ fn run(known: &Weak<Mutex<Known>>) {
 
 /// Reads the whole hierarchy.
 pub(super) fn rescan(known: &Mutex<Known>) {
-    let Some(root) = lock(known).root().cloned() else {
+    let (root, before) = {
+        let known = lock(known);
+        (known.root().cloned(), known.numbers())
+    };
+    let Some(root) = root else {
         return;
     };
     let mut found = Vec::new();
@@ -66,7 +70,7 @@ pub(super) fn rescan(known: &Mutex<Known>) {
         known.add(*number, place.owner);
     }
     let there: HashSet<u32> = found.into_iter().map(|(number, _)| number).collect();
-    known.keep_only(&there);
+    known.keep_only(&before, &there);
 }
 
 /// Visits a directory and all below. Those that go meanwhile are passed over.

@@ -11,6 +11,7 @@ use kubezonnet_model::Timestamp;
 use kubezonnet_server::authenticate::Claims;
 use kubezonnet_server::export::Exporters;
 use kubezonnet_server::ingest::{self, BodyLimits, Ingest};
+use kubezonnet_server::ledger::SeriesLimits;
 use kubezonnet_server::pipeline::{Pipeline, Settings};
 use kubezonnet_topology::{Clock, Topology, fuzzing};
 use kubezonnet_wire::{AGE_HEADER, CONTENT_TYPE, INGEST_PATH, Limits, decode, encode};
@@ -40,6 +41,7 @@ fn pipeline() -> Pipeline {
         pending_timeout: Duration::from_secs(60),
         reports_due: Timestamp(0),
         series_retention: Duration::from_secs(900),
+        limits: SeriesLimits::default(),
     };
     Pipeline::new(topology, Exporters::default(), settings)
 }

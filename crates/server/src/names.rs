@@ -14,10 +14,14 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use foldhash::HashMap;
-use kubezonnet_model::Service;
+use kubezonnet_model::{Pod, Service, Site};
 use serde::{Deserialize, Serialize};
 
+pub use self::pods::PodIds;
+use self::pods::Pods;
 use crate::ledger::{Side, Subject};
+
+mod pods;
 
 /// The number of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -73,6 +77,8 @@ struct Table {
     former: HashMap<Id, Arc<Key>>,
     /// Retired since it was last asked, with a store: still on disk.
     unused: Vec<Id>,
+    /// What pods have, within the turn.
+    pods: Pods,
 }
 
 #[derive(Debug)]
@@ -93,6 +99,7 @@ impl Default for Names {
             retired: VecDeque::new(),
             former: HashMap::default(),
             unused: Vec::new(),
+            pods: Pods::default(),
         }))
     }
 }
@@ -112,6 +119,37 @@ impl Names {
         let known = known.into_iter().zip(keys);
         let ids = known.map(|(id, key)| id.unwrap_or_else(|| table.id(key)));
         (ids.collect(), lease)
+    }
+
+    /// The ids of pods at their sites, as far as they were remembered; `None` for the others, and for
+    /// what is no pod. The lease is as that of [`Self::ids`].
+    pub fn of_pods<'a>(
+        &self,
+        pods: impl Iterator<Item = Option<(&'a Arc<Pod>, &'a Site)>>,
+    ) -> (Vec<Option<PodIds>>, Lease) {
+        let table = self.read();
+        let lease = Lease(Arc::clone(&table.turn));
+        let ids = pods.map(|pod| pod.and_then(|(pod, site)| table.pods.find(pod, site)));
+        (ids.collect(), lease)
+    }
+
+    /// Remembers the ids of pods, which were asked for under the lease; not if names were retired
+    /// since.
+    pub fn remember<'a>(
+        &self,
+        pods: impl Iterator<Item = (&'a Arc<Pod>, &'a Site, PodIds)>,
+        lease: &Lease,
+    ) {
+        let mut pods = pods.peekable();
+        if pods.peek().is_none() {
+            return;
+        }
+        let mut table = self.write();
+        if table.turn.0 == lease.0.0 {
+            for (pod, site, ids) in pods {
+                table.pods.remember(pod, site, ids);
+            }
+        }
     }
 
     /// The id of a name at this moment.
@@ -159,6 +197,7 @@ impl Names {
         if table.unwritten.is_some() {
             table.unused.extend(&unused);
         }
+        table.pods.forget_all();
         let ended = std::mem::replace(&mut table.turn, Arc::new(Turn(now + 1)));
         table.retired.push_back((Arc::downgrade(&ended), unused));
         drop(ended);

@@ -131,7 +131,15 @@ impl Side {
 }
 
 impl Place {
-    fn of(site: &Site) -> Self {
+    /// Whether it is that of the site.
+    pub fn is_of(&self, site: &Site) -> bool {
+        self.zone.as_ref() == site.zone()
+            && self.zone_id.as_ref() == site.zone_id()
+            && self.region.as_ref() == site.region()
+    }
+
+    /// The place of a site.
+    pub fn of(site: &Site) -> Self {
         Self {
             zone: site.zone().cloned(),
             zone_id: site.zone_id().cloned(),

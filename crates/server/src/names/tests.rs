@@ -110,3 +110,41 @@ fn names_are_unwritten_until_they_are_written() {
     assert_eq!(unwritten, ids);
     assert_eq!(names.unwritten().len(), 1);
 }
+
+#[test]
+fn a_pod_is_known_by_itself_until_it_moves_or_names_are_retired() {
+    let names = Names::default();
+    let pod = std::sync::Arc::new(kubezonnet_model::Pod {
+        namespace: Namespace::new("shop").unwrap(),
+        name: Text::new("web-0").unwrap(),
+        uid: "1".into(),
+        workload: std::sync::Arc::new(kubezonnet_model::Workload {
+            kind: Text::new("Deployment").unwrap(),
+            name: Text::new("web").unwrap(),
+        }),
+        node: None,
+        labels: kubezonnet_model::Labels::default(),
+    });
+    let site = |zone: &str| kubezonnet_model::Site::Known {
+        node: None,
+        zone: kubezonnet_model::Zone::new(zone).ok(),
+        zone_id: None,
+        region: None,
+    };
+    let (a, b) = (site("a"), site("b"));
+    let (ids, lease) = names.ids(&[key("web-0"), key("side")]);
+    let ids = PodIds {
+        subject: ids[0],
+        side: ids[1],
+    };
+    let find = |site| names.of_pods([Some((&pod, site)), None].into_iter()).0;
+
+    names.remember([(&pod, &a, ids)].into_iter(), &lease);
+
+    assert_eq!(find(&a), [Some(ids), None]);
+    assert_eq!(find(&b), [None, None]);
+    names.retire(|_| true);
+    assert_eq!(find(&a), [None, None], "its ids may be others now");
+    names.remember([(&pod, &a, ids)].into_iter(), &lease);
+    assert_eq!(find(&a), [None, None], "they were asked for before");
+}

@@ -1,12 +1,14 @@
 //! Sums by position instead of by name, so that a name is looked at once a batch and not once a
 //! flow.
 
+use std::sync::Arc;
+
 use foldhash::HashMap;
-use kubezonnet_model::{Direction, Endpoint, FlowCounters, Locality};
+use kubezonnet_model::{Direction, Endpoint, FlowCounters, Locality, Pod, Service, Site};
 
 use crate::ledger::edges::{Class, EdgeKey, EdgeList, Towards};
 use crate::ledger::{Side, Subject, Traffic};
-use crate::names::{Id, Key, Lease, Names};
+use crate::names::{Id, Key, Lease, Names, PodIds};
 use crate::resolve::{ResolvedBatch, ResolvedFlow};
 
 /// A party as the sums know it.
@@ -33,46 +35,25 @@ impl Sums {
     pub(super) fn new(batch: &ResolvedBatch, names: &Names) -> (Self, Lease) {
         let reporter = &batch.reporter;
         let itself = Endpoint::Node(reporter.node.clone());
-        let ends = batch.parties.iter();
-        let ends = ends.map(|party| (&party.endpoint, &party.site));
-        let ends = ends.chain([(&itself, &reporter.site)]);
-        let mut keys: Vec<_> = ends
-            .map(|(end, site)| Key::Side(Side::of(end, site)))
-            .collect();
-        let services = batch.services.iter();
-        keys.extend(services.map(|service| Key::Service((**service).clone())));
-        let charged_from = keys.len();
-        let mut charged = Vec::with_capacity(batch.parties.len() + 1);
-        for endpoint in batch
+        let ends: Vec<_> = batch
             .parties
             .iter()
-            .map(|party| &party.endpoint)
-            .chain([&itself])
-        {
-            let subject = match endpoint {
-                Endpoint::Pod(pod) => Subject::Pod(pod.namespace.clone(), pod.name.clone()),
-                Endpoint::Node(node) => Subject::Node(node.name.clone()),
-                Endpoint::Network(_)
-                | Endpoint::Service(_)
-                | Endpoint::Internet
-                | Endpoint::Unknown(_) => {
-                    charged.push(false);
-                    continue;
-                }
-            };
-            keys.push(Key::Subject(subject));
-            charged.push(true);
-        }
-        let (ids, lease) = names.ids(&keys);
-        let (sides, ids_charged) = ids.split_at(charged_from);
+            .map(|party| (&party.endpoint, &party.site))
+            .chain([(&itself, &reporter.site)])
+            .collect();
+        let Ids {
+            ends: parties,
+            services,
+            lease,
+        } = Ids::of(&ends, &batch.services, names);
         let mut sums = Self {
-            subjects: Vec::with_capacity(ids_charged.len()),
-            parties: Vec::with_capacity(charged.len()),
+            subjects: Vec::with_capacity(parties.len()),
+            parties: Vec::with_capacity(parties.len()),
             reporter: Party {
                 subject: None,
-                side: sides[batch.parties.len()],
+                side: parties[batch.parties.len()].0,
             },
-            services: sides[batch.parties.len() + 1..].to_vec(),
+            services,
             edges: EdgeList::default(),
             positions: HashMap::with_capacity_and_hasher(
                 batch.flows.len(),
@@ -80,17 +61,14 @@ impl Sums {
             ),
         };
         let mut known: HashMap<Id, u32> = HashMap::default();
-        let mut ids_charged = ids_charged.iter();
-        for (charged, side) in charged.into_iter().zip(sides) {
-            let id = if charged { ids_charged.next() } else { None };
-            let subject = id.map(|id| {
+        for (side, charged) in parties {
+            let subject = charged.map(|id| {
                 // A pod has several addresses, and a node very many: a link is its own.
-                *known.entry(*id).or_insert_with(|| {
-                    sums.subjects.push((*id, Traffic::default()));
+                *known.entry(id).or_insert_with(|| {
+                    sums.subjects.push((id, Traffic::default()));
                     index(sums.subjects.len() - 1)
                 })
             });
-            let side = *side;
             sums.parties.push(Party { subject, side });
         }
         sums.reporter = sums.parties.pop().unwrap_or(sums.reporter);
@@ -144,6 +122,85 @@ impl Sums {
         self.subjects
             .retain(|(_, traffic)| traffic.cells().next().is_some());
         (self.subjects, self.edges)
+    }
+}
+
+/// The ids of all that a batch names.
+struct Ids {
+    /// Of each end its side, and who is charged, if somebody is.
+    ends: Vec<(Id, Option<Id>)>,
+    services: Vec<Id>,
+    lease: Lease,
+}
+
+impl Ids {
+    fn of(ends: &[(&Endpoint, &Site)], services: &[Arc<Service>], names: &Names) -> Self {
+        let pods = ends.iter().map(|(end, site)| Some((pod_of(end)?, *site)));
+        // Of the two leases the older holds for both: what was asked for later is current for longer.
+        let (remembered, lease) = names.of_pods(pods);
+        let fresh = || {
+            let ends = ends.iter().zip(&remembered);
+            ends.filter(|(_, known)| known.is_none())
+                .map(|(end, _)| *end)
+        };
+        let mut keys: Vec<_> = fresh()
+            .map(|(end, site)| Key::Side(Side::of(end, site)))
+            .collect();
+        let sides = keys.len();
+        keys.extend(services.iter().map(|each| Key::Service((**each).clone())));
+        keys.extend(
+            fresh()
+                .filter_map(|(end, _)| subject_of(end))
+                .map(Key::Subject),
+        );
+        let (ids, asked_under) = names.ids(&keys);
+        let (sides, ids) = ids.split_at(sides);
+        let (services, subjects) = ids.split_at(services.len());
+        let (mut sides, mut subjects) = (sides.iter(), subjects.iter());
+        let mut found = Vec::with_capacity(ends.len());
+        let mut newcomers = Vec::new();
+        for ((end, site), known) in ends.iter().zip(remembered) {
+            if let Some(PodIds { subject, side }) = known {
+                found.push((side, Some(subject)));
+                continue;
+            }
+            let side = *sides
+                .next()
+                .expect("each of these ends was asked for above");
+            let subject =
+                is_charged(end).then(|| *subjects.next().expect("and who of them is charged"));
+            if let (Some(pod), Some(subject)) = (pod_of(end), subject) {
+                newcomers.push((pod, *site, PodIds { subject, side }));
+            }
+            found.push((side, subject));
+        }
+        names.remember(newcomers.into_iter(), &asked_under);
+        Self {
+            ends: found,
+            services: services.to_vec(),
+            lease,
+        }
+    }
+}
+
+fn pod_of(end: &Endpoint) -> Option<&Arc<Pod>> {
+    match end {
+        Endpoint::Pod(pod) => Some(pod),
+        _ => None,
+    }
+}
+
+fn is_charged(end: &Endpoint) -> bool {
+    matches!(end, Endpoint::Pod(_) | Endpoint::Node(_))
+}
+
+fn subject_of(end: &Endpoint) -> Option<Subject> {
+    match end {
+        Endpoint::Pod(pod) => Some(Subject::Pod(pod.namespace.clone(), pod.name.clone())),
+        Endpoint::Node(node) => Some(Subject::Node(node.name.clone())),
+        Endpoint::Network(_) | Endpoint::Service(_) | Endpoint::Internet | Endpoint::Unknown(_) => {
+            None
+        }
     }
 }
 

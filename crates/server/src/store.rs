@@ -8,8 +8,8 @@
 //! ```
 //!
 //! One SQLite file in a directory of the server's own, with a write-ahead log that is synced with
-//! every transaction. A file that is damaged, of another program or of a later version is refused:
-//! to begin again at zero is somebody's decision. [`Store`] knows no thread and no time; what is
+//! every transaction. A file of an earlier schema is brought to that of today; one that is damaged, of
+//! another program or of a later version is refused: to begin again at zero is somebody's decision. [`Store`] knows no thread and no time; what is
 //! done when a write fails is the committer's part.
 
 mod blob;
@@ -19,6 +19,7 @@ mod database;
 mod error;
 mod last;
 mod replay;
+mod schema;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use self::counts::{StoreCounts, StoreSizes};
 use self::database::Directory;
 pub use self::error::{Failure, OpenError};
 use self::last::Last;
+pub use self::schema::TooOld;
 use crate::change::Change;
 use crate::names::{Id, Key, Names};
 use crate::pending::Waiting;

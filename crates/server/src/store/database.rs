@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags};
 
 use super::OpenError;
+use super::schema::{self, Stop};
 
 /// The database, in the data directory.
 const FILE: &str = "kubezonnet.db";
@@ -23,10 +24,7 @@ const LOCK: &str = "kubezonnet.lock";
 const LAST: &str = "kubezonnet.last";
 
 /// Says that the file is ours: "kznt".
-const APPLICATION: i32 = 0x6b7a_6e74;
-
-/// What leads from one schema to the next, from nothing on.
-const MIGRATIONS: &[&str] = &[include_str!("schema-1.sql")];
+pub(super) const APPLICATION: i32 = 0x6b7a_6e74;
 
 /// How long to wait for a server that is about to end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -112,7 +110,7 @@ impl Directory {
             });
         }
         settle_in(&connection).map_err(of)?;
-        migrate(&mut connection).map_err(of)?;
+        schema::migrate(&mut connection).map_err(|stop| self.stopped(stop))?;
         Ok((connection, is_new))
     }
 
@@ -172,7 +170,7 @@ impl Directory {
                 "PRAGMA page_size = 16384; PRAGMA synchronous = FULL; PRAGMA auto_vacuum = NONE;",
             )
             .map_err(of)?;
-        migrate(&mut connection).map_err(of)?;
+        schema::migrate(&mut connection).map_err(|stop| self.stopped(stop))?;
         let name = "INSERT INTO meta (key, value) VALUES ('id', randomblob(16)), ('folded', 0), \
                     ('next_id', 1)";
         connection.execute_batch(name).map_err(of)?;
@@ -191,11 +189,21 @@ impl Directory {
             return Err(OpenError::Foreign(path));
         }
         let found = pragma("user_version").map_err(of)?;
-        if usize::try_from(found).is_ok_and(|found| found > MIGRATIONS.len()) {
-            let known = MIGRATIONS.len();
+        if usize::try_from(found).is_ok_and(|found| found > schema::CURRENT) {
+            let known = schema::CURRENT;
             return Err(OpenError::Newer { path, found, known });
         }
         Ok(())
+    }
+
+    /// Sorts why a database is not brought to the schema of today.
+    fn stopped(&self, stop: Stop) -> OpenError {
+        let path = self.database();
+        match stop {
+            Stop::Database(error) => OpenError::of(path, error),
+            Stop::Old(why) => OpenError::Older { path, why },
+            Stop::Unreadable { table, source } => OpenError::damaged(path, table, &source),
+        }
     }
 }
 
@@ -234,19 +242,4 @@ fn settle_in(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Takes the lock now, and not with the first batch.
     connection.execute_batch("BEGIN IMMEDIATE; COMMIT;")
-}
-
-/// Makes the steps that are missing, each whole or not at all.
-fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let done = usize::try_from(version).unwrap_or(0);
-    for (step, migration) in MIGRATIONS.iter().enumerate().skip(done) {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(migration)?;
-        transaction.pragma_update(None, "application_id", APPLICATION)?;
-        let version = i64::try_from(step + 1).expect("there are few migrations");
-        transaction.pragma_update(None, "user_version", version)?;
-        transaction.commit()?;
-    }
-    Ok(())
 }

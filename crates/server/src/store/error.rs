@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rusqlite::ErrorCode;
 
 use super::blob::Unreadable;
+use super::schema::TooOld;
 
 /// Why the store does not open.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,14 @@ pub enum OpenError {
         found: i64,
         /// The last one known.
         known: usize,
+    },
+    /// The file was written by an earlier version, and is not brought to the schema of today.
+    #[error("--data-dir: {} is too old for this server: {why}", .path.display())]
+    Older {
+        /// The database.
+        path: PathBuf,
+        /// What of it, and what to do.
+        why: TooOld,
     },
     /// The file is damaged.
     #[error(
@@ -124,9 +133,11 @@ impl OpenError {
                 _ => Failure::Io,
             },
             Self::InUse(_) => Failure::Locked,
-            Self::Foreign(_) | Self::Newer { .. } | Self::Damaged { .. } | Self::Cut { .. } => {
-                Failure::Corrupt
-            }
+            Self::Foreign(_)
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Damaged { .. }
+            | Self::Cut { .. } => Failure::Corrupt,
             Self::Unusable { source, .. } => Failure::of(source),
         }
     }

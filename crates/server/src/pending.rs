@@ -20,7 +20,8 @@ pub const MAX_PENDING_RECORDS: usize = 2 * 262_144;
 /// Records of one window that wait together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
-    /// Its name on disk: no two groups ever have the same.
+    /// Its number on disk. No two that wait at the same time have the same; after a restart a new
+    /// one can have the number of one that was settled before.
     pub id: u64,
     /// Who reported them.
     pub node: NodeName,
@@ -42,7 +43,7 @@ pub struct Pending {
     /// Short: taken to add a group or to take all of them out, never while resolving.
     list: Mutex<List>,
     max_records: usize,
-    /// The name of the next group.
+    /// The number of the next group.
     next: AtomicU64,
     /// Records that found no room, by what they wanted, in the order of [`Wanted::ALL`].
     turned_away: [AtomicU64; Wanted::ALL.len()],
@@ -104,7 +105,7 @@ impl Pending {
         fits
     }
 
-    /// A name for a new group.
+    /// A number for a new group.
     pub fn next_id(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
@@ -118,7 +119,7 @@ impl Pending {
         list.groups.push(waiting);
     }
 
-    /// Takes out a group by its name, with its room.
+    /// Takes out a group by its number, with its room.
     pub fn remove(&self, id: u64) {
         let mut list = self.list();
         if let Some(position) = list.groups.iter().position(|waiting| waiting.id == id) {

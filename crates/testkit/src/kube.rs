@@ -167,7 +167,8 @@ impl FakeKube {
     /// Gives out a token and returns its text, each time another one.
     pub fn give(&self, token: Token) -> String {
         self.shared.change(|store| {
-            let text = token.text(store.tokens.len());
+            let text = token.text(store.given);
+            store.given += 1;
             store.tokens.insert(text.clone(), token);
             text
         })

@@ -86,7 +86,7 @@ impl Server {
         self
     }
 
-    fn scrape(&self) -> Scrape {
+    pub(crate) fn scrape(&self) -> Scrape {
         Scrape::fetch(self.listen).unwrap()
     }
 
@@ -152,17 +152,36 @@ pub(crate) const TO_HOST: ObservationPoint = ObservationPoint {
 pub(crate) async fn deliver_of(
     sender: &mut Sender,
     node: &str,
-    [source, destination]: [&str; 2],
+    speakers: [&str; 2],
     point: ObservationPoint,
     sequence: u64,
 ) -> Answer {
+    let outgoing = Outgoing {
+        epoch: epoch(node),
+        sequence,
+        age: Duration::ZERO,
+        body: batch(node, speakers, point, sequence).into(),
+    };
+    sender.deliver(outgoing).await
+}
+
+fn epoch(node: &str) -> Epoch {
     let mut epoch = [7; 16];
     epoch[..node.len()].copy_from_slice(node.as_bytes());
-    let epoch = Epoch(epoch);
-    let batch = FlowBatch {
+    Epoch(epoch)
+}
+
+/// A window of a node with one flow, as bytes.
+pub(crate) fn batch(
+    node: &str,
+    [source, destination]: [&str; 2],
+    point: ObservationPoint,
+    sequence: u64,
+) -> Vec<u8> {
+    kubezonnet_wire::encode(&FlowBatch {
         header: BatchHeader {
             node: NodeName::new(node).unwrap(),
-            epoch,
+            epoch: epoch(node),
             sequence,
             window: Duration::from_secs(10),
             coverage: Coverage::full(),
@@ -183,14 +202,7 @@ pub(crate) async fn deliver_of(
         totals: Vec::new(),
         skipped: Vec::new(),
         node_addresses: Vec::new(),
-    };
-    let outgoing = Outgoing {
-        epoch,
-        sequence,
-        age: Duration::ZERO,
-        body: kubezonnet_wire::encode(&batch).into(),
-    };
-    sender.deliver(outgoing).await
+    })
 }
 
 /// Sees that an answer lets nobody in, for that reason.

@@ -180,6 +180,8 @@ pub(super) struct Store {
     pub(super) forbid_create: bool,
     /// Tokens that were given, by their text.
     pub(super) tokens: HashMap<String, Token>,
+    /// How many were ever given, so that none is like another.
+    pub(super) given: usize,
     /// How many reviews of tokens were answered.
     pub(super) reviews: usize,
     /// The status that a review is refused with.

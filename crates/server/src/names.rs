@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::pods::PodIds;
 use self::pods::Pods;
-use crate::ledger::{Side, Subject};
+use crate::ledger::{Side, Subject, Who};
 
 mod pods;
 
@@ -79,6 +79,8 @@ struct Table {
     unused: Vec<Id>,
     /// What pods have, within the turn.
     pods: Pods,
+    /// Which sides others stand for, within the turn.
+    others: HashMap<Id, Id>,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,7 @@ impl Default for Names {
             former: HashMap::default(),
             unused: Vec::new(),
             pods: Pods::default(),
+            others: HashMap::default(),
         }))
     }
 }
@@ -157,6 +160,28 @@ impl Names {
         self.write().id(key)
     }
 
+    /// The id of the side that a side is folded into; the same if there is nothing to fold.
+    pub fn folded(&self, id: Id, into: &Who) -> Id {
+        let table = self.read();
+        if *into == Who::Other
+            && let Some(folded) = table.others.get(&id)
+        {
+            return *folded;
+        }
+        let Some(Key::Side(side)) = table.names.get(&id).map(|name| &*name.key) else {
+            // The sides of an edge are in use, and no others.
+            return id;
+        };
+        let folded = Key::Side(side.folded(into.clone()));
+        drop(table);
+        let mut table = self.write();
+        let folded = table.id(&folded);
+        if *into == Who::Other {
+            table.others.insert(id, folded);
+        }
+        folded
+    }
+
     /// Whether nothing was retired since the lease began.
     pub fn are_current(&self, lease: &Lease) -> bool {
         self.read().turn.0 == lease.0.0
@@ -198,6 +223,7 @@ impl Names {
             table.unused.extend(&unused);
         }
         table.pods.forget_all();
+        table.others = HashMap::default();
         let ended = std::mem::replace(&mut table.turn, Arc::new(Turn(now + 1)));
         table.retired.push_back((Arc::downgrade(&ended), unused));
         drop(ended);

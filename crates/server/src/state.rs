@@ -146,15 +146,15 @@ impl State {
 
     /// Folds the edges of a window that are new, where there is no room for them.
     pub fn fit(&self, entry: &mut Entry) {
-        let is_new = {
+        let are_there = {
             let ledger = self.ledger();
             if ledger.has_room_for_edges() {
                 return;
             }
-            ledger.new_edges(&entry.edges)
+            ledger.has_edges(&entry.edges)
         };
-        if is_new.contains(&true) {
-            ledger::fold_new(entry, &is_new, &self.names);
+        if are_there.contains(&false) {
+            ledger::fold_new(entry, &are_there, &self.names);
         }
     }
 

@@ -119,11 +119,31 @@ pub struct Flow {
 /// All edges, by their source: what changes together is kept together, in memory and on disk.
 #[derive(Debug, Default)]
 pub struct Edges {
-    fans: HashMap<Id, Fan>,
+    sources: HashMap<Id, Source>,
     count: usize,
-    /// The sources whose edges changed since they were last asked for; `None` if nobody is going to
-    /// ask.
-    touched: Option<foldhash::HashSet<Id>>,
+    /// The sources whose edges changed since they were last asked for, each of them once as long as
+    /// it has edges; `None` if nobody is going to ask.
+    touched: Option<Vec<Id>>,
+}
+
+/// The edges of a source.
+#[derive(Debug, Default)]
+struct Source {
+    fan: Fan,
+    /// It is among those that changed.
+    touched: bool,
+}
+
+impl Source {
+    /// Notes that it changed.
+    fn touch(&mut self, id: Id, touched: Option<&mut Vec<Id>>) {
+        if let Some(touched) = touched
+            && !self.touched
+        {
+            self.touched = true;
+            touched.push(id);
+        }
+    }
 }
 
 impl Edges {
@@ -137,63 +157,63 @@ impl Edges {
         self.count == 0
     }
 
-    /// Whether there is this one.
-    pub fn has(&self, key: EdgeKey) -> bool {
-        let fan = self.fans.get(&key.source);
-        fan.is_some_and(|fan| fan.0.contains_key(&key.towards))
+    /// Which of these there are.
+    pub fn have(&self, list: &EdgeList) -> Vec<bool> {
+        let mut have = Vec::with_capacity(list.0.len());
+        for (source, run) in list.runs() {
+            let fan = self.sources.get(&source).map(|source| &source.fan.0);
+            let has = |towards| fan.is_some_and(|fan| fan.contains_key(towards));
+            have.extend(run.iter().map(|(key, _)| has(&key.towards)));
+        }
+        have
     }
 
     /// Adds what a window brought.
     pub fn add(&mut self, list: &EdgeList, now: Timestamp) {
-        // Edges of one source come one after the other.
-        for run in list.0.chunk_by(|one, other| one.0.source == other.0.source) {
-            let source = run[0].0.source;
-            let fan = self.fans.entry(source).or_default();
-            let before = fan.0.len();
+        for (id, run) in list.runs() {
+            let source = self.sources.entry(id).or_default();
+            let fan = &mut source.fan.0;
+            let before = fan.len();
             for (key, counters) in run {
-                let flow = fan.0.entry(key.towards).or_default();
+                let flow = fan.entry(key.towards).or_default();
                 flow.counters += *counters;
                 flow.changed = now;
             }
-            self.count += fan.0.len() - before;
-            if let Some(touched) = &mut self.touched {
-                touched.insert(source);
-            }
+            self.count += fan.len() - before;
+            source.touch(id, self.touched.as_mut());
         }
     }
 
     /// Takes one out, if it is there.
     pub fn remove(&mut self, key: EdgeKey) {
-        let Some(fan) = self.fans.get_mut(&key.source) else {
+        let Some(source) = self.sources.get_mut(&key.source) else {
             return;
         };
-        if fan.0.remove(&key.towards).is_some() {
+        if source.fan.0.remove(&key.towards).is_some() {
             self.count -= 1;
-            if fan.0.is_empty() {
-                self.fans.remove(&key.source);
-            }
-            if let Some(touched) = &mut self.touched {
-                touched.insert(key.source);
+            source.touch(key.source, self.touched.as_mut());
+            if source.fan.0.is_empty() {
+                self.sources.remove(&key.source);
             }
         }
     }
 
     /// Takes over the edges of a source as they were kept.
-    pub fn restore(&mut self, source: Id, fan: Fan) {
+    pub fn restore(&mut self, id: Id, fan: Fan) {
         self.count += fan.0.len();
-        self.fans.insert(source, fan);
+        let touched = false;
+        self.sources.insert(id, Source { fan, touched });
     }
 
     /// Every edge, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (EdgeKey, Flow)> {
-        self.fans.iter().flat_map(|(source, fan)| {
+        self.sources.iter().flat_map(|(id, source)| {
             let key = |towards: &Towards| EdgeKey {
-                source: *source,
+                source: *id,
                 towards: *towards,
             };
-            fan.0
-                .iter()
-                .map(move |(towards, flow)| (key(towards), *flow))
+            let fan = source.fan.0.iter();
+            fan.map(move |(towards, flow)| (key(towards), *flow))
         })
     }
 
@@ -206,9 +226,15 @@ impl Edges {
     /// none is left.
     pub(super) fn unsaved(&mut self) -> Vec<(Id, Fan)> {
         let touched = self.touched.as_mut().map(std::mem::take);
-        let touched = touched.unwrap_or_default().into_iter();
+        let fan = |id| match self.sources.get_mut(&id) {
+            // It may have lost all of its edges, and have some again: then it is in here twice.
+            Some(source) => std::mem::take(&mut source.touched).then(|| (id, source.fan.clone())),
+            None => Some((id, Fan::default())),
+        };
         touched
-            .map(|source| (source, self.fans.get(&source).cloned().unwrap_or_default()))
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(fan)
             .collect()
     }
 }

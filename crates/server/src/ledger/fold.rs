@@ -5,14 +5,12 @@
 //! its bytes with it, as each of its bytes is in an edge too. What moves is a value with all that it
 //! takes from where to where, so that a change that is made again does the same.
 
-use std::collections::BTreeMap;
-
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 use kubezonnet_model::{FlowCounters, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::edges::{EdgeKey, EdgeList};
-use super::{Entry, Ledger, Side, Subject, Traffic, Who};
+use super::{Entry, Ledger, Subject, Traffic, Who};
 use crate::change::Forgotten;
 use crate::names::{Id, Key, LookUp, Names};
 
@@ -155,12 +153,9 @@ impl Ledger {
         self.edges.len() < self.limits.edges
     }
 
-    /// Of these edges, those that are new.
-    pub fn new_edges(&self, list: &EdgeList) -> Vec<bool> {
-        list.0
-            .iter()
-            .map(|(key, _)| !self.edges.has(*key))
-            .collect()
+    /// Which of these edges there are already.
+    pub fn has_edges(&self, list: &EdgeList) -> Vec<bool> {
+        self.edges.have(list)
     }
 
     fn has_excess_series(&self) -> bool {
@@ -209,17 +204,8 @@ impl Ledger {
 
 /// Where edges go that leave.
 pub(crate) fn moved(edges: &[(EdgeKey, FlowCounters)], into: &Who, names: &Names) -> Vec<Moved> {
-    let mut folded: foldhash::HashMap<Id, Id> = foldhash::HashMap::default();
-    let mut fold = |id: Id| {
-        *folded.entry(id).or_insert_with(|| {
-            let key = names.look_up().key(id).cloned();
-            match key.as_deref() {
-                Some(Key::Side(side)) => names.id(&Key::Side(Side::folded(side, into.clone()))),
-                // An edge's sides are in use, and no others.
-                _ => id,
-            }
-        })
-    };
+    let mut folded: HashMap<Id, Id> = HashMap::default();
+    let mut fold = |id: Id| *folded.entry(id).or_insert_with(|| names.folded(id, into));
     let one = |(from, counters): &(EdgeKey, FlowCounters)| {
         let mut to = *from;
         to.source = fold(from.source);
@@ -235,22 +221,24 @@ pub(crate) fn moved(edges: &[(EdgeKey, FlowCounters)], into: &Who, names: &Names
     edges.iter().map(one).collect()
 }
 
-/// What of a window's edges is new is in the ledger where it would be folded to.
-pub(crate) fn fold_new(entry: &mut Entry, is_new: &[bool], names: &Names) {
+/// What of a window's edges is not there yet is in the ledger where it would be folded to.
+pub(crate) fn fold_new(entry: &mut Entry, are_there: &[bool], names: &Names) {
     let all = std::mem::take(&mut entry.edges.0);
-    for (edge, is_new) in all.into_iter().zip(is_new) {
-        let list = if *is_new {
-            &mut entry.unlisted
-        } else {
+    for (edge, is_there) in all.into_iter().zip(are_there) {
+        let list = if *is_there {
             &mut entry.edges
+        } else {
+            &mut entry.unlisted
         };
         list.0.push(edge);
     }
-    let mut folded: BTreeMap<EdgeKey, FlowCounters> = BTreeMap::new();
-    for moved in moved(&entry.unlisted.0, &Who::Other, names) {
-        *folded.entry(moved.to).or_default() += moved.counters;
+    let moved = moved(&entry.unlisted.0, &Who::Other, names);
+    let mut folded: HashMap<EdgeKey, FlowCounters> = HashMap::default();
+    for Moved { to, counters, .. } in moved {
+        *folded.entry(to).or_default() += counters;
     }
     entry.folded.0.extend(folded);
+    entry.folded.0.sort_unstable_by_key(|(key, _)| *key);
 }
 
 /// So many of the smallest, told by what comes first; of equal ones by the rest.

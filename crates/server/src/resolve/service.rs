@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use kubezonnet_model::{Endpoint, InterfaceClass, PortSide, Service, Transport, Window};
 use kubezonnet_topology::EndpointPort;
 
@@ -66,6 +67,8 @@ impl Local {
 #[derive(Debug, Default)]
 pub struct Fronts {
     services: Vec<Arc<Service>>,
+    /// Where each of them is.
+    positions: HashMap<Arc<Service>, u32>,
     /// For each address, where its ports begin in `ports`; the end is the next one's begin.
     begins: Vec<u32>,
     /// A port, or all of them, with the position of its Service.
@@ -117,12 +120,13 @@ impl Fronts {
     }
 
     fn position(&mut self, service: &Arc<Service>) -> u32 {
-        // A batch has few of them, and those of one address come together.
-        let known = self.services.iter().rposition(|known| known == service);
-        index(known.unwrap_or_else(|| {
-            self.services.push(Arc::clone(service));
-            self.services.len() - 1
-        }))
+        if let Some(position) = self.positions.get(service) {
+            return *position;
+        }
+        let position = index(self.services.len());
+        self.services.push(Arc::clone(service));
+        self.positions.insert(Arc::clone(service), position);
+        position
     }
 }
 

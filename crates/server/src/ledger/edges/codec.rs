@@ -23,6 +23,16 @@ const _: () = assert!(Class::COUNT <= HAS_ORIGIN, "a class has the six bits belo
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EdgeList(pub Vec<(EdgeKey, FlowCounters)>);
 
+impl EdgeList {
+    /// Each source with those of its edges that stand together.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (Id, &[(EdgeKey, FlowCounters)])> {
+        let runs = self
+            .0
+            .chunk_by(|(one, _), (other, _)| one.source == other.source);
+        runs.map(|run| (run[0].0.source, run))
+    }
+}
+
 /// The edges of one source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fan(pub HashMap<Towards, Flow>);
@@ -30,8 +40,8 @@ pub struct Fan(pub HashMap<Towards, Flow>);
 impl Serialize for EdgeList {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut bytes = Vec::with_capacity(self.0.len() * 8);
-        for run in self.0.chunk_by(|one, other| one.0.source == other.0.source) {
-            put(&mut bytes, run[0].0.source.get());
+        for (source, run) in self.runs() {
+            put(&mut bytes, source.get());
             put(&mut bytes, run.len() as u64);
             for (key, counters) in run {
                 put_edge(&mut bytes, &key.towards, *counters);

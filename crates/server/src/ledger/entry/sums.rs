@@ -16,19 +16,54 @@ use crate::resolve::{ResolvedBatch, ResolvedFlow};
 struct Party {
     /// Position in the subjects; `None` for who is not charged.
     subject: Option<u32>,
-    side: Id,
+    /// Position in the sides.
+    side: u32,
 }
 
 /// The sums of a batch.
 pub(super) struct Sums {
     subjects: Vec<(Id, Traffic)>,
+    /// Each side once.
+    sides: Vec<Id>,
     /// In the order of the batch's parties.
     parties: Vec<Party>,
     reporter: Party,
     services: Vec<Id>,
-    edges: EdgeList,
-    /// Where an edge is.
-    positions: HashMap<EdgeKey, u32>,
+    /// What each flow adds to which edge.
+    parts: Vec<(LocalEdge, FlowCounters)>,
+}
+
+/// An edge by positions in its batch: one number, which sorts quicker than what it stands for. From
+/// the top: whether the reporter forwarded it, source, destination, class, and one more than the
+/// service. Of what the reporter forwarded the source is the one it came from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct LocalEdge(u128);
+
+impl LocalEdge {
+    fn new(source: u32, destination: u32, class: Class, service: Option<u32>) -> Self {
+        let is_transit = u128::from(class.direction() == Direction::Transit);
+        let service = service.map_or(0, |position| u64::from(position) + 1);
+        Self(
+            is_transit << 112
+                | u128::from(source) << 80
+                | u128::from(destination) << 48
+                | u128::from(u8::from(class)) << 40
+                | u128::from(service),
+        )
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the bits of one part")]
+    fn parts(self) -> (u32, u32, Class, Option<u32>) {
+        let Self(bits) = self;
+        let class = Class::try_from((bits >> 40) as u8).expect("it was made of a class");
+        let service = (bits & ((1 << 40) - 1)).checked_sub(1);
+        (
+            (bits >> 80) as u32,
+            (bits >> 48) as u32,
+            class,
+            service.map(|position| position as u32),
+        )
+    }
 }
 
 impl Sums {
@@ -42,36 +77,36 @@ impl Sums {
             .chain([(&itself, &reporter.site)])
             .collect();
         let Ids {
-            ends: parties,
+            ends,
             services,
             lease,
         } = Ids::of(&ends, &batch.services, names);
-        let mut sums = Self {
-            subjects: Vec::with_capacity(parties.len()),
-            parties: Vec::with_capacity(parties.len()),
-            reporter: Party {
-                subject: None,
-                side: parties[batch.parties.len()].0,
-            },
-            services,
-            edges: EdgeList::default(),
-            positions: HashMap::with_capacity_and_hasher(
-                batch.flows.len(),
-                foldhash::fast::RandomState::default(),
-            ),
-        };
-        let mut known: HashMap<Id, u32> = HashMap::default();
-        for (side, charged) in parties {
+        let mut parties = Vec::with_capacity(ends.len());
+        let (mut subjects, mut sides) = (Vec::with_capacity(ends.len()), Vec::new());
+        // A pod has several addresses, and a node very many: a link is its own. Sides are many's.
+        let (mut known_subjects, mut known_sides) = (HashMap::default(), HashMap::default());
+        for (side, charged) in ends {
             let subject = charged.map(|id| {
-                // A pod has several addresses, and a node very many: a link is its own.
-                *known.entry(id).or_insert_with(|| {
-                    sums.subjects.push((id, Traffic::default()));
-                    index(sums.subjects.len() - 1)
+                *known_subjects.entry(id).or_insert_with(|| {
+                    subjects.push((id, Traffic::default()));
+                    index(subjects.len() - 1)
                 })
             });
-            sums.parties.push(Party { subject, side });
+            let side = *known_sides.entry(side).or_insert_with(|| {
+                sides.push(side);
+                index(sides.len() - 1)
+            });
+            parties.push(Party { subject, side });
         }
-        sums.reporter = sums.parties.pop().unwrap_or(sums.reporter);
+        let reporter = parties.pop().expect("the reporter was the last end");
+        let sums = Self {
+            subjects,
+            sides,
+            parties,
+            reporter,
+            services,
+            parts: Vec::with_capacity(batch.flows.len()),
+        };
         (sums, lease)
     }
 
@@ -79,9 +114,9 @@ impl Sums {
         let counters = flow.counters;
         let source = self.parties[flow.source as usize];
         let receiver = self.parties[flow.destination as usize];
-        let (sender, sent_as, origin) = match direction {
-            Direction::Transit => (self.reporter, Direction::Transit, Some(source.side)),
-            Direction::Egress | Direction::Ingress => (source, Direction::Egress, None),
+        let (sender, sent_as) = match direction {
+            Direction::Transit => (self.reporter, Direction::Transit),
+            Direction::Egress | Direction::Ingress => (source, Direction::Egress),
         };
         for (party, direction) in [(sender, sent_as), (receiver, Direction::Ingress)] {
             if let Some(subject) = party.subject {
@@ -89,39 +124,44 @@ impl Sums {
                 traffic.add(direction, locality, counters);
             }
         }
-        let key = EdgeKey {
-            source: sender.side,
-            towards: Towards {
-                destination: receiver.side,
-                class: Class::of(direction, locality),
-                service: flow.service.map(|service| self.services[service as usize]),
-                origin,
-            },
-        };
-        self.add(key, counters);
-    }
-
-    fn add(&mut self, key: EdgeKey, counters: FlowCounters) {
-        let edges = &mut self.edges.0;
-        // Flows of one pair often come one after the other.
-        if let Some((last, sum)) = edges.last_mut()
-            && *last == key
-        {
-            *sum += counters;
-            return;
+        let class = Class::of(direction, locality);
+        let edge = LocalEdge::new(source.side, receiver.side, class, flow.service);
+        match self.parts.last_mut() {
+            // Flows of one pair often come one after the other.
+            Some((last, sum)) if *last == edge => *sum += counters,
+            _ => self.parts.push((edge, counters)),
         }
-        let position = *self.positions.entry(key).or_insert_with(|| {
-            edges.push((key, FlowCounters::ZERO));
-            index(edges.len() - 1)
-        });
-        edges[position as usize].1 += counters;
     }
 
-    /// The subjects and the edges that have something.
+    /// The subjects and the edges that have something; the edges of one source one after the other.
     pub(super) fn done(mut self) -> (Vec<(Id, Traffic)>, EdgeList) {
         self.subjects
             .retain(|(_, traffic)| traffic.cells().next().is_some());
-        (self.subjects, self.edges)
+        self.parts.sort_unstable_by_key(|(edge, _)| *edge);
+        let mut edges: Vec<(EdgeKey, FlowCounters)> = Vec::with_capacity(self.parts.len());
+        for parts in self.parts.chunk_by(|(one, _), (other, _)| one == other) {
+            let counters = parts.iter().map(|(_, counters)| *counters).sum();
+            edges.push((self.key(parts[0].0), counters));
+        }
+        (self.subjects, EdgeList(edges))
+    }
+
+    fn key(&self, edge: LocalEdge) -> EdgeKey {
+        let (source, destination, class, service) = edge.parts();
+        let sender = self.sides[source as usize];
+        let (source, origin) = match class.direction() {
+            Direction::Transit => (self.sides[self.reporter.side as usize], Some(sender)),
+            Direction::Egress | Direction::Ingress => (sender, None),
+        };
+        EdgeKey {
+            source,
+            towards: Towards {
+                destination: self.sides[destination as usize],
+                class,
+                service: service.map(|position| self.services[position as usize]),
+                origin,
+            },
+        }
     }
 }
 

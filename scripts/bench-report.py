@@ -57,7 +57,8 @@ PARTS = [
      "What the index takes for 5,000 nodes and 150,000 pods of ten a workload, each row with the ones "
      "above, divided by the pods that run."),
     ("topology lookup", "Lookups in it",
-     "One after another, in an order that no cache foresees, but for the 100 addresses."),
+     "One after another, in an order that no cache foresees, but for the 100 addresses; of a batch, all "
+     "at once. Processor time of the thread."),
     ("topology relist", "Readers while it changes",
      "One thread tells all of it, as fast as it can; another looks up batches of 3,000 addresses, and "
      "its longest wait for the index counts."),

@@ -115,9 +115,9 @@ impl Views<'_> {
 
     /// Resolves a batch's dictionary.
     pub fn parties(&self, addresses: &[IpAddr], reporter: &Reporter, window: Window) -> Vec<Party> {
-        addresses
-            .iter()
-            .map(|address| Party::resolve(*address, reporter, window, self))
+        let holders = self.topology.find_all(addresses, window);
+        let held = addresses.iter().zip(holders);
+        held.map(|(address, holder)| Party::of(*address, holder, reporter, window, self))
             .collect()
     }
 }

@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
 use crate::Error;
@@ -183,6 +184,24 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (result, began.elapsed())
 }
 
+/// How long some work keeps the calling thread's processor: the time in which others had it is left
+/// out.
+///
+/// # Errors
+///
+/// If the system does not tell.
+pub fn worked<T>(work: impl FnOnce() -> T) -> Result<(T, Duration), Error> {
+    let began = processor_time()?;
+    let result = work();
+    Ok((result, processor_time()?.saturating_sub(began)))
+}
+
+fn processor_time() -> Result<Duration, Error> {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
+    let failed = |errno: nix::Error| Error::io("read the processor time of the thread")(errno);
+    time.map(Duration::from).map_err(failed)
+}
+
 /// Keeps the calling thread, and those it starts from now on, to one processor.
 ///
 /// # Errors
@@ -209,6 +228,21 @@ mod tests {
     fn a_median_is_not_moved_by_one_that_took_long() {
         assert!((median(&[3.0, 1.0, 2.0, 1e9, 2.5]) - 2.5).abs() < f64::EPSILON);
         assert!((quantile(&[3.0, 1.0, 2.0], 1.0) - 3.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn work_is_timed_without_what_the_thread_waits() {
+        let (sum, worked) =
+            worked(|| (0..1_000_u64).map(std::hint::black_box).sum::<u64>()).unwrap();
+        let ((), waited) = worked_while_parked();
+
+        assert_eq!(sum, 499_500);
+        assert!(worked > Duration::ZERO);
+        assert!(waited < Duration::from_millis(50), "{waited:?}");
+    }
+
+    fn worked_while_parked() -> ((), Duration) {
+        worked(|| std::thread::park_timeout(Duration::from_millis(100))).unwrap()
     }
 
     #[test]

@@ -31,6 +31,7 @@ use self::list::List;
 use self::namespaces::Namespaces;
 use self::nodes::Nodes;
 use self::owners::Owners;
+use self::parts::Parts;
 use self::pods::{PodEntry, Pods};
 use self::services::Services;
 use self::uid::Uid;
@@ -50,8 +51,10 @@ mod list;
 mod namespaces;
 mod nodes;
 mod owners;
+mod parts;
 mod pods;
 mod services;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod uid;
@@ -61,7 +64,7 @@ use crate::OwnerKind;
 /// Who holds and held which address.
 #[derive(Debug, Default)]
 pub struct TopologyIndex {
-    addresses: HashMap<Address, Holdings>,
+    addresses: Parts<Address, Holdings>,
     /// Where the keys of `addresses` are.
     blocks: Blocks,
     /// How many holdings all addresses have.
@@ -127,6 +130,23 @@ pub enum HolderRef<'a> {
     Nobody,
 }
 
+impl From<HolderRef<'_>> for Holder {
+    fn from(found: HolderRef<'_>) -> Self {
+        match found {
+            HolderRef::Pod(pod, site) => Self::Held {
+                endpoint: Endpoint::Pod(Arc::clone(pod)),
+                site: site.clone(),
+            },
+            HolderRef::Node(node, site) => Self::Held {
+                endpoint: Endpoint::Node(Arc::clone(node)),
+                site: site.clone(),
+            },
+            HolderRef::Reused => Self::Reused,
+            HolderRef::Nobody => Self::Nobody,
+        }
+    }
+}
+
 /// Where a pod is that is on no node.
 static NOWHERE: Site = Site::Known {
     node: None,
@@ -172,27 +192,34 @@ impl TopologyIndex {
     /// A pod's site is its node's name with the zone and region the node has now (or had when it
     /// went); of a node that was not told of, only the name is known.
     pub fn holder(&self, address: IpAddr, window: Window) -> Holder {
-        match self.find(address, window) {
-            HolderRef::Pod(pod, site) => Holder::Held {
-                endpoint: Endpoint::Pod(Arc::clone(pod)),
-                site: site.clone(),
-            },
-            HolderRef::Node(node, site) => Holder::Held {
-                endpoint: Endpoint::Node(Arc::clone(node)),
-                site: site.clone(),
-            },
-            HolderRef::Reused => Holder::Reused,
-            HolderRef::Nobody => Holder::Nobody,
-        }
+        self.find(address, window).into()
     }
 
     /// As [`Self::holder`], without taking a share in what it finds: for who looks up many and
     /// keeps few.
     pub fn find(&self, address: IpAddr, window: Window) -> HolderRef<'_> {
-        let Some(holdings) = self.addresses.get(&Address::from(address)) else {
-            return HolderRef::Nobody;
-        };
-        let holding = match holdings.within(window) {
+        let holdings = self.addresses.get(&Address::from(address));
+        self.holder_of(holdings, window)
+    }
+
+    /// As [`Self::find`] for each address of a batch, in their order. Most of what a lookup takes is to
+    /// wait for memory: so many at a time wait together.
+    pub fn find_all(
+        &self,
+        addresses: &[IpAddr],
+        window: Window,
+    ) -> impl Iterator<Item = HolderRef<'_>> {
+        let holdings = addresses
+            .iter()
+            .map(|address| self.addresses.get(&Address::from(*address)));
+        let holdings: Vec<_> = holdings.collect();
+        holdings
+            .into_iter()
+            .map(move |holdings| self.holder_of(holdings, window))
+    }
+
+    fn holder_of<'a>(&'a self, holdings: Option<&'a Holdings>, window: Window) -> HolderRef<'a> {
+        let holding = match holdings.map_or(Found::None, |holdings| holdings.within(window)) {
             Found::One(holding) => holding,
             Found::Several => return HolderRef::Reused,
             Found::None => return HolderRef::Nobody,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kubezonnet_model::{
     Endpoint, Family, InterfaceClass, Node, NodeName, Site, UnknownReason, Window,
 };
-use kubezonnet_topology::{Holder, TopologyIndex};
+use kubezonnet_topology::{Holder, HolderRef, TopologyIndex};
 
 use super::{Reporter, Views};
 use crate::address::{self, Kind};
@@ -124,8 +124,20 @@ impl Party {
         window: Window,
         views: &Views<'_>,
     ) -> Self {
+        let holder = views.topology.find(address, window);
+        Self::of(address, holder, reporter, window, views)
+    }
+
+    /// As [`Self::resolve`], with who held the address looked up before.
+    pub(super) fn of(
+        address: IpAddr,
+        holder: HolderRef<'_>,
+        reporter: &Reporter,
+        window: Window,
+        views: &Views<'_>,
+    ) -> Self {
         let kind = address::kind(address);
-        let (endpoint, site) = match views.topology.holder(address, window) {
+        let (endpoint, site) = match Holder::from(holder) {
             Holder::Held { endpoint, site } => (endpoint, site),
             Holder::Reused => unknown(UnknownReason::ReusedInWindow),
             Holder::Nobody => of_nobody(address, kind, reporter, views),

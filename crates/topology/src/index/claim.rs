@@ -1,6 +1,5 @@
 //! Addresses change hands.
 
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use kubezonnet_model::Timestamp;
@@ -42,14 +41,12 @@ impl TopologyIndex {
     /// begun (`leaving`), only from one who leaves too. Of two in one list, which has no order in
     /// time, the one with the higher rank has it.
     pub(super) fn claim(&mut self, address: Address, claim: Claim, leaving: bool) {
-        let holdings = match self.addresses.entry(address) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let holdings = entry.insert(Holdings::new(claim, &mut self.nodes));
-                self.holdings.shift(Count::default(), holdings.count());
-                self.blocks.add(address);
-                return;
-            }
+        let Some(holdings) = self.addresses.get_mut(&address) else {
+            let holdings = Holdings::new(claim, &mut self.nodes);
+            self.holdings.shift(Count::default(), holdings.count());
+            self.addresses.insert(address, holdings);
+            self.blocks.add(address);
+            return;
         };
         if let Some(holder) = holdings.holder()
             && !holder.is_of(&claim.owner, claim.slot)

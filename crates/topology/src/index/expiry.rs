@@ -28,19 +28,31 @@ pub(super) enum Ended {
     Unknown(Uid),
 }
 
-/// A queue, oldest first. A clock that was set back delays what comes after, and loses nothing.
+/// A piece of the queue has so many.
+const PIECE: usize = 1024;
+
+/// A queue, oldest first, in pieces that are not moved when more comes. A clock that was set back
+/// delays what comes after, and loses nothing.
 #[derive(Debug, Default)]
-pub(super) struct Expiry(VecDeque<(Timestamp, Ended)>);
+pub(super) struct Expiry(VecDeque<VecDeque<(Timestamp, Ended)>>);
 
 impl Expiry {
     pub(super) fn push(&mut self, at: Timestamp, ended: Ended) {
-        self.0.push_back((at, ended));
+        if self.0.back().is_none_or(|last| last.len() == PIECE) {
+            self.0.push_back(VecDeque::new());
+        }
+        if let Some(last) = self.0.back_mut() {
+            last.push_back((at, ended));
+        }
     }
 
     /// The next that ended before.
     pub(super) fn pop(&mut self, before: Timestamp) -> Option<Ended> {
-        self.0
-            .pop_front_if(|(at, _)| *at < before)
-            .map(|(_, ended)| ended)
+        let first = self.0.front_mut()?;
+        let (_, ended) = first.pop_front_if(|(at, _)| *at < before)?;
+        if first.is_empty() {
+            self.0.pop_front();
+        }
+        Some(ended)
     }
 }

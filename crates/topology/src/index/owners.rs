@@ -6,6 +6,7 @@ use foldhash::HashMap;
 use kubezonnet_model::{Timestamp, Workload};
 
 use super::interned::Interned;
+use super::parts::Parts;
 use super::pods::PodSlot;
 use super::uid::Uid;
 use crate::OwnerKind;
@@ -13,7 +14,7 @@ use crate::OwnerKind;
 /// Every owner that was told of, and the pods that wait for one that was not.
 #[derive(Debug, Default)]
 pub(super) struct Owners {
-    known: HashMap<Uid, OwnerEntry>,
+    known: Parts<Uid, OwnerEntry>,
     /// Pods by the uid of their owner, which nobody has told of yet.
     waiting: HashMap<Uid, Vec<PodSlot>>,
     workloads: Interned<Arc<Workload>>,

@@ -10,6 +10,8 @@ use kubezonnet_model::{Labels, Pod, PodUid, Timestamp};
 
 use super::address::Address;
 use super::nodes::Slot;
+use super::parts::Parts;
+use super::slots::Slots;
 use super::uid::Uid;
 
 /// Where a pod is in [`Pods`], for as long as it is remembered.
@@ -58,10 +60,8 @@ impl PodEntry {
 /// The pods that are remembered.
 #[derive(Debug, Default)]
 pub(super) struct Pods {
-    entries: Vec<Option<PodEntry>>,
-    /// Slots that can be given again.
-    free: Vec<PodSlot>,
-    by_uid: HashMap<Uid, PodSlot>,
+    entries: Slots<PodEntry>,
+    by_uid: Parts<Uid, PodSlot>,
     /// Static pods by what the kubelet calls them; several where nodes read one manifest.
     by_digest: HashMap<PodUid, Vec<PodSlot>>,
     /// Those that run, by name: half of the name's hash, so that to grow it reads no names.
@@ -89,18 +89,18 @@ impl Pods {
     }
 
     pub(super) fn get(&self, slot: PodSlot) -> Option<&PodEntry> {
-        self.entries.get(slot.0 as usize)?.as_ref()
+        self.entries.get(slot.0)
     }
 
     pub(super) fn get_mut(&mut self, slot: PodSlot) -> Option<&mut PodEntry> {
-        self.entries.get_mut(slot.0 as usize)?.as_mut()
+        self.entries.get_mut(slot.0)
     }
 
     /// The pod at a place, if one is remembered there; `None` past the last.
     pub(super) fn at(&self, place: usize) -> Option<(PodSlot, Option<&PodEntry>)> {
-        let entry = self.entries.get(place)?;
-        let slot = PodSlot(u32::try_from(place).ok()?);
-        Some((slot, entry.as_ref()))
+        let number = u32::try_from(place).ok()?;
+        let is_place = place < self.entries.places();
+        is_place.then(|| (PodSlot(number), self.entries.get(number)))
     }
 
     /// How many run.
@@ -109,25 +109,22 @@ impl Pods {
     }
 
     pub(super) fn insert(&mut self, uid: Uid, entry: PodEntry) -> PodSlot {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            let next = u32::try_from(self.entries.len()).expect("fewer than 2^32 pods in memory");
-            self.entries.push(None);
-            PodSlot(next)
-        });
-        if entry.is_running() {
-            self.name(&entry.pod, slot);
+        let (pod, is_running) = (Arc::clone(&entry.pod), entry.is_running());
+        let digest = entry.digest.as_deref().copied();
+        let slot = PodSlot(self.entries.insert(entry));
+        if is_running {
+            self.name(&pod, slot);
         }
-        if let Some(digest) = &entry.digest {
-            self.by_digest.entry(**digest).or_default().push(slot);
+        if let Some(digest) = digest {
+            self.by_digest.entry(digest).or_default().push(slot);
         }
-        self.entries[slot.0 as usize] = Some(entry);
         self.by_uid.insert(uid, slot);
         slot
     }
 
     /// Forgets it.
     pub(super) fn remove(&mut self, slot: PodSlot) -> Option<(Uid, PodEntry)> {
-        let entry = self.entries.get_mut(slot.0 as usize)?.take()?;
+        let entry = self.entries.remove(slot.0)?;
         let uid = Uid::of(&entry.pod.uid);
         self.by_uid.remove(&uid);
         if entry.is_running() {
@@ -141,7 +138,6 @@ impl Pods {
                 self.by_digest.remove(&**digest);
             }
         }
-        self.free.push(slot);
         Some((uid, entry))
     }
 

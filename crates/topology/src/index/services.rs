@@ -7,6 +7,8 @@ use kubezonnet_model::{Protocol, Service, Site, Timestamp, UnknownReason};
 
 use super::address::Address;
 use super::nodes::{Nodes, Slot};
+use super::parts::Parts;
+use super::slots::Slots;
 use super::uid::Uid;
 use crate::EndpointPort;
 
@@ -17,11 +19,9 @@ pub(super) struct Services {
     /// Who has an address: several can share that of a load balancer.
     by_address: HashMap<Address, Vec<Arc<Service>>>,
     slices: HashMap<Uid, SliceSlot>,
-    entries: Vec<Option<SliceEntry>>,
-    /// Slots that can be given again.
-    free: Vec<SliceSlot>,
+    entries: Slots<SliceEntry>,
     /// The slices that an endpoint is in.
-    targets: HashMap<Address, Targets>,
+    targets: Parts<Address, Targets>,
 }
 
 #[derive(Debug, Default)]
@@ -220,23 +220,19 @@ impl Services {
         self.slice_gone(&uid, nodes);
         let service = self.shared(service);
         let entry = self.known.entry(Arc::clone(&service)).or_default();
-        let slot = self.free.pop().unwrap_or_else(|| {
-            let next = u32::try_from(self.entries.len()).expect("fewer than 2^32 slices in memory");
-            self.entries.push(None);
-            SliceSlot(next)
-        });
-        entry.slices.push(slot);
-        entry.site.take();
-        for endpoint in &endpoints {
-            self.add_target(endpoint.address, slot);
-        }
-        self.slices.insert(uid, slot);
-        self.entries[slot.0 as usize] = Some(SliceEntry {
+        let addresses: Vec<_> = endpoints.iter().map(|endpoint| endpoint.address).collect();
+        let slot = SliceSlot(self.entries.insert(SliceEntry {
             service,
             endpoints,
             ports,
             seen: list,
-        });
+        }));
+        entry.slices.push(slot);
+        entry.site.take();
+        for address in addresses {
+            self.add_target(address, slot);
+        }
+        self.slices.insert(uid, slot);
     }
 
     /// The slice is gone.
@@ -244,11 +240,9 @@ impl Services {
         let Some(slot) = self.slices.remove(uid) else {
             return;
         };
-        let entry = self.entries.get_mut(slot.0 as usize);
-        let Some(slice) = entry.and_then(Option::take) else {
+        let Some(slice) = self.entries.remove(slot.0) else {
             return;
         };
-        self.free.push(slot);
         for endpoint in &slice.endpoints {
             nodes.give_back(endpoint.node);
             self.drop_target(endpoint.address, slot);
@@ -282,11 +276,11 @@ impl Services {
     }
 
     fn slice(&self, slot: SliceSlot) -> Option<&SliceEntry> {
-        self.entries.get(slot.0 as usize)?.as_ref()
+        self.entries.get(slot.0)
     }
 
     fn slice_mut(&mut self, slot: SliceSlot) -> Option<&mut SliceEntry> {
-        self.entries.get_mut(slot.0 as usize)?.as_mut()
+        self.entries.get_mut(slot.0)
     }
 
     fn shared(&self, service: Service) -> Arc<Service> {
@@ -313,20 +307,16 @@ impl Services {
     }
 
     fn add_target(&mut self, address: Address, slot: SliceSlot) {
-        use std::collections::hash_map::Entry;
-        match self.targets.entry(address) {
-            Entry::Vacant(entry) => {
-                entry.insert(Targets {
-                    first: slot,
-                    more: Box::default(),
-                });
-            }
-            Entry::Occupied(mut entry) => {
-                let targets = entry.get_mut();
-                let more = targets.more.iter().copied().chain([slot]);
-                targets.more = more.collect();
-            }
+        if let Some(targets) = self.targets.get_mut(&address) {
+            let more = targets.more.iter().copied().chain([slot]);
+            targets.more = more.collect();
+            return;
         }
+        let targets = Targets {
+            first: slot,
+            more: Box::default(),
+        };
+        self.targets.insert(address, targets);
     }
 
     fn drop_target(&mut self, address: Address, slot: SliceSlot) {

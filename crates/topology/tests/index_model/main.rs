@@ -153,6 +153,11 @@ proptest! {
                 }
             }
         }
+        let all: Vec<IpAddr> = (0..ADDRESSES).map(ip).collect();
+        let window = Window { start: Timestamp(pruned), end: Timestamp(model.now()) };
+        let at_once: Vec<_> = index.find_all(&all, window).collect();
+        let one_by_one: Vec<_> = all.iter().map(|address| index.find(*address, window)).collect();
+        prop_assert_eq!(at_once, one_by_one);
         let held = model.held.len();
         prop_assert_eq!(index.sizes().addresses, held);
         prop_assert_eq!(index.sizes().pods, model.running.len());

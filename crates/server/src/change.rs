@@ -86,6 +86,23 @@ pub struct Forgotten {
     pub agents: Vec<NodeName>,
 }
 
+impl Change {
+    /// What it takes of memory, but for records that wait.
+    pub fn memory(&self) -> usize {
+        match self {
+            Self::Window(arrived) => arrived.entry.memory(),
+            Self::Settled(settled) => settled.entry.memory(),
+            Self::Added(added) => added.entry.memory(),
+            Self::Forgotten(forgotten) => {
+                size_of_val(&*forgotten.subjects)
+                    + size_of_val(&*forgotten.folded)
+                    + size_of_val(&*forgotten.edges)
+                    + size_of_val(&*forgotten.agents)
+            }
+        }
+    }
+}
+
 impl Forgotten {
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {

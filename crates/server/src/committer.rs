@@ -2,11 +2,15 @@
 //!
 //! One thread takes all changes that are there, writes them as one transaction with one sync, makes
 //! them in memory, and answers everybody. While it syncs the next group gathers: the more agents
-//! there are, the more share a sync. Without a store the changes are made at once, by who brings them.
+//! there are, the more share a sync. Changes that wait for it have bounded memory together. Without a
+//! store the changes are made at once, by who brings them.
 //!
 //! While the disk fails everybody is told so at once, and the database is opened again every second.
 
 mod core;
+mod room;
+#[cfg(test)]
+mod tests;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -17,6 +21,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use self::core::Core;
+use self::room::{Place, Room};
 use crate::agents::Applied;
 use crate::change::{Change, Forgotten, Gone};
 use crate::export::Exporters;
@@ -56,6 +61,8 @@ pub struct Submission {
     lease: Option<Lease>,
     /// The change in bytes, made by who brings it; none without a store.
     record: Option<Record>,
+    /// The memory that it may take; none without a store, and for what the committer itself brings.
+    place: Option<Place>,
     reply: oneshot::Sender<Reply>,
 }
 
@@ -113,6 +120,7 @@ enum Way {
     Thread {
         /// `None` once it is closed.
         queue: Mutex<Option<SyncSender<Submission>>>,
+        room: Arc<Room>,
         thread: Mutex<Option<JoinHandle<()>>>,
     },
 }
@@ -124,6 +132,15 @@ impl Committer {
     ///
     /// If the system has no thread for it.
     pub fn new(state: Arc<State>, exporters: Arc<Exporters>, store: Option<Store>) -> Self {
+        Self::with_room(state, exporters, store, Room::new(room::BYTES))
+    }
+
+    fn with_room(
+        state: Arc<State>,
+        exporters: Arc<Exporters>,
+        store: Option<Store>,
+        room: Arc<Room>,
+    ) -> Self {
         let counts = Arc::<StoreCounts>::default();
         if store.is_some() {
             counts.set_durable();
@@ -138,6 +155,7 @@ impl Committer {
                 .expect("a system that runs a server has one thread more");
             Way::Thread {
                 queue: Mutex::new(Some(queue)),
+                room,
                 thread: Mutex::new(Some(thread)),
             }
         } else {
@@ -151,7 +169,8 @@ impl Committer {
         &self.counts
     }
 
-    /// Takes a change; waits while too many are under way. The lease is that of the entry in it.
+    /// Takes a change; waits while too many are under way, or too large ones. The lease is that of the
+    /// entry in it.
     pub fn submit(
         &self,
         change: Change,
@@ -163,8 +182,9 @@ impl Committer {
         submission.lease = Some(lease);
         submission.taken = taken;
         submission.resolved = resolved;
-        if matches!(self.way, Way::Thread { .. }) {
+        if let Way::Thread { room, .. } = &self.way {
             submission.record = Some(Record::of(&submission.change));
+            submission.place = Some(room.take(submission.memory()));
         }
         self.send(submission);
         ticket
@@ -207,7 +227,7 @@ impl Committer {
 
     /// Makes the changes that are under way, brings the journal into the tables, and closes the store.
     pub fn close(&self) {
-        let Way::Thread { queue, thread } = &self.way else {
+        let Way::Thread { queue, thread, .. } = &self.way else {
             return;
         };
         drop(queue.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -272,12 +292,20 @@ impl Submission {
             gone: None,
             lease: None,
             record: None,
+            place: None,
             reply,
         };
         (submission, Ticket(answer))
     }
 
+    /// What it is on disk.
     fn bytes(&self) -> usize {
         self.record.as_ref().map_or(0, Record::len)
+    }
+
+    /// What it takes of memory, but for the records that wait: they have a bound of their own.
+    fn memory(&self) -> usize {
+        let resolved = self.resolved.as_ref().map_or(0, ResolvedBatch::memory);
+        self.bytes() + self.change.memory() + resolved
     }
 }

@@ -160,19 +160,30 @@ impl Ingest {
         work.await.unwrap_or(Err(Refusal::Fault))
     }
 
-    /// Decodes and resolves, which are long enough to keep others from being served meanwhile.
+    /// Works in its turn, beside those who serve: it can take long, and wait for the disk.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let turn = Arc::clone(&self.resolving)
+            .acquire_owned()
+            .await
+            .expect("nobody closes it");
+        let work = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        work.await.unwrap_or(Err(Refusal::Fault))
+    }
+
+    /// Decodes and resolves.
     async fn resolve(
         self: &Arc<Self>,
         bytes: Vec<u8>,
         told: Told,
     ) -> Result<(Received, Taken), Refusal> {
-        let turn = Arc::clone(&self.resolving)
-            .acquire_owned()
-            .await
-            .expect("nobody closes it");
         let ingest = Arc::clone(self);
-        let work = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+        let work = move || {
             ingest.counts.body(bytes.len());
             let limits = Limits {
                 max_records: ingest.limits.records,
@@ -190,8 +201,8 @@ impl Ingest {
                 ingest.pipeline.note_clock(node, clock, told.now);
             }
             Ok((Received::of(&batch), taken))
-        });
-        work.await.unwrap_or(Err(Refusal::Fault))
+        };
+        self.in_turn(work).await
     }
 }
 

@@ -39,6 +39,15 @@ pub struct ResolvedBatch {
     pub is_legacy: bool,
 }
 
+impl ResolvedBatch {
+    /// What it takes of memory; pods and nodes are the topology's.
+    pub fn memory(&self) -> usize {
+        self.flows.capacity() * size_of::<ResolvedFlow>()
+            + self.parties.capacity() * size_of::<Party>()
+            + size_of_val(&*self.services)
+    }
+}
+
 /// One flow with where it went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResolvedFlow {

@@ -265,6 +265,8 @@ impl Core {
             let (nobody, _) = tokio::sync::oneshot::channel();
             let reply = std::mem::replace(&mut submission.reply, nobody);
             reply.send(Err(failure)).ok();
+            // Nobody waits for these, a group at most, to hear that the disk failed.
+            submission.place = None;
             self.in_doubt.push(submission);
         }
     }

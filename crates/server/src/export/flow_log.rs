@@ -149,7 +149,7 @@ impl Exporter for FlowLog {
         if lines == 0 {
             return;
         }
-        let bytes = bytes_of(batch);
+        let bytes = batch.memory();
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let held = shared.held_bytes.load(Ordering::Acquire);
         let fits = held == 0 || held.saturating_add(bytes) <= MAX_HELD_BYTES;
@@ -198,7 +198,7 @@ impl Shared {
             }
             // A quiet log is as current as a busy one.
             self.write(&mut chunk, &mut writer);
-            self.let_go(lines, bytes_of(&batch));
+            self.let_go(lines, batch.memory());
         }
     }
 
@@ -252,11 +252,6 @@ impl Shared {
             | Outcome::ForeignAddress => false,
         })
     }
-}
-
-/// What a batch takes of memory; pods and nodes are the topology's.
-fn bytes_of(batch: &ResolvedBatch) -> usize {
-    size_of_val(&*batch.flows) + size_of_val(&*batch.parties)
 }
 
 #[cfg(test)]

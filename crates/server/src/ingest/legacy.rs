@@ -62,9 +62,13 @@ impl Ingest {
         // Once begun it runs to its end, whether or not the sender still waits for the answer.
         let work = tokio::spawn(async move {
             let _share = share;
-            ingest.counts.body(bytes.len());
-            let flows = decode(&bytes)?;
-            let ticket = ingest.pipeline.take_legacy(&node, &flows, now)?;
+            let resolving = Arc::clone(&ingest);
+            let resolve = move || {
+                resolving.counts.body(bytes.len());
+                let flows = decode(&bytes)?;
+                Ok::<_, Refusal>(resolving.pipeline.take_legacy(&node, &flows, now)?)
+            };
+            let ticket = ingest.in_turn(resolve).await?;
             ticket.answer().await.map_err(Rejection::Storage)?;
             ingest.counts.took_legacy();
             Ok(())

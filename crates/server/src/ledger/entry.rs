@@ -7,7 +7,7 @@ use kubezonnet_model::{FlowCounters, Locality, Skipped, Total, TotalKind, Unknow
 use serde::{Deserialize, Serialize};
 
 use self::sums::Sums;
-use super::edges::EdgeList;
+use super::edges::{EdgeKey, EdgeList};
 use super::{Host, SeenAt, SeenBy, Traffic};
 use crate::books::{Books, Disposition};
 use crate::names::{Id, Lease, Names};
@@ -115,6 +115,17 @@ impl Entry {
             rare.into_iter().flatten().for_each(&mut renew);
         }
         changed
+    }
+
+    /// What it takes of memory.
+    pub fn memory(&self) -> usize {
+        let lists = [&self.edges, &self.unlisted, &self.folded];
+        let edges =
+            lists.map(|EdgeList(list)| list.capacity() * size_of::<(EdgeKey, FlowCounters)>());
+        size_of::<Self>()
+            + self.seen.capacity() * size_of::<(SeenAt, FlowCounters)>()
+            + self.subjects.capacity() * size_of::<(Id, Traffic)>()
+            + edges.into_iter().sum::<usize>()
     }
 
     fn count_unknown(&mut self, reason: UnknownReason, counters: FlowCounters) {

@@ -34,7 +34,19 @@ pub(crate) fn address(client: usize) -> Ipv4Addr {
 
 /// Connects from an address.
 pub(crate) fn connect(server: &Server, from: Ipv4Addr) -> TcpStream {
+    connect_with(server, from, |_| {})
+}
+
+/// The same with a window of the smallest size: the server can send a few kilobytes and no more.
+pub(crate) fn connect_narrowly(server: &Server, from: Ipv4Addr) -> TcpStream {
+    connect_with(server, from, |socket| {
+        socket.set_recv_buffer_size(1).unwrap();
+    })
+}
+
+fn connect_with(server: &Server, from: Ipv4Addr, prepare: impl FnOnce(&Socket)) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    prepare(&socket);
     socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
     socket.connect(&server.address.into()).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -73,11 +85,25 @@ pub(crate) struct Secure(StreamOwned<ClientConnection, TcpStream>);
 impl Secure {
     /// Connects as one of many clients.
     pub(crate) fn connect(server: &Server, client: usize) -> Self {
+        Self::over(server, connect(server, address(client)))
+    }
+
+    /// The same with a window of the smallest size.
+    pub(crate) fn connect_narrowly(server: &Server, client: usize) -> Self {
+        Self::over(server, connect_narrowly(server, address(client)))
+    }
+
+    fn over(server: &Server, stream: TcpStream) -> Self {
         let (config, name) = server.tls.as_ref().unwrap();
         let session = ClientConnection::new(Arc::clone(config), name.clone()).unwrap();
-        let mut stream = StreamOwned::new(session, connect(server, address(client)));
+        let mut stream = StreamOwned::new(session, stream);
         stream.conn.complete_io(&mut stream.sock).unwrap();
         Self(stream)
+    }
+
+    /// What is below the encryption.
+    pub(crate) fn wire(&mut self) -> &mut TcpStream {
+        &mut self.0.sock
     }
 
     /// Sends without waiting for an answer.

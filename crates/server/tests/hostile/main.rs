@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
 
 mod client;
+mod scrapers;
 mod server;
 
 use std::io::{Read, Write};

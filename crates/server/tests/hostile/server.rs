@@ -1,7 +1,7 @@
 //! The program under attack, and what an honest agent and Prometheus ask of it.
 
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,10 +38,31 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(more: &[&str]) -> Self {
-        Self::launch(tempfile::tempdir().unwrap(), more)
+        Self::launch(tempfile::tempdir().unwrap(), TOPOLOGY, more)
+    }
+
+    /// One that knows so many pods on `n1` more, of which [`busy_window`] tells.
+    pub(crate) fn start_with_pods(pods: u32, with_tls: bool, more: &[&str]) -> Self {
+        let mut topology = TOPOLOGY.to_owned();
+        for pod in 0..pods {
+            let address = pod_address(pod);
+            let line = format!(
+                "  - {{namespace: shop, name: pod-{pod}, node: n1, addresses: [{address}]}}\n"
+            );
+            topology.push_str(&line);
+        }
+        if with_tls {
+            Self::launch_with_tls(&topology, more)
+        } else {
+            Self::launch(tempfile::tempdir().unwrap(), &topology, more)
+        }
     }
 
     pub(crate) fn start_with_tls(more: &[&str]) -> Self {
+        Self::launch_with_tls(TOPOLOGY, more)
+    }
+
+    fn launch_with_tls(topology: &str, more: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let made = rcgen::generate_simple_self_signed(vec!["server".to_owned()]).unwrap();
         let certificate = directory.path().join("tls.crt");
@@ -51,7 +72,7 @@ impl Server {
         let files = ["--listen-tls-cert", certificate.to_str().unwrap()];
         let key = ["--listen-tls-key", key.to_str().unwrap()];
         let arguments = [&files[..], &key[..], more].concat();
-        let mut server = Self::launch(directory, &arguments);
+        let mut server = Self::launch(directory, topology, &arguments);
         let mut roots = RootCertStore::empty();
         roots.add(made.cert.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -65,9 +86,9 @@ impl Server {
         server
     }
 
-    fn launch(directory: tempfile::TempDir, more: &[&str]) -> Self {
+    fn launch(directory: tempfile::TempDir, known: &str, more: &[&str]) -> Self {
         let topology = directory.path().join("topology.yaml");
-        std::fs::write(&topology, TOPOLOGY).unwrap();
+        std::fs::write(&topology, known).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_kubezonnet-server"))
             .args(["--insecure", "--listen", "127.0.0.1:0"])
             .args(["--log-format", "json"])
@@ -118,7 +139,7 @@ impl Server {
     }
 
     /// Asks for metrics until they are as expected.
-    pub(crate) fn wait_for(&self, expected: impl Fn(&Page) -> bool) {
+    pub(crate) fn wait_for(&self, mut expected: impl FnMut(&Page) -> bool) {
         let begun = Instant::now();
         loop {
             let page = self.metrics();
@@ -157,6 +178,11 @@ impl Drop for Server {
 pub(crate) struct Page(String);
 
 impl Page {
+    /// How long it is, with its head.
+    pub(crate) fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
     /// The value of a series.
     pub(crate) fn value(&self, series: &str) -> f64 {
         let mut lines = self.0.lines();
@@ -195,8 +221,38 @@ pub(crate) fn post(body: &[u8]) -> Vec<u8> {
     [post_head(body.len()).as_bytes(), body].concat()
 }
 
+fn pod_address(pod: u32) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 80, 0, 0)) + pod)
+}
+
 /// A window of `n1` in which the pod web sent to the pod db, as its agent sends it.
 pub(crate) fn window(sequence: u64) -> Vec<u8> {
+    window_of(sequence, [Ipv4Addr::new(10, 67, 1, 1)])
+}
+
+/// One in which so many pods did.
+pub(crate) fn busy_window(sequence: u64, pods: u32) -> Vec<u8> {
+    window_of(sequence, (0..pods).map(pod_address))
+}
+
+fn window_of(sequence: u64, sources: impl IntoIterator<Item = Ipv4Addr>) -> Vec<u8> {
+    let record = |source: Ipv4Addr| FlowRecord {
+        key: FlowKey {
+            source: source.into(),
+            destination: "10.67.2.1".parse().unwrap(),
+            transport: None,
+            point: ObservationPoint {
+                hook: Hook::Postrouting,
+                input: InterfaceClass::Pod,
+                output: InterfaceClass::Uplink,
+            },
+            socket: None,
+        },
+        counters: FlowCounters {
+            bytes: 1000,
+            packets: 1,
+        },
+    };
     post(&encode(&FlowBatch {
         header: BatchHeader {
             node: NodeName::new("n1").unwrap(),
@@ -205,23 +261,7 @@ pub(crate) fn window(sequence: u64) -> Vec<u8> {
             window: Duration::from_secs(10),
             coverage: Coverage::full(),
         },
-        records: vec![FlowRecord {
-            key: FlowKey {
-                source: "10.67.1.1".parse().unwrap(),
-                destination: "10.67.2.1".parse().unwrap(),
-                transport: None,
-                point: ObservationPoint {
-                    hook: Hook::Postrouting,
-                    input: InterfaceClass::Pod,
-                    output: InterfaceClass::Uplink,
-                },
-                socket: None,
-            },
-            counters: FlowCounters {
-                bytes: 1000,
-                packets: 1,
-            },
-        }],
+        records: sources.into_iter().map(record).collect(),
         totals: Vec::new(),
         skipped: Vec::new(),
         node_addresses: Vec::new(),

@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,9 @@ use kubezonnet_model::{
     BatchHeader, Coverage, Epoch, FlowBatch, FlowCounters, FlowKey, FlowRecord, Hook,
     InterfaceClass, NodeName, ObservationPoint,
 };
+use kubezonnet_testkit::served::{self, Served};
 use kubezonnet_wire::{AGE_HEADER, CONTENT_TYPE, INGEST_PATH, encode};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -32,15 +32,7 @@ pods:
 ";
 
 fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kubezonnet-server"));
-    // What the machine has set must not matter, and Kubernetes is nowhere.
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("KUBE") {
-            command.env_remove(name);
-        }
-    }
-    command.env("HOME", "/nonexistent");
-    command
+    served::command(env!("CARGO_BIN_EXE_kubezonnet-server"))
 }
 
 fn run(arguments: &[&str]) -> Output {
@@ -148,9 +140,8 @@ fn help_and_version_are_no_errors() {
 
 /// A server that runs; it is killed when the test ends.
 struct Server {
-    child: Child,
+    served: Served,
     address: SocketAddr,
-    stdout: Option<ChildStdout>,
     _directory: tempfile::TempDir,
 }
 
@@ -158,39 +149,18 @@ impl Server {
     fn start(more: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let topology = file(directory.path(), "topology.yaml", TOPOLOGY);
-        let mut child = program()
-            .args([
-                "--insecure",
-                "--listen",
-                "127.0.0.1:0",
-                "--log-format",
-                "json",
-            ])
-            .args(["--topology-file", &topology])
+        let mut command = program();
+        command
+            .args(["--insecure", "--listen", "127.0.0.1:0"])
+            .args(["--log-format", "json", "--topology-file", &topology])
             .arg("--data-dir")
             .arg(directory.path().join("data"))
             .args(more)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = log
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
-                (entry["message"] == "listening")
-                    .then(|| entry["address"].as_str()?.parse().ok())?
-            })
-            .expect("the log says where it listens");
-        // The rest is read, so that the server never waits for it.
-        std::thread::spawn(move || log.for_each(drop));
-        let stdout = child.stdout.take();
+            .stdout(Stdio::piped());
+        let served = Served::start(&mut command, &["--listen"]).unwrap();
         Self {
-            child,
-            address,
-            stdout,
+            address: served.address("--listen"),
+            served,
             _directory: directory,
         }
     }
@@ -207,29 +177,11 @@ impl Server {
 
     /// Ends it by a signal; returns its exit code and what it wrote to standard output.
     fn stop(mut self, signal: Signal) -> (Option<i32>, String) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
-        kill(pid, signal).unwrap();
+        self.served.signal(signal).unwrap();
         let mut text = String::new();
-        self.stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap();
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return (status.code(), text);
-            }
-            assert!(begun.elapsed() < DEADLINE, "it does not stop");
-            std::thread::yield_now();
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+        let mut output = self.served.output().unwrap();
+        output.read_to_string(&mut text).unwrap();
+        (self.served.wait(DEADLINE).unwrap().code(), text)
     }
 }
 
@@ -343,8 +295,7 @@ fn what_is_begun_before_a_signal_is_answered_after_it() {
     assert_eq!(go_on, *b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(first).unwrap();
 
-    let pid = Pid::from_raw(i32::try_from(server.child.id()).unwrap());
-    kill(pid, Signal::SIGTERM).unwrap();
+    server.served.signal(Signal::SIGTERM).unwrap();
     // The listener is closed once the signal has been heard.
     let begun = Instant::now();
     while TcpStream::connect(server.address).is_ok() {

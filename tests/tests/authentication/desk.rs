@@ -1,9 +1,8 @@
 //! A server process, senders as agents have them, and windows to send.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use kubezonnet_agent::answer::{Answer, Outcome};
@@ -15,6 +14,7 @@ use kubezonnet_model::{
     InterfaceClass, NodeName, ObservationPoint,
 };
 use kubezonnet_testkit::kube::{FakeKube, Kind, object};
+use kubezonnet_testkit::served::{self, Served};
 use kubezonnet_testkit::{Scrape, binary, pki, wait_for};
 use kubezonnet_tests::books::sum;
 
@@ -26,7 +26,7 @@ pub(crate) const BYTES: u64 = 1_234;
 
 /// A server that runs; it is killed when it is dropped.
 pub(crate) struct Server {
-    child: Child,
+    _served: Served,
     /// Where its metrics are.
     pub(crate) listen: SocketAddr,
     /// Where agents report.
@@ -35,13 +35,8 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(arguments: &[String]) -> Self {
-        let mut command = Command::new(binary("kubezonnet-server").unwrap());
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("KUBE") {
-                command.env_remove(name);
-            }
-        }
-        let mut child = command
+        let mut command = served::command(binary("kubezonnet-server").unwrap());
+        command
             .args([
                 "--listen=127.0.0.1:0",
                 "--log-format=json",
@@ -52,27 +47,12 @@ impl Server {
             // Tests that wait for a change send until it is there.
             .arg("--max-batches-per-agent=1000000")
             .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut address = |flag: &str| {
-            let mut said = log.by_ref().map_while(Result::ok);
-            said.find_map(|line| {
-                let entry: serde_json::Value = serde_json::from_str(&line).ok()?;
-                let is_it = entry["message"] == "listening" && entry["flag"] == flag;
-                is_it.then(|| entry["address"].as_str()?.parse().ok())?
-            })
-            .expect("the log says where it listens")
-        };
-        let (listen, ingest) = (address("--listen"), address("--ingest-listen"));
-        // The rest is read, so that the server never waits for it.
-        std::thread::spawn(move || log.for_each(drop));
+            .stdout(Stdio::null());
+        let served = Served::start(&mut command, &["--listen", "--ingest-listen"]).unwrap();
         Self {
-            child,
-            listen,
-            ingest,
+            listen: served.address("--listen"),
+            ingest: served.address("--ingest-listen"),
+            _served: served,
         }
     }
 
@@ -119,13 +99,6 @@ impl Server {
     pub(crate) fn sender(&self, credentials: &Credentials) -> Sender {
         let url = format!("https://localhost:{}", self.ingest.port());
         Sender::new(&url.parse().unwrap(), credentials.clone()).unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
     }
 }
 

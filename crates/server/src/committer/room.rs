@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// What changes take together: those of a second of a thousand nodes, flow log included, are 30 MB.
+/// What changes take together: about those of a second of a thousand busy nodes, flow log included.
 pub(super) const BYTES: usize = 32 << 20;
 
 /// Room for changes.

@@ -2,10 +2,10 @@
 //! acknowledged.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -15,8 +15,10 @@ use kubezonnet_model::{
     BatchHeader, Coverage, Epoch, FlowBatch, FlowCounters, FlowKey, FlowRecord, Hook,
     InterfaceClass, NodeName, ObservationPoint,
 };
+use kubezonnet_testkit::served::{self, Served};
 use kubezonnet_testkit::{Scrape, get};
 use kubezonnet_wire::{AGE_HEADER, CONTENT_TYPE, INGEST_PATH, TIME_HEADER, encode};
+use nix::sys::signal::Signal;
 
 /// How long anything here may take.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
@@ -83,20 +85,14 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kubezonnet-server"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("KUBE") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = served::command(env!("CARGO_BIN_EXE_kubezonnet-server"));
         command
             .args(["--insecure", "--listen=127.0.0.1:0", "--log-format=json"])
             .args(["--flow-log=off", "--max-batches-per-agent=1000000"])
             .arg(format!("--topology-file={}", self.topology.display()))
             .arg(format!("--data-dir={}", self.data.display()))
             .envs(self.environment.iter().cloned())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+            .stdout(Stdio::null());
         command
     }
 
@@ -110,63 +106,38 @@ impl Setup {
 
     /// Starts it.
     pub(crate) fn start(&self) -> Server {
-        let mut child = self.command().spawn().unwrap();
-        let log = Arc::<Mutex<Vec<String>>>::default();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut address = None;
-        for line in lines.by_ref().map_while(Result::ok) {
-            if line.contains("\"listening\"") {
-                let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
-                address = entry["address"].as_str().and_then(|text| text.parse().ok());
-            }
-            log.lock().unwrap().push(line);
-            if address.is_some() {
-                break;
-            }
-        }
-        let Some(address) = address else {
-            panic!("it does not listen: {:?}", log.lock().unwrap());
-        };
-        let rest = Arc::clone(&log);
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                rest.lock().unwrap().push(line);
-            }
-        });
+        let served = Served::start(&mut self.command(), &["--listen"]).unwrap();
         Server {
-            child,
-            address,
-            log,
+            address: served.address("--listen"),
+            served,
         }
     }
 }
 
 /// A server that runs; it is killed when this goes.
 pub(crate) struct Server {
-    child: Child,
+    served: Served,
     pub(crate) address: SocketAddr,
-    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
     /// Kills it (SIGKILL).
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub(crate) fn kill(self) {
+        self.served.kill();
     }
 
     /// Ends it in order (SIGTERM); says how long it took.
-    pub(crate) fn end(mut self) -> Duration {
+    pub(crate) fn end(self) -> Duration {
         let begun = Instant::now();
-        let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-        assert!(self.child.wait().unwrap().success(), "{}", self.log());
+        self.served.signal(Signal::SIGTERM).unwrap();
+        let status = self.served.wait(DEADLINE).unwrap();
+        assert!(status.success(), "{status}");
         begun.elapsed()
     }
 
     /// What it has logged.
     pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap().join("\n")
+        self.served.log()
     }
 
     pub(crate) fn scrape(&self) -> Scrape {
@@ -180,13 +151,6 @@ impl Server {
     /// Sends a window; what is answered, or nothing if the connection broke.
     pub(crate) fn send(&self, window: &Window) -> Option<(u16, String)> {
         send(self.address, window)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
     }
 }
 

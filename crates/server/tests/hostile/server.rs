@@ -1,8 +1,7 @@
 //! The program under attack, and what an honest agent and Prometheus ask of it.
 
-use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use kubezonnet_model::{
     BatchHeader, Coverage, Epoch, FlowBatch, FlowCounters, FlowKey, FlowRecord, Hook,
     InterfaceClass, NodeName, ObservationPoint,
 };
+use kubezonnet_testkit::served::{self, Served};
 use kubezonnet_wire::{AGE_HEADER, CONTENT_TYPE, INGEST_PATH, encode};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -30,7 +30,7 @@ pods:
 
 /// A server that runs; it is killed when the test ends.
 pub(crate) struct Server {
-    child: Child,
+    served: Served,
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     _directory: tempfile::TempDir,
@@ -89,7 +89,8 @@ impl Server {
     fn launch(directory: tempfile::TempDir, known: &str, more: &[&str]) -> Self {
         let topology = directory.path().join("topology.yaml");
         std::fs::write(&topology, known).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kubezonnet-server"))
+        let mut command = served::command(env!("CARGO_BIN_EXE_kubezonnet-server"));
+        command
             .args(["--insecure", "--listen", "127.0.0.1:0"])
             .args(["--log-format", "json"])
             .args(["--flow-log", "off", "--topology-file"])
@@ -97,25 +98,11 @@ impl Server {
             .arg("--data-dir")
             .arg(directory.path().join("data"))
             .args(more)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = log
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
-                (entry["message"] == "listening")
-                    .then(|| entry["address"].as_str()?.parse().ok())?
-            })
-            .expect("the log says where it listens");
-        // The rest is read, so that the server never waits for it.
-        std::thread::spawn(move || log.for_each(drop));
+            .stdout(Stdio::null());
+        let served = Served::start(&mut command, &["--listen"]).unwrap();
         Self {
-            child,
-            address,
+            address: served.address("--listen"),
+            served,
             tls: None,
             _directory: directory,
         }
@@ -153,7 +140,7 @@ impl Server {
 
     /// The most memory that has been resident so far.
     pub(crate) fn peak_bytes(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
+        let path = format!("/proc/{}/status", self.served.pid());
         let status = std::fs::read_to_string(path).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmHWM:"));
         let kib: u64 = line
@@ -164,13 +151,6 @@ impl Server {
             .parse()
             .unwrap();
         kib << 10
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
     }
 }
 

@@ -130,14 +130,16 @@ impl State {
         } else {
             self.agents_mut().forget(gone.agents, gone.agents_before)
         };
-        let ledger = self.ledger();
-        let subjects = ledger.still_idle(&gone.subjects, gone.before);
-        let edges = ledger.idle_edges(&gone.sides, gone.before);
-        let now = ledger.latest();
-        drop(ledger);
+        let (subjects, leaving, now) = {
+            let names = self.names.look_up();
+            let ledger = self.ledger();
+            let subjects = ledger.still_idle(&gone.subjects, gone.before);
+            let leaving = ledger.leaving(&gone.sides, gone.before, &names);
+            (subjects, leaving, ledger.latest())
+        };
         Forgotten {
             subjects,
-            edges: ledger::moved(&edges, &Who::Gone, &self.names),
+            edges: leaving.moved(&self.names),
             now,
             agents,
             ..Forgotten::default()

@@ -1,52 +1,41 @@
 //! Edges by the names that metrics have for both sides.
 
-use std::collections::BTreeMap;
-
+use foldhash::HashMap;
 use kubezonnet_model::FlowCounters;
 
-use super::{Side, Snapshot, Who};
+use super::Snapshot;
+use super::pair::{Labels, Pair, Shown, labels};
 use crate::books::Disposition;
 
-/// A side as a metric has it: namespace, kind and name; and the zone.
-pub type Labels<'a> = ([&'a str; 3], &'a str);
-
-/// Edges added up by the labels of both sides and the locality, each by the positions of sides that
-/// have the labels.
+/// Edges added up by the labels of both sides and the locality.
 #[derive(Debug, Clone, Default)]
-pub struct Workloads(Vec<(usize, usize, Disposition, FlowCounters)>);
+pub struct Workloads {
+    /// Of each end the position of the first side that is shown so.
+    sides: Vec<usize>,
+    pairs: Vec<(Pair, FlowCounters)>,
+}
 
 impl Workloads {
     /// The edges of a snapshot, but those of which a side is gone: they are in the other sums only.
     pub fn of(snapshot: &Snapshot) -> Self {
-        // The first side with some labels stands for all that have them.
-        let mut first: BTreeMap<Labels<'_>, usize> = BTreeMap::new();
-        let sides = (0..).zip(&snapshot.sides);
-        let stands_for: Vec<usize> = sides
-            .map(|(position, side)| *first.entry(labels(side)).or_insert(position))
-            .collect();
-        let is_gone = |position: usize| snapshot.sides[position].who == Who::Gone;
-        let edges = snapshot
-            .edges
-            .iter()
-            .filter(|edge| !is_gone(edge.source) && !is_gone(edge.destination));
-        let mut all: Vec<_> = edges
-            .map(|edge| {
-                let (source, destination) = (stands_for[edge.source], stands_for[edge.destination]);
-                let locality = Disposition::from(edge.locality);
-                (source, destination, locality, edge.counters)
-            })
-            .collect();
-        all.sort_unstable_by_key(|(source, destination, locality, _)| {
-            (*source, *destination, *locality)
-        });
-        all.dedup_by(|each, sum| {
-            let same = (each.0, each.1, each.2) == (sum.0, sum.1, sum.2);
-            if same {
-                sum.3 += each.3;
+        let mut shown = Shown::default();
+        let ends: Vec<_> = snapshot.sides.iter().map(|side| shown.end(side)).collect();
+        let mut sides = Vec::new();
+        for (position, end) in (0..).zip(&ends) {
+            if end.is_some_and(|end| end.position() == sides.len()) {
+                sides.push(position);
             }
-            same
-        });
-        Self(all)
+        }
+        let mut pairs: HashMap<Pair, FlowCounters> = HashMap::default();
+        for edge in &snapshot.edges {
+            if let (Some(source), Some(destination)) = (ends[edge.source], ends[edge.destination]) {
+                let pair = Pair::of(source, destination, edge.locality);
+                *pairs.entry(pair).or_default() += edge.counters;
+            }
+        }
+        let mut pairs: Vec<_> = pairs.into_iter().collect();
+        pairs.sort_unstable_by_key(|(pair, _)| *pair);
+        Self { sides, pairs }
     }
 
     /// Each with its labels, from the snapshot it was made of.
@@ -54,14 +43,10 @@ impl Workloads {
         &'a self,
         snapshot: &'a Snapshot,
     ) -> impl Iterator<Item = (Labels<'a>, Labels<'a>, Disposition, FlowCounters)> {
-        let side = |position: usize| labels(&snapshot.sides[position]);
-        self.0.iter().map(move |(from, to, locality, counters)| {
-            (side(*from), side(*to), *locality, *counters)
+        self.pairs.iter().map(|(pair, counters)| {
+            let [source, destination] = [pair.source, pair.destination]
+                .map(|end| labels(&snapshot.sides[self.sides[end.position()]]));
+            (source, destination, pair.disposition, *counters)
         })
     }
-}
-
-fn labels(side: &Side) -> Labels<'_> {
-    let zone = side.place.zone.as_ref();
-    (side.who.labels(), zone.map_or("", |zone| zone.as_str()))
 }

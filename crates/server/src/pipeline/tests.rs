@@ -6,11 +6,13 @@ mod services;
 mod sockets;
 mod waiting;
 
+use std::collections::BTreeMap;
+
 use kubezonnet_model::{FlowCounters, Hook, SkipReason, TotalKind, UnknownReason};
 
 use super::*;
 use crate::books::Disposition;
-use crate::ledger::SeenBy;
+use crate::ledger::{SeenBy, Snapshot, Workloads};
 use crate::testing::{
     IN, NOW, OUT, POD_TO_HOST, Report, TO_HOST, add_pod, cluster, node_name, pipeline,
 };
@@ -83,6 +85,21 @@ fn left_zone(pipeline: &Pipeline, namespace: &str, pod: &str) -> Option<u64> {
 /// Tells the topology of one more pod.
 fn tell_of_pod(pipeline: &Pipeline, name: &str, node: u8, host: u8) {
     add_pod(pipeline.topology(), name, node, host, later(5));
+}
+
+/// Each pair of workloads that metrics show in both has not fallen.
+fn assert_workloads_only_rose(before: &Snapshot, after: &Snapshot) {
+    let (was, is) = (Workloads::of(before), Workloads::of(after));
+    let is: BTreeMap<_, _> = is
+        .iter(after)
+        .map(|(from, to, locality, counters)| ((from, to, locality), counters))
+        .collect();
+    for (from, to, locality, was) in was.iter(before) {
+        if let Some(is) = is.get(&(from, to, locality)) {
+            let fell = is.bytes < was.bytes || is.packets < was.packets;
+            assert!(!fell, "{from:?} > {to:?} fell from {was:?} to {is:?}");
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use kubezonnet_model::{InterfaceClass, ObservationPoint, SocketOwner};
 
 use super::*;
 use crate::ledger::{Labels, SeriesLimits, Workloads};
-use crate::testing::{add_host_pod, host_uid};
+use crate::testing::{add_host_pod, add_service, host_uid, to_port};
 
 /// From a socket of the node to the uplink.
 const FROM_HOST: ObservationPoint = ObservationPoint {
@@ -87,6 +87,92 @@ fn a_pair_of_which_one_is_gone_goes_after_the_retention_and_its_bytes_stay_in_th
         ["shop/Deployment/p a > shop/Deployment/p b: cross_zone 100"]
     );
     assert_eq!(zones(&pipeline), before);
+}
+
+#[test]
+fn a_pair_stays_whole_when_who_sent_what_it_forwards_is_gone() {
+    let pipeline = pipeline(&cluster());
+    tell_of_pod(&pipeline, "r9", 3, 9);
+    let report = Report::of("n1", 1)
+        .record("10.67.3.1", "10.67.2.1", IN, 4000)
+        .record("10.67.3.9", "10.67.2.1", IN, 100);
+    apply(&pipeline, &report);
+    pipeline.topology().write().delete_pod("pod-r9", later(30));
+
+    pipeline.forget(minutes(16));
+
+    assert_balanced(&pipeline);
+    assert_eq!(
+        workloads(&pipeline),
+        ["/Node/n1 a > shop/Deployment/p b: cross_zone 4100"]
+    );
+    let origins = pipeline.snapshot().edges.into_iter();
+    let origins: Vec<_> = origins.map(|edge| edge.origin.is_some()).collect();
+    assert_eq!(origins, [false, true], "nothing is kept of who is gone");
+}
+
+#[test]
+fn a_pair_of_which_one_is_gone_goes_whole_once_all_of_it_is_idle() {
+    let pipeline = pipeline(&cluster());
+    add_service(
+        pipeline.topology(),
+        "db",
+        "10.96.0.1",
+        &[("10.67.2.1", "n2")],
+    );
+    let by_service = Report::of("n1", 1).record("10.67.1.2", "10.67.2.1", OUT, 10_000);
+    let direct = Report::of("n1", 2);
+    let direct = direct.key("10.67.1.2", "10.67.2.1", OUT, Some(to_port(80)), 5000);
+    apply(&pipeline, &by_service);
+    apply_at(&pipeline, &direct, 14 * 60);
+    assert_eq!(pipeline.snapshot().edges.len(), 2);
+    pipeline
+        .topology()
+        .write()
+        .delete_pod("pod-q1", minutes(15));
+
+    pipeline.forget(minutes(16));
+    assert_eq!(
+        workloads(&pipeline),
+        ["shop/Deployment/q a > shop/Deployment/p b: cross_zone 15000"]
+    );
+
+    pipeline.forget(minutes(30));
+    assert_eq!(workloads(&pipeline), [""; 0]);
+    assert_eq!(zones(&pipeline), ["a > b: 15000"]);
+}
+
+#[test]
+fn a_pair_is_folded_whole_and_by_its_sum() {
+    let limits = SeriesLimits {
+        edges: 4,
+        ..SeriesLimits::default()
+    };
+    let pipeline = pipeline(&cluster()).with_limits(limits);
+    add_service(
+        pipeline.topology(),
+        "db",
+        "10.96.0.1",
+        &[("10.67.2.1", "n2")],
+    );
+    let report = Report::of("n1", 1)
+        .record("10.67.1.1", "10.67.2.1", OUT, 200)
+        .key("10.67.1.1", "10.67.2.1", OUT, Some(to_port(80)), 200)
+        .record("10.67.1.1", "10.67.3.1", OUT, 300)
+        .record("10.67.1.2", "10.67.3.1", OUT, 500);
+    apply(&pipeline, &report);
+    assert_eq!(pipeline.snapshot().edges.len(), 4);
+
+    pipeline.forget(later(30));
+
+    assert_eq!(
+        workloads(&pipeline),
+        [
+            "shop/Deployment/p a > shop/Deployment/p b: cross_zone 400",
+            "shop/Deployment/q a > shop/Deployment/p c: cross_region 500",
+            "/other/other a > /other/other c: cross_region 300",
+        ]
+    );
 }
 
 #[test]

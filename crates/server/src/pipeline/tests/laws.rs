@@ -4,7 +4,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::ledger::Snapshot;
 use crate::testing::ip;
 
 /// One flow of a cluster in which every hop is seen as it would be on real nodes.
@@ -198,6 +197,7 @@ fn assert_only_rose(before: &Snapshot, after: &Snapshot) {
     for (at, was) in &before.totals.seen {
         assert!(was.bytes <= after.totals.seen[at].bytes, "{at:?} fell");
     }
+    assert_workloads_only_rose(before, after);
     let zones = after.zones();
     for (pair, was) in before.zones() {
         assert!(was.bytes <= zones[&pair].bytes, "{pair:?} fell");

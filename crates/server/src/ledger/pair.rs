@@ -1,0 +1,108 @@
+//! A pair as metrics show it: one series, of however many edges.
+//!
+//! Edges of a pair differ in what no label tells: Service, origin, charge-back labels, the zone's id,
+//! the side they were seen from, and why a locality is unknown. The series is their sum, so who takes
+//! edges out of the ledger takes pairs whole.
+
+use foldhash::HashMap;
+use kubezonnet_model::Locality;
+
+use super::edges::EdgeKey;
+use super::{Side, Who};
+use crate::books::Disposition;
+use crate::names::{Id, Key, LookUp};
+
+/// A side as a metric has it: namespace, kind and name; and the zone.
+pub type Labels<'a> = ([&'a str; 3], &'a str);
+
+/// A side as metrics show it: all with the same labels are one. The number holds within one
+/// [`Shown`], in the order they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct End(u32);
+
+impl End {
+    /// How many came before.
+    pub(super) fn position(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A pair as metrics show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Pair {
+    /// Who sent or forwarded it.
+    pub source: End,
+    /// Who received it.
+    pub destination: End,
+    /// Across which boundary.
+    pub disposition: Disposition,
+}
+
+impl Pair {
+    /// The pair of an edge between these.
+    pub(super) fn of(source: End, destination: End, locality: Locality) -> Self {
+        Self {
+            source,
+            destination,
+            disposition: locality.into(),
+        }
+    }
+}
+
+/// Which sides are shown as one.
+#[derive(Debug, Default)]
+pub(super) struct Shown<'a>(HashMap<Labels<'a>, End>);
+
+impl<'a> Shown<'a> {
+    /// The side as it is shown; `None` if it is not, as those that are gone: they are in other sums
+    /// only.
+    pub(super) fn end(&mut self, side: &'a Side) -> Option<End> {
+        if side.who == Who::Gone {
+            return None;
+        }
+        let next = u32::try_from(self.0.len()).expect("fewer sides than memory has room for");
+        Some(*self.0.entry(labels(side)).or_insert(End(next)))
+    }
+}
+
+/// The labels of a side.
+pub(super) fn labels(side: &Side) -> Labels<'_> {
+    let zone = side.place.zone.as_ref();
+    (side.who.labels(), zone.map_or("", |zone| zone.as_str()))
+}
+
+/// The pairs of the ledger's edges.
+#[derive(Debug)]
+pub(super) struct Pairs<'a> {
+    names: &'a LookUp<'a>,
+    shown: Shown<'a>,
+    /// Each name is looked at once.
+    ends: HashMap<Id, Option<End>>,
+}
+
+impl<'a> Pairs<'a> {
+    pub(super) fn new(names: &'a LookUp<'a>) -> Self {
+        Self {
+            names,
+            shown: Shown::default(),
+            ends: HashMap::default(),
+        }
+    }
+
+    /// The pair of an edge; `None` if no metric has it.
+    pub(super) fn of(&mut self, key: &EdgeKey) -> Option<Pair> {
+        let source = self.end(key.source)?;
+        let destination = self.end(key.towards.destination)?;
+        Some(Pair::of(source, destination, key.towards.class.locality()))
+    }
+
+    fn end(&mut self, id: Id) -> Option<End> {
+        let Self { names, shown, ends } = self;
+        *ends
+            .entry(id)
+            .or_insert_with(|| match names.key(id).map(|key| &**key) {
+                Some(Key::Side(side)) => shown.end(side),
+                Some(Key::Subject(_) | Key::Service(_)) | None => None,
+            })
+    }
+}

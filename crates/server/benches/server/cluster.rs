@@ -26,6 +26,8 @@ pub(crate) const WINDOW: Duration = Duration::from_secs(10);
 
 pub(crate) const PODS_OF_A_NODE: u32 = 50;
 
+const PODS_OF_A_WORKLOAD: u32 = 10;
+
 /// Pods of other nodes that those of one node talk to, and ports they do so by.
 const PEERS: u64 = 500;
 const SERVICES: u64 = 15;
@@ -48,8 +50,8 @@ pub(crate) fn topology(pods: u32) -> Outcome<Topology> {
             index.apply_node(state, Timestamp(1));
         }
         for pod in 0..pods {
-            let workload = pod / 10;
-            let namespace = Namespace::new(format!("team-{}", pod % 200))?;
+            let (workload, namespace) = workload(pod, pods);
+            let namespace = Namespace::new(namespace)?;
             let name = Name::new(format!("service-{workload}-5d9c7b6f48-{pod:05x}"))?;
             let uid = format!("00000000-0000-4000-8000-{pod:012}");
             let state = PodState {
@@ -67,6 +69,12 @@ pub(crate) fn topology(pods: u32) -> Outcome<Topology> {
     }
     topology.set_synced();
     Ok(topology)
+}
+
+/// The workload of a pod, one of so many, and its namespace: a node has a pod of many of them.
+pub(crate) fn workload(pod: u32, pods: u32) -> (u32, String) {
+    let workload = pod % (pods / PODS_OF_A_WORKLOAD);
+    (workload, format!("team-{}", workload % 200))
 }
 
 /// A server that waits for nobody.

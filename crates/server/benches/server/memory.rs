@@ -85,10 +85,10 @@ fn tell_of_all(kube: &FakeKube) -> Outcome {
     let template = recorded::pods().into_iter().next();
     let template = template.ok_or("the recording has a pod")?;
     for pod in 0..PODS {
-        let workload = pod / 10;
+        let (workload, namespace) = cluster::workload(pod, PODS);
         let mut object = template.clone();
         let metadata = &mut object["metadata"];
-        metadata["namespace"] = json!(format!("team-{}", pod % 200));
+        metadata["namespace"] = json!(namespace);
         metadata["name"] = json!(format!("service-{workload}-5d9c7b6f48-{pod:05x}"));
         metadata["uid"] = json!(format!("00000000-0000-4000-8000-{pod:012}"));
         metadata["labels"] = json!({ "pod-template-hash": "5d9c7b6f48" });

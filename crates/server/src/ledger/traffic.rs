@@ -44,7 +44,10 @@ impl Traffic {
     /// Adds every cell of another.
     pub fn merge(&mut self, other: &Self) {
         for (sum, each) in self.0.iter_mut().flatten().zip(other.0.iter().flatten()) {
-            *sum += *each;
+            // Most hold nothing, and what is not written need not be fetched.
+            if *each != FlowCounters::ZERO {
+                *sum += *each;
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use foldhash::HashMap;
+use foldhash::fast::RandomState;
 use kubezonnet_model::{Direction, Endpoint, FlowCounters, Locality, Pod, Service, Site};
 
 use crate::ledger::edges::{Class, EdgeKey, EdgeList, Towards};
@@ -84,7 +85,8 @@ impl Sums {
         let mut parties = Vec::with_capacity(ends.len());
         let (mut subjects, mut sides) = (Vec::with_capacity(ends.len()), Vec::new());
         // A pod has several addresses, and a node very many: a link is its own. Sides are many's.
-        let (mut known_subjects, mut known_sides) = (HashMap::default(), HashMap::default());
+        let room = || HashMap::with_capacity_and_hasher(ends.len(), RandomState::default());
+        let (mut known_subjects, mut known_sides) = (room(), room());
         for (side, charged) in ends {
             let subject = charged.map(|id| {
                 *known_subjects.entry(id).or_insert_with(|| {

@@ -28,6 +28,6 @@ pub use flow::{
     Family, FlowCounters, FlowKey, FlowRecord, Hook, InterfaceClass, ObservationPoint, PodUid,
     PortSide, Protocol, ServicePort, SocketOwner, Transport,
 };
-pub use locality::{Direction, Locality, Site};
+pub use locality::{Direction, Locality, Located, Site};
 pub use name::{InvalidName, Name, Namespace, NodeName, Region, Zone, ZoneId};
 pub use time::{Timestamp, Window};

@@ -1,5 +1,7 @@
 //! The one rule that says what kind of boundary a byte crossed.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{NodeName, Region, UnknownReason, Zone, ZoneId};
@@ -32,38 +34,50 @@ impl Direction {
 /// Where an endpoint is, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Site {
-    /// In the cluster, or listed by name.
-    Known {
-        /// The node, for pods and nodes.
-        node: Option<NodeName>,
-        /// The availability zone.
-        zone: Option<Zone>,
-        /// The same by the name that all accounts have for it.
-        zone_id: Option<ZoneId>,
-        /// The region.
-        region: Option<Region>,
-    },
+    /// In the cluster, or listed by name. Shared: a node's pods are all where it is.
+    Known(Arc<Located>),
     /// On the internet.
     Internet,
     /// Not known at all.
     Unknown(UnknownReason),
 }
 
+/// What is known of where an endpoint is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Located {
+    /// The node, for pods and nodes.
+    pub node: Option<NodeName>,
+    /// The availability zone.
+    pub zone: Option<Zone>,
+    /// The same by the name that all accounts have for it.
+    pub zone_id: Option<ZoneId>,
+    /// The region.
+    pub region: Option<Region>,
+}
+
+impl From<Located> for Site {
+    fn from(located: Located) -> Self {
+        Self::Known(Arc::new(located))
+    }
+}
+
 impl Site {
-    /// The zone, where it is known.
-    pub fn zone(&self) -> Option<&Zone> {
+    /// What is known of it; `None` outside.
+    pub fn located(&self) -> Option<&Located> {
         match self {
-            Self::Known { zone, .. } => zone.as_ref(),
+            Self::Known(located) => Some(located),
             Self::Internet | Self::Unknown(_) => None,
         }
     }
 
+    /// The zone, where it is known.
+    pub fn zone(&self) -> Option<&Zone> {
+        self.located()?.zone.as_ref()
+    }
+
     /// The zone's id, where it is known.
     pub fn zone_id(&self) -> Option<&ZoneId> {
-        match self {
-            Self::Known { zone_id, .. } => zone_id.as_ref(),
-            Self::Internet | Self::Unknown(_) => None,
-        }
+        self.located()?.zone_id.as_ref()
     }
 
     /// Whether two are in one zone; `None` if that cannot be said. Ids go before names: a name is
@@ -77,18 +91,12 @@ impl Site {
 
     /// The region, where it is known.
     pub fn region(&self) -> Option<&Region> {
-        match self {
-            Self::Known { region, .. } => region.as_ref(),
-            Self::Internet | Self::Unknown(_) => None,
-        }
+        self.located()?.region.as_ref()
     }
 
     /// The node, where there is one.
     pub fn node(&self) -> Option<&NodeName> {
-        match self {
-            Self::Known { node, .. } => node.as_ref(),
-            Self::Internet | Self::Unknown(_) => None,
-        }
+        self.located()?.node.as_ref()
     }
 }
 
@@ -166,12 +174,12 @@ mod tests {
     use super::*;
 
     fn site(node: &str, zone: &str, region: &str) -> Site {
-        Site::Known {
+        Site::from(Located {
             node: NodeName::new(node).ok(),
             zone: Zone::new(zone).ok(),
             zone_id: None,
             region: Region::new(region).ok(),
-        }
+        })
     }
 
     #[test]
@@ -223,11 +231,13 @@ mod tests {
 
     #[test]
     fn zone_ids_go_before_names_where_both_have_one() {
-        let with_id = |zone: &str, id: &str| Site::Known {
-            node: None,
-            zone: Zone::new(zone).ok(),
-            zone_id: ZoneId::new(id).ok(),
-            region: None,
+        let with_id = |zone: &str, id: &str| {
+            Site::from(Located {
+                node: None,
+                zone: Zone::new(zone).ok(),
+                zone_id: ZoneId::new(id).ok(),
+                region: None,
+            })
         };
         let ours = with_id("us-east-1a", "use1-az1");
         let cases = [

@@ -1,6 +1,6 @@
 //! What clouds list: one table each, as data with its source and date.
 
-use kubezonnet_model::{Billed, Locality, Name, Region, Site, Zone, ZoneId};
+use kubezonnet_model::{Billed, Locality, Located, Name, Region, Site, Zone, ZoneId};
 use serde::Deserialize;
 use time::Date;
 
@@ -179,12 +179,12 @@ impl ExamplePlace {
         if self.internet {
             return Site::Internet;
         }
-        Site::Known {
+        Site::from(Located {
             node: None,
             zone: self.zone.clone(),
             zone_id: self.zone_id.clone(),
             region: self.region.clone(),
-        }
+        })
     }
 
     fn place(&self) -> Place<'_> {

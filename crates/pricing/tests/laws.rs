@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use kubezonnet_model::{Billed, Locality, Name, Region, Site, Zone};
+use kubezonnet_model::{Billed, Locality, Located, Name, Region, Site, Zone};
 use kubezonnet_pricing::{
     Amount, Bill, Cloud, Cost, Edge, Gap, Location, Overrides, Place, PriceBook, PriceTable,
     apportion,
@@ -33,18 +33,18 @@ impl Party {
     fn site(&self) -> Site {
         match self.kind {
             Kind::Internet => Site::Internet,
-            Kind::Unplaced => Site::Known {
+            Kind::Unplaced => Site::from(Located {
                 node: None,
                 zone: None,
                 zone_id: None,
                 region: None,
-            },
-            Kind::Pod | Kind::Network(..) => Site::Known {
+            }),
+            Kind::Pod | Kind::Network(..) => Site::from(Located {
                 node: None,
                 zone: Some(self.zone.clone()),
                 zone_id: None,
                 region: Some(self.region.clone()),
-            },
+            }),
         }
     }
 

@@ -13,12 +13,12 @@
 //! [`TopologyIndex::holder`] says what that means for a window.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use foldhash::HashMap;
 use kubezonnet_model::{
-    Endpoint, Name, Node, NodeName, Pod, PodUid, Protocol, Service, Site, Timestamp, Window,
-    Workload,
+    Endpoint, Located, Name, Node, NodeName, Pod, PodUid, Protocol, Service, Site, Timestamp,
+    Window, Workload,
 };
 
 use self::address::Address;
@@ -148,12 +148,7 @@ impl From<HolderRef<'_>> for Holder {
 }
 
 /// Where a pod is that is on no node.
-static NOWHERE: Site = Site::Known {
-    node: None,
-    zone: None,
-    zone_id: None,
-    region: None,
-};
+static NOWHERE: LazyLock<Site> = LazyLock::new(|| Site::from(Located::default()));
 
 /// How much an index holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -225,7 +220,7 @@ impl TopologyIndex {
             Found::None => return HolderRef::Nobody,
         };
         let entry = self.nodes.get(holding.slot);
-        let site = entry.map_or(&NOWHERE, |entry| &entry.site);
+        let site = entry.map_or(&*NOWHERE, |entry| &entry.site);
         match &holding.owner {
             Owner::Pod(pod) => HolderRef::Pod(pod, site),
             Owner::Node => match entry.and_then(|entry| entry.node.as_ref()) {
@@ -292,7 +287,7 @@ impl TopologyIndex {
             None => self.static_pod(uid, window, node)?,
         };
         let node = self.nodes.get(entry.slot);
-        Some((&entry.pod, node.map_or(&NOWHERE, |node| &node.site)))
+        Some((&entry.pod, node.map_or(&*NOWHERE, |node| &node.site)))
     }
 
     /// Of the static pods with that digest the one that was on that node in the window: of several

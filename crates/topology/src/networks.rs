@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use kubezonnet_model::{Network, Site};
+use kubezonnet_model::{Located, Network, Site};
 
 use self::table::Table;
 use crate::yaml::Form;
@@ -98,12 +98,12 @@ impl Networks {
 }
 
 fn site_of(network: &Network) -> Site {
-    Site::Known {
+    Site::from(Located {
         node: None,
         zone: network.zone.clone(),
         zone_id: network.zone_id.clone(),
         region: network.region.clone(),
-    }
+    })
 }
 
 /// Reads and checks a file.

@@ -125,11 +125,13 @@ fn a_pod_is_known_by_itself_until_it_moves_or_names_are_retired() {
         node: None,
         labels: kubezonnet_model::Labels::default(),
     });
-    let site = |zone: &str| kubezonnet_model::Site::Known {
-        node: None,
-        zone: kubezonnet_model::Zone::new(zone).ok(),
-        zone_id: None,
-        region: None,
+    let site = |zone: &str| {
+        kubezonnet_model::Site::from(kubezonnet_model::Located {
+            node: None,
+            zone: kubezonnet_model::Zone::new(zone).ok(),
+            zone_id: None,
+            region: None,
+        })
     };
     let (a, b) = (site("a"), site("b"));
     let (ids, lease) = names.ids(&[key("web-0"), key("side")]);

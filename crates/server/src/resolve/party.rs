@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use kubezonnet_model::{
-    Endpoint, Family, InterfaceClass, Node, NodeName, Site, UnknownReason, Window,
+    Endpoint, Family, InterfaceClass, Located, Node, NodeName, Site, UnknownReason, Window,
 };
 use kubezonnet_topology::{Holder, HolderRef, TopologyIndex};
 
@@ -294,10 +294,10 @@ pub(super) fn node(name: &NodeName, topology: &TopologyIndex) -> Arc<Node> {
 
 /// Where a node is.
 pub(super) fn site_of(node: &Node) -> Site {
-    Site::Known {
+    Site::from(Located {
         node: Some(node.name.clone()),
         zone: node.zone.clone(),
         zone_id: node.zone_id.clone(),
         region: node.region.clone(),
-    }
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kubezonnet_model::{Node, NodeName, Site, Timestamp};
+use kubezonnet_model::{Located, Node, NodeName, Site, Timestamp};
 
 use super::TopologyIndex;
 use super::address::Address;
@@ -205,12 +205,12 @@ impl TopologyIndex {
         let (at, number) = (list.map_or(now, |list| list.at), List::number(list));
         let addresses = Address::holdable(&state.addresses);
         let (slot, entry) = self.nodes.named(&state.name);
-        let site = Site::Known {
+        let site = Site::from(Located {
             node: Some(entry.name.clone()),
             zone: state.zone.clone(),
             zone_id: state.zone_id.clone(),
             region: state.region.clone(),
-        };
+        });
         if entry.site != site {
             entry.site = site;
             self.services.forget_sites();

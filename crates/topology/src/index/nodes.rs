@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use kubezonnet_model::{Node, NodeName, Site, Timestamp};
+use kubezonnet_model::{Located, Node, NodeName, Site, Timestamp};
 
 use super::address::Address;
 
@@ -57,12 +57,12 @@ pub(super) struct NodeEntry {
 impl NodeEntry {
     fn new(name: NodeName) -> Self {
         Self {
-            site: Site::Known {
+            site: Site::from(Located {
                 node: Some(name.clone()),
                 zone: None,
                 zone_id: None,
                 region: None,
-            },
+            }),
             name,
             node: None,
             uid: String::new(),

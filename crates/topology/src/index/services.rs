@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use foldhash::HashMap;
-use kubezonnet_model::{Protocol, Service, Site, Timestamp, UnknownReason};
+use kubezonnet_model::{Located, Protocol, Service, Site, Timestamp, UnknownReason};
 
 use super::address::Address;
 use super::nodes::{Nodes, Slot};
@@ -95,7 +95,7 @@ impl Services {
         let Some(first) = sites.next().flatten() else {
             return unknown;
         };
-        let common = sites.try_fold(first.clone(), |common, site| common_of(common, site?));
+        let common = sites.try_fold(first.clone(), |common, site| common_of(&common, site?));
         common.unwrap_or(unknown)
     }
 
@@ -338,28 +338,15 @@ impl Services {
 }
 
 /// What two sites have in common, if anything.
-fn common_of(one: Site, other: &Site) -> Option<Site> {
-    fn both<T: PartialEq>(one: Option<T>, other: Option<&T>) -> Option<T> {
-        one.filter(|one| other == Some(one))
+fn common_of(one: &Site, other: &Site) -> Option<Site> {
+    fn both<T: Clone + PartialEq>(one: Option<&T>, other: Option<&T>) -> Option<T> {
+        one.filter(|_| one == other).cloned()
     }
-    let Site::Known {
-        node,
-        zone,
-        zone_id,
-        region,
-    } = one
-    else {
-        return None;
+    let common = Located {
+        node: both(one.node(), other.node()),
+        zone: both(one.zone(), other.zone()),
+        zone_id: both(one.zone_id(), other.zone_id()),
+        region: both(one.region(), other.region()),
     };
-    let common = Site::Known {
-        node: both(node, other.node()),
-        zone: both(zone, other.zone()),
-        zone_id: both(zone_id, other.zone_id()),
-        region: both(region, other.region()),
-    };
-    let is_somewhere = common.node().is_some()
-        || common.zone().is_some()
-        || common.zone_id().is_some()
-        || common.region().is_some();
-    is_somewhere.then_some(common)
+    (common != Located::default()).then(|| common.into())
 }

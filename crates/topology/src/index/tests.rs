@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use kubezonnet_model::{
-    Endpoint, Name, Namespace, NodeName, Region, Site, Timestamp, Window, Workload, Zone,
+    Endpoint, Located, Name, Namespace, NodeName, Region, Site, Timestamp, Window, Workload, Zone,
 };
 
 use super::{Holder, Sizes, TopologyIndex};
@@ -159,19 +159,21 @@ fn a_list_that_was_begun_twice_counts_once() {
 
 #[test]
 fn a_pods_site_is_its_nodes_as_it_is_now() {
-    let known = |zone: &str| Site::Known {
-        node: NodeName::new("node-a").ok(),
-        zone: Zone::new(zone).ok(),
-        zone_id: None,
-        region: Region::new("region-1").ok(),
+    let known = |zone: &str| {
+        Site::from(Located {
+            node: NodeName::new("node-a").ok(),
+            zone: Zone::new(zone).ok(),
+            zone_id: None,
+            region: Region::new("region-1").ok(),
+        })
     };
     let mut index = after(vec![(10, E::Pod(pod("web", WEB)))]);
-    let unlabelled = Site::Known {
+    let unlabelled = Site::from(Located {
         node: NodeName::new("node-a").ok(),
         zone: None,
         zone_id: None,
         region: None,
-    };
+    });
     assert_eq!(site(&index, WEB), unlabelled);
 
     index.apply_node(node("node-a", "zone-a", HOST), Timestamp(20));

@@ -1,6 +1,6 @@
 //! What a file may say, and what each mistake is answered with.
 
-use kubezonnet_model::Site;
+use kubezonnet_model::{Located, Site};
 
 use super::*;
 
@@ -34,12 +34,12 @@ fn a_whole_file_is_read_and_the_longest_prefix_has_an_address() {
     let networks = parse(GOOD).unwrap();
 
     assert_eq!(networks.len(), 3);
-    let site = Site::Known {
+    let site = Site::from(Located {
         node: None,
         zone: Zone::new("eu-west-1b").ok(),
         zone_id: ZoneId::new("euw1-az2").ok(),
         region: Region::new("eu-west-1").ok(),
-    };
+    });
     let database = Some(("orders-db".to_owned(), site));
     assert_eq!(find(&networks, "10.9.0.7"), database);
     assert_eq!(find(&networks, "fd00:9::7"), database);

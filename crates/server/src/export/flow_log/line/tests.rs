@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use kubezonnet_model::{
-    Billed, FlowCounters, InterfaceClass, Network, NetworkKind, Node, ObservationPoint, Pod,
-    PodUid, Site, SocketOwner, Window,
+    Billed, FlowCounters, InterfaceClass, Located, Network, NetworkKind, Node, ObservationPoint,
+    Pod, PodUid, Site, SocketOwner, Window,
 };
 
 use super::*;
@@ -16,12 +16,12 @@ fn name(text: &str) -> Name {
 }
 
 fn site(node: Option<&str>, zone: &str) -> Site {
-    Site::Known {
+    Site::from(Located {
         node: node.map(node_name),
         zone: Zone::new(zone).ok(),
         zone_id: ZoneId::new(format!("use1-{zone}")).ok(),
         region: Region::new("us-east-1").ok(),
-    }
+    })
 }
 
 fn party(address: &str, endpoint: Endpoint, site: Site) -> Party {

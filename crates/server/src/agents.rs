@@ -134,10 +134,8 @@ impl Agents {
         window: Window,
         now: Timestamp,
     ) -> Result<Admission, TooManyAgents> {
-        if !self.nodes.contains_key(&header.node) {
-            if self.nodes.len() >= self.room {
-                return Err(TooManyAgents(self.room));
-            }
+        self.check_room(&header.node)?;
+        if !self.knows(&header.node) {
             self.version += 1;
         }
         let agent = self
@@ -186,6 +184,18 @@ impl Agents {
         }
         let undeclared = self.declare(&header.node, addresses);
         Ok(Admission::New { undeclared })
+    }
+
+    /// Whether the node is known, or there is a place for it.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyAgents`] if not.
+    pub fn check_room(&self, node: &NodeName) -> Result<(), TooManyAgents> {
+        if self.nodes.len() >= self.room && !self.knows(node) {
+            return Err(TooManyAgents(self.room));
+        }
+        Ok(())
     }
 
     /// Whether the window was applied before.

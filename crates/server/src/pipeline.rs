@@ -288,11 +288,7 @@ impl Pipeline {
         }
         let header = &batch.header;
         let window = Window::placed(now, age, header.window);
-        let admission =
-            self.state
-                .agents_mut()
-                .admit(header, &batch.node_addresses, window, now)?;
-        let Admission::New { undeclared } = admission else {
+        let Admission::New { undeclared } = self.admit(batch, window, now)? else {
             return Ok(Taken::Duplicate);
         };
 
@@ -323,6 +319,24 @@ impl Pipeline {
         let resolved = (!self.exporters.is_empty()).then_some(resolved);
         let ticket = self.committer.submit(change, lease, None, resolved);
         Ok(Taken::OnItsWay { ticket, undeclared })
+    /// Decides whether a window is new, and takes over what it says of its node. What is refused
+    /// changes nothing: of neither who is known, nor which time was claimed.
+    fn admit(
+        &self,
+        batch: &DecodedBatch,
+        window: Window,
+        now: Timestamp,
+    ) -> Result<Admission, Rejection> {
+        let header = &batch.header;
+        // Held throughout, so that the room that there is stays.
+        let mut agents = self.state.agents_mut();
+        if !agents.has_applied(header) {
+            agents.check_room(&header.node)?;
+            self.claims.add(header, now)?;
+        }
+        Ok(agents.admit(header, &batch.node_addresses, window, now)?)
+    }
+
     }
 
     /// Whether a batch can be taken now, whatever it is.

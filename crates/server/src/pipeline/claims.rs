@@ -52,6 +52,13 @@ impl Claims {
         Ok(())
     }
 
+    /// Whether the node has claimed anything.
+    #[cfg(test)]
+    pub(super) fn knows(&self, node: &NodeName) -> bool {
+        let claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.contains_key(node)
+    }
+
     /// Forgets nodes that nobody knows any more.
     pub(super) fn forget(&self, is_known: impl Fn(&NodeName) -> bool) {
         let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -262,6 +262,43 @@ fn a_batch_that_no_network_carries_changes_nothing() {
 }
 
 #[test]
+fn a_window_that_claims_time_there_was_not_changes_nothing() {
+    const MONTH: Duration = Duration::from_hours(30 * 24);
+    let pipeline = pipeline(&cluster());
+    let month = |report: Report| {
+        let mut report = report;
+        report.0.header.window = MONTH;
+        report
+    };
+    apply(&pipeline, &month(Report::of("n2", 1)));
+    let before = pipeline.state().agents().states();
+
+    // Of a new epoch, which would end the old one and what it covered.
+    let second = month(Report::of("n2", 1).epoch(2).declares("10.9.9.9"));
+    let refused = pipeline.apply(&second.decoded(), Duration::ZERO, later(60));
+
+    assert!(
+        matches!(refused, Err(Rejection::Implausible(_))),
+        "{refused:?}"
+    );
+    assert_eq!(pipeline.state().agents().states(), before);
+}
+
+#[test]
+fn what_a_node_that_finds_no_place_claims_is_not_kept() {
+    const MONTH: Duration = Duration::from_hours(30 * 24);
+    let pipeline = pipeline(&cluster()).with_room(1, 10);
+    apply(&pipeline, &Report::of("n1", 1));
+    let mut first = Report::of("n2", 1);
+    first.0.header.window = MONTH;
+
+    let refused = pipeline.apply(&first.decoded(), Duration::ZERO, NOW);
+
+    assert_eq!(refused, Err(Rejection::TooManyAgents(TooManyAgents(1))));
+    assert!(!pipeline.claims.knows(&node_name("n2")));
+}
+
+#[test]
 fn full_counters_take_nothing_more_and_balance_as_before() {
     const MONTH: Duration = Duration::from_hours(30 * 24);
     let pipeline = pipeline(&cluster());

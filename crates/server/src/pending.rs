@@ -1,21 +1,25 @@
 //! Records that wait: for the owner of an address, as a pod's packets are often here before the
 //! watch tells of the pod, or for the first report of the other side's agent.
 //!
-//! Bounded by records; who finds no room is settled at once as if it had waited in vain, and is
-//! counted as such. What waits is on disk like what is counted.
+//! Bounded by records, in all and a node; who finds no room is settled at once, and is counted as
+//! such. What waits is on disk like what is counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::HashMap;
 use kubezonnet_model::{FlowRecord, NodeName, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::resolve::Wanted;
 
-/// How many records may wait: two windows of the most records, so that one whole window of unknown
-/// addresses finds room. One is about 120 bytes, so this is 63 MB, or a minute of 8,700 unknown flows a
-/// second, where a cluster's new pods make tens.
+/// How many records may wait. One is about 120 bytes, so this is 63 MB, or a minute of 8,700 unknown
+/// flows a second, where a cluster's new pods make tens.
 pub const MAX_PENDING_RECORDS: usize = 2 * 262_144;
+
+/// A node may take this part of the room that is free, so that however many take what they can, there
+/// is some left for the next: 65,536 records for the first, 1,090 a second for a minute.
+const SHARE: usize = 8;
 
 /// Records of one window that wait together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,8 +49,41 @@ pub struct Pending {
     max_records: usize,
     /// The number of the next group.
     next: AtomicU64,
-    /// Records that found no room, by what they wanted, in the order of [`Wanted::ALL`].
-    turned_away: [AtomicU64; Wanted::ALL.len()],
+    /// Records that found no room, by what they wanted and why, in the order of the two `ALL`.
+    turned_away: [[AtomicU64; NoRoom::ALL.len()]; Wanted::ALL.len()],
+}
+
+/// Why records find no room to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoom {
+    /// There is some, but their node has its share of it.
+    Share,
+    /// There is none.
+    Full,
+}
+
+impl NoRoom {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::Share, Self::Full];
+
+    /// The name in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Share => "share",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// How many records found no room to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TurnedAway {
+    /// What they wanted to wait for.
+    pub wanted: Wanted,
+    /// Why there was no room.
+    pub reason: NoRoom,
+    /// How many there were.
+    pub records: u64,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +92,27 @@ struct List {
     /// Records in `groups` and in the hands of who took them out: room is given back when they are
     /// settled, so that a look at them never lets in more than the bound.
     records: usize,
+    /// The same by node, of those who have any.
+    by_node: HashMap<NodeName, usize>,
+}
+
+impl List {
+    fn add(&mut self, node: &NodeName, records: usize) {
+        if records > 0 {
+            self.records += records;
+            *self.by_node.entry(node.clone()).or_default() += records;
+        }
+    }
+
+    fn release(&mut self, node: &NodeName, records: usize) {
+        self.records = self.records.saturating_sub(records);
+        if let Some(own) = self.by_node.get_mut(node) {
+            *own = own.saturating_sub(records);
+            if *own == 0 {
+                self.by_node.remove(node);
+            }
+        }
+    }
 }
 
 impl Default for Pending {
@@ -84,25 +142,34 @@ impl Pending {
         self.len() == 0
     }
 
-    /// How many records found no room, by what they wanted.
-    pub fn turned_away(&self) -> [(Wanted, u64); Wanted::ALL.len()] {
-        Wanted::ALL.map(|wanted| {
-            let records = self.turned_away[wanted as usize].load(Ordering::Relaxed);
-            (wanted, records)
-        })
+    /// How many records found no room, by what they wanted and why.
+    pub fn turned_away(&self) -> Vec<TurnedAway> {
+        let each = |wanted: Wanted| {
+            NoRoom::ALL.map(|reason| TurnedAway {
+                wanted,
+                reason,
+                records: self.turned_away[wanted as usize][reason as usize].load(Ordering::Relaxed),
+            })
+        };
+        Wanted::ALL.into_iter().flat_map(each).collect()
     }
 
-    /// Keeps room for so many records; `false` if there is none, and they are counted then.
-    pub fn reserve(&self, wanted: Wanted, records: usize) -> bool {
+    /// Keeps room for as many of a node's records as find some; says for how many. The others are
+    /// counted.
+    pub fn reserve(&self, node: &NodeName, wanted: Wanted, records: usize) -> usize {
         let mut list = self.list();
-        let fits = records <= self.max_records - list.records.min(self.max_records);
-        if fits {
-            list.records += records;
-        } else {
-            let records = u64::try_from(records).unwrap_or(u64::MAX);
-            self.turned_away[wanted as usize].fetch_add(records, Ordering::Relaxed);
+        let free = self.max_records.saturating_sub(list.records);
+        let own = list.by_node.get(node).copied().unwrap_or(0);
+        let share = free.div_ceil(SHARE).saturating_sub(own);
+        let kept = records.min(share);
+        list.add(node, kept);
+        drop(list);
+        let full = records.saturating_sub(free);
+        for (reason, turned) in [(NoRoom::Share, records - kept - full), (NoRoom::Full, full)] {
+            let turned = u64::try_from(turned).unwrap_or(u64::MAX);
+            self.turned_away[wanted as usize][reason as usize].fetch_add(turned, Ordering::Relaxed);
         }
-        fits
+        kept
     }
 
     /// A number for a new group.
@@ -115,7 +182,7 @@ impl Pending {
         self.next
             .fetch_max(waiting.id.saturating_add(1), Ordering::Relaxed);
         let mut list = self.list();
-        list.records += waiting.records.len();
+        list.add(&waiting.node, waiting.records.len());
         list.groups.push(waiting);
     }
 
@@ -124,7 +191,7 @@ impl Pending {
         let mut list = self.list();
         if let Some(position) = list.groups.iter().position(|waiting| waiting.id == id) {
             let waiting = list.groups.swap_remove(position);
-            list.records = list.records.saturating_sub(waiting.records.len());
+            list.release(&waiting.node, waiting.records.len());
         }
     }
 
@@ -133,10 +200,9 @@ impl Pending {
         self.list().groups.push(waiting);
     }
 
-    /// Gives back the room of records that wait no longer.
-    pub fn release(&self, records: usize) {
-        let mut list = self.list();
-        list.records = list.records.saturating_sub(records);
+    /// Gives back the room of a node's records that wait no longer.
+    pub fn release(&self, node: &NodeName, records: usize) {
+        self.list().release(node, records);
     }
 
     /// Takes out the groups that are due; their room stays kept.
@@ -154,17 +220,64 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use kubezonnet_wire::Limits;
-
     use super::*;
+    use crate::testing::node_name;
+
+    /// What a node that takes all it can is given.
+    fn take(pending: &Pending, node: &str) -> usize {
+        pending.reserve(&node_name(node), Wanted::Owner, usize::MAX)
+    }
 
     #[test]
-    fn the_largest_window_finds_room_whole() {
+    fn however_many_nodes_take_what_they_can_there_is_room_for_one_more() {
         let pending = Pending::default();
-        let most = Limits::default().max_records;
 
-        assert!(pending.reserve(Wanted::Owner, most));
-        assert!(pending.reserve(Wanted::Report, most));
-        assert!(!pending.reserve(Wanted::Report, 1));
+        let first = take(&pending, "n0");
+        for number in 0..1000 {
+            take(&pending, &format!("n{}", number % 30));
+        }
+        let late = take(&pending, "late");
+
+        assert_eq!(first, 65_536);
+        assert!(late > 1000, "{late}");
+        assert!(pending.len() <= MAX_PENDING_RECORDS);
+    }
+
+    #[test]
+    fn a_node_has_its_share_once_and_again_when_its_records_are_settled() {
+        let pending = Pending::with_capacity(800);
+        let n1 = node_name("n1");
+
+        let taken = [take(&pending, "n1"), take(&pending, "n1")];
+        pending.release(&n1, 100);
+        let again = take(&pending, "n1");
+
+        assert_eq!((taken, again), ([100, 0], 100));
+    }
+
+    #[test]
+    fn who_is_turned_away_is_told_why() {
+        let pending = Pending::with_capacity(8);
+        let n1 = node_name("n1");
+
+        assert_eq!(pending.reserve(&n1, Wanted::Owner, 10), 1);
+        for number in 2..20 {
+            pending.reserve(&node_name(&format!("n{number}")), Wanted::Owner, 1);
+        }
+        assert_eq!(pending.reserve(&n1, Wanted::Report, 3), 0);
+
+        let counts = pending.turned_away().into_iter();
+        let counts = counts.map(|each| (each.wanted, each.reason, each.records));
+        assert_eq!(
+            counts.collect::<Vec<_>>(),
+            [
+                // Of ten records two find no room in eight, whoever's they are.
+                (Wanted::Owner, NoRoom::Share, 7),
+                (Wanted::Owner, NoRoom::Full, 2 + 11),
+                (Wanted::Report, NoRoom::Share, 0),
+                (Wanted::Report, NoRoom::Full, 3),
+            ]
+        );
+        assert_eq!(pending.len(), 8);
     }
 }

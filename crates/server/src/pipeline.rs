@@ -31,9 +31,9 @@ use crate::costs::Costs;
 use crate::export::Exporters;
 use crate::ledger::{Entry, SeriesLimits, Snapshot};
 use crate::names::{Id, Key};
-use crate::pending::MAX_PENDING_RECORDS;
+use crate::pending::{MAX_PENDING_RECORDS, TurnedAway};
 use crate::prices::{InForce, Prices};
-use crate::resolve::{Views, Wanted};
+use crate::resolve::Views;
 use crate::state::State;
 use crate::store::{Failure, OpenError, Pace, Store, StoreCounts, StoreId};
 
@@ -292,12 +292,10 @@ impl Pipeline {
             return Ok(Taken::Duplicate);
         };
 
-        self.claims.add(header, now)?;
-
         let resolved = self.resolve_batch(batch, window);
         let pending = self.state.pending();
         let (resolved, waiting) = self.postpone(resolved, now, |wanted, records| {
-            pending.reserve(wanted, records)
+            pending.reserve(&header.node, wanted, records)
         });
 
         let mut entry = Entry::default();
@@ -319,6 +317,8 @@ impl Pipeline {
         let resolved = (!self.exporters.is_empty()).then_some(resolved);
         let ticket = self.committer.submit(change, lease, None, resolved);
         Ok(Taken::OnItsWay { ticket, undeclared })
+    }
+
     /// Decides whether a window is new, and takes over what it says of its node. What is refused
     /// changes nothing: of neither who is known, nor which time was claimed.
     fn admit(
@@ -335,8 +335,6 @@ impl Pipeline {
             self.claims.add(header, now)?;
         }
         Ok(agents.admit(header, &batch.node_addresses, window, now)?)
-    }
-
     }
 
     /// Whether a batch can be taken now, whatever it is.
@@ -489,8 +487,8 @@ impl Pipeline {
         self.state.pending().len()
     }
 
-    /// How many records found no room to wait, by what they wanted.
-    pub fn turned_away_records(&self) -> [(Wanted, u64); Wanted::ALL.len()] {
+    /// How many records found no room to wait.
+    pub fn turned_away_records(&self) -> Vec<TurnedAway> {
         self.state.pending().turned_away()
     }
 

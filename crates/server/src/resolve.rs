@@ -79,7 +79,7 @@ pub enum Outcome {
     CountedBySender,
     /// Packets bypass the hooks of this node, the sender: the receiver's agent counts.
     CountedByReceiver,
-    /// The sender's agent counted some of them, and nobody can tell which.
+    /// The other side's agent counted some of them, and nobody can tell which.
     PartlyCovered,
     /// Refused: the local address is another node's.
     ForeignAddress,
@@ -187,6 +187,15 @@ impl Wanted {
         match self {
             Self::Owner => "owner",
             Self::Report => "report",
+        }
+    }
+
+    /// Where a record goes that cannot wait, though it should: what the other side may count as well
+    /// is not counted here.
+    pub fn outcome_in_doubt(self, outcome: Outcome) -> Outcome {
+        match self {
+            Self::Owner => outcome,
+            Self::Report => Outcome::PartlyCovered,
         }
     }
 }

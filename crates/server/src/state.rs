@@ -13,7 +13,7 @@ use crate::change::{Added, Arrived, Forgotten, Gone, Settled};
 use crate::costs::CostLedger;
 use crate::ledger::{self, Entry, Folded, Ledger, SeriesLimits, Snapshot, Subject, Who};
 use crate::names::{Key, Names};
-use crate::pending::Pending;
+use crate::pending::{Pending, Waiting};
 
 /// What a server knows of the past.
 #[derive(Debug, Default)]
@@ -100,13 +100,16 @@ impl State {
     }
 
     /// A group of waiting records that was taken out: what is settled gives its room back.
-    pub fn settle(&self, settled: Settled, records: usize) {
+    pub fn settle(&self, settled: Settled, taken: Option<&Waiting>) {
         let still: usize = settled.waiting.iter().map(|each| each.records.len()).sum();
         for edges in [&settled.entry.edges, &settled.entry.unlisted] {
             self.costs.add(edges, &self.names, settled.now);
         }
         self.ledger().record(settled.entry, settled.now);
-        self.pending.release(records.saturating_sub(still));
+        if let Some(taken) = taken {
+            let settled = taken.records.len().saturating_sub(still);
+            self.pending.release(&taken.node, settled);
+        }
         for waiting in settled.waiting {
             self.pending.put(waiting);
         }

@@ -220,8 +220,7 @@ impl Core {
         let applied = match change {
             Change::Window(arrived) => self.state.arrive(*arrived),
             Change::Settled(settled) => {
-                let records = taken.map_or(0, |taken| taken.records.len());
-                self.state.settle(*settled, records);
+                self.state.settle(*settled, taken.as_ref());
                 Applied::default()
             }
             Change::Forgotten(forgotten) => {
@@ -246,7 +245,7 @@ impl Core {
         match &submission.change {
             Change::Window(arrived) => {
                 let records = arrived.waiting.iter().map(|each| each.records.len());
-                pending.release(records.sum());
+                pending.release(&arrived.header.node, records.sum());
             }
             Change::Settled(_) => {
                 if let Some(taken) = &submission.taken {

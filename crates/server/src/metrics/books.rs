@@ -70,13 +70,13 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         name: "kubezonnet_server_turned_away_records_total",
         kind: Kind::Counter,
-        labels: &["wanted"],
+        labels: &["wanted", "reason"],
         help: "Records that found no room to wait for the owner of an address or for the first \
-               report of the other side's agent, and were settled at once, as if the time to \
-               wait were over",
+               report of the other side's agent, and were settled at once",
         write: |scrape, samples| {
-            for (wanted, records) in &scrape.turned_away_records {
-                samples.counter(&[wanted.as_str()], *records)?;
+            for turned in &scrape.turned_away_records {
+                let labels = [turned.wanted.as_str(), turned.reason.as_str()];
+                samples.counter(&labels, turned.records)?;
             }
             Ok(())
         },

@@ -13,9 +13,9 @@ use crate::costs::Costs;
 use crate::export::ExportCounts;
 use crate::ingest::IngestCounts;
 use crate::ledger::{Snapshot, Workloads};
+use crate::pending::TurnedAway;
 use crate::pipeline::Pipeline;
 use crate::prices::InForce;
-use crate::resolve::Wanted;
 use crate::store::{Failure, StoreCounts, StoreSizes};
 use crate::tls::{Credential, Status};
 
@@ -31,8 +31,8 @@ pub struct Scrape {
     pub workloads: Workloads,
     /// How many records wait.
     pub pending_records: usize,
-    /// How many records found no room to wait, by what they wanted.
-    pub turned_away_records: Vec<(Wanted, u64)>,
+    /// How many records found no room to wait.
+    pub turned_away_records: Vec<TurnedAway>,
     /// What came in.
     pub ingest: IngestScrape,
     /// How long ago each node's agent reported.
@@ -184,7 +184,7 @@ impl Scrape {
             ledger,
             workloads,
             pending_records: pipeline.pending_records(),
-            turned_away_records: pipeline.turned_away_records().into(),
+            turned_away_records: pipeline.turned_away_records(),
             ingest: IngestScrape::of(ingest),
             agents: pipeline.report_ages(now),
             uplinks: pipeline.uplinks(),

@@ -46,7 +46,7 @@ impl Pipeline {
         &self,
         resolved: Resolved,
         now: Timestamp,
-        has_room: impl Fn(Wanted, usize) -> bool,
+        room_for: impl Fn(Wanted, usize) -> usize,
     ) -> (ResolvedBatch, Vec<Waiting>) {
         let Resolved {
             mut batch,
@@ -56,13 +56,22 @@ impl Pipeline {
         } = resolved;
         let mut groups = Vec::new();
         for wanted in Wanted::ALL {
-            let flows: Vec<_> = wanting
+            let mut flows: Vec<_> = wanting
                 .extract_if(.., |(each, _)| *each == wanted)
                 .map(|(_, flow)| flow)
                 .collect();
             let deadline = self.deadline(wanted, batch.window);
-            if flows.is_empty() || deadline <= now || !has_room(wanted, flows.len()) {
+            if deadline <= now {
                 batch.flows.extend(flows);
+                continue;
+            }
+            let turned_away = flows.split_off(room_for(wanted, flows.len()));
+            let settled = turned_away.into_iter().map(|flow| ResolvedFlow {
+                outcome: wanted.outcome_in_doubt(flow.outcome),
+                ..flow
+            });
+            batch.flows.extend(settled);
+            if flows.is_empty() {
                 continue;
             }
             groups.push(Waiting {
@@ -81,7 +90,7 @@ impl Pipeline {
     fn settle_group(&self, waiting: Waiting, now: Timestamp) -> Option<Ticket> {
         let resolved = self.resolve_records(&waiting.node, &waiting.records, waiting.window);
         // Who had room to wait has it still, whatever it waits for now.
-        let (batch, mut groups) = self.postpone(resolved, now, |_, _| true);
+        let (batch, mut groups) = self.postpone(resolved, now, |_, records| records);
         if batch.flows.is_empty()
             && let [group] = &mut *groups
         {

@@ -3,7 +3,7 @@
 use kubezonnet_model::{Endpoint, InterfaceClass, Locality, ObservationPoint, SocketOwner};
 
 use super::*;
-use crate::resolve::{Outcome, Party, ResolvedBatch, ResolvedFlow};
+use crate::resolve::{Outcome, Party, ResolvedBatch, ResolvedFlow, Wanted};
 use crate::testing::{add_host_pod, add_service, host_uid, name_networks};
 
 /// The column that every table of examples has and no other.

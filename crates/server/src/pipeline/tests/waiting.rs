@@ -5,10 +5,20 @@ use kubezonnet_model::UnknownReason;
 use super::*;
 use crate::testing::pipeline_expecting_reports;
 
-/// How many records found no room, by what they wanted.
-fn turned_away(pipeline: &Pipeline) -> [(&'static str, u64); 2] {
-    let counts = pipeline.turned_away_records();
-    counts.map(|(wanted, records)| (wanted.as_str(), records))
+/// How many records found no room, by what they wanted and why, of those that there are.
+fn turned_away(pipeline: &Pipeline) -> Vec<(&'static str, &'static str, u64)> {
+    let counts = pipeline.turned_away_records().into_iter();
+    counts
+        .filter(|each| each.records > 0)
+        .map(|each| (each.wanted.as_str(), each.reason.as_str(), each.records))
+        .collect()
+}
+
+/// A window of that node with so many records that wait for an owner.
+fn flood(node: &str, from: &str, records: u8) -> Report {
+    (1..=records).fold(Report::of(node, 1), |report, host| {
+        report.record(from, &format!("10.99.0.{host}"), OUT, 1)
+    })
 }
 
 #[test]
@@ -133,7 +143,7 @@ fn what_finds_no_room_to_wait_is_counted_at_once() {
 
     assert_eq!((pending(&pipeline), pipeline.pending_records()), (1000, 1));
     assert_eq!(booked(&pipeline, Disposition::Unknown), 20);
-    assert_eq!(turned_away(&pipeline), [("owner", 1), ("report", 0)]);
+    assert_eq!(turned_away(&pipeline), [("owner", "full", 1)]);
 
     settle_at(&pipeline, 60);
     apply_at(
@@ -145,16 +155,67 @@ fn what_finds_no_room_to_wait_is_counted_at_once() {
 }
 
 #[test]
-fn a_report_that_there_is_no_room_to_wait_for_is_told_apart() {
+fn what_the_sender_may_have_counted_is_not_counted_again_though_there_is_no_room_to_wait() {
     let pipeline = pipeline_expecting_reports(&cluster(), later(60)).with_room(10, 1);
     let received = Report::of("n1", 1)
         .record("10.67.2.1", "10.67.1.1", IN, 700)
-        .record("10.67.3.1", "10.67.1.1", IN, 50);
+        .record("10.67.3.1", "10.67.1.1", IN, 700);
+    let sent = Report::of("n2", 9).record("10.67.2.1", "10.67.1.1", OUT, 700);
+    let sent_too = Report::of("n3", 9).record("10.67.3.1", "10.67.1.1", OUT, 700);
 
+    for report in [received, sent, sent_too] {
+        apply(&pipeline, &report);
+    }
+    settle_at(&pipeline, 1);
+
+    assert_eq!(turned_away(&pipeline), [("report", "full", 1)]);
+    assert_eq!(booked(&pipeline, Disposition::CrossZone), 700);
+    assert_eq!(booked(&pipeline, Disposition::CrossRegion), 700);
+    assert_eq!(booked(&pipeline, Disposition::CountedBySender), 700);
+    assert_eq!(booked(&pipeline, Disposition::PartlyCovered), 700);
+}
+
+#[test]
+fn a_node_whose_records_all_wait_takes_no_room_from_another_nodes_new_pod() {
+    let pipeline = pipeline(&cluster()).with_room(100, 8);
+    apply(&pipeline, &flood("n1", "10.67.1.1", 8));
+
+    let of_new_pod = Report::of("n2", 1).record("10.67.2.9", "10.67.1.1", OUT, 700);
+    apply(&pipeline, &of_new_pod);
+    tell_of_pod(&pipeline, "new", 2, 9);
+    settle_at(&pipeline, 6);
+
+    assert_eq!(left_zone(&pipeline, "shop", "new"), Some(700));
+    assert_eq!(turned_away(&pipeline), [("owner", "share", 7)]);
+}
+
+#[test]
+fn a_node_whose_records_all_wait_has_no_byte_counted_twice() {
+    let pipeline = pipeline_expecting_reports(&cluster(), later(60)).with_room(100, 4);
+    apply(&pipeline, &flood("n3", "10.67.3.1", 4));
+
+    let received = Report::of("n1", 7).record("10.67.2.1", "10.67.1.1", IN, 700);
+    let sent = Report::of("n2", 9).record("10.67.2.1", "10.67.1.1", OUT, 700);
     apply(&pipeline, &received);
+    apply(&pipeline, &sent);
+    settle_at(&pipeline, 61);
 
-    assert_eq!(turned_away(&pipeline), [("owner", 0), ("report", 2)]);
-    assert_eq!(pending(&pipeline), 0);
+    assert_eq!(booked(&pipeline, Disposition::CrossZone), 700);
+    assert_eq!(booked(&pipeline, Disposition::CountedBySender), 700);
+}
+
+#[test]
+fn a_nodes_share_is_free_again_once_its_records_are_settled() {
+    let pipeline = pipeline(&cluster()).with_room(100, 8);
+    for (sequence, seconds) in [(1, 0), (2, 60), (3, 120)] {
+        let mut report = flood("n1", "10.67.1.1", 2);
+        report.0.header.sequence = sequence;
+        settle_at(&pipeline, seconds);
+
+        apply_at(&pipeline, &report, seconds);
+
+        assert_eq!(pipeline.pending_records(), 1, "window {sequence}");
+    }
 }
 
 #[test]
@@ -166,7 +227,7 @@ fn what_comes_too_late_to_wait_is_not_turned_away() {
         .apply(&report.decoded(), Duration::from_mins(1), NOW)
         .unwrap();
 
-    assert_eq!(turned_away(&pipeline), [("owner", 0), ("report", 0)]);
+    assert_eq!(turned_away(&pipeline), []);
 }
 
 #[test]

@@ -77,6 +77,7 @@ pub(crate) fn cluster() -> Topology {
             zone_id: None,
             region: Region::new(region).ok(),
             provider_id: None,
+            pod_cidrs: Vec::new(),
             addresses: vec![
                 ip(&format!("10.66.0.{number}")),
                 ip(&format!("fd66::{number}")),

@@ -25,7 +25,7 @@ use self::address::Address;
 use self::blocks::Blocks;
 use self::chores::Chores;
 use self::expiry::Expiry;
-use self::holding::{Count, Found, Holdings, Owner};
+use self::holding::{Count, Found, Holding, Holdings, Owner};
 use self::interned::Interned;
 use self::list::List;
 use self::namespaces::Namespaces;
@@ -214,11 +214,14 @@ impl TopologyIndex {
     }
 
     fn holder_of<'a>(&'a self, holdings: Option<&'a Holdings>, window: Window) -> HolderRef<'a> {
-        let holding = match holdings.map_or(Found::None, |holdings| holdings.within(window)) {
-            Found::One(holding) => holding,
-            Found::Several => return HolderRef::Reused,
-            Found::None => return HolderRef::Nobody,
-        };
+        match holdings.map_or(Found::None, |holdings| holdings.within(window)) {
+            Found::One(holding) => self.holder_by(holding),
+            Found::Several => HolderRef::Reused,
+            Found::None => HolderRef::Nobody,
+        }
+    }
+
+    fn holder_by<'a>(&'a self, holding: &'a Holding) -> HolderRef<'a> {
         let entry = self.nodes.get(holding.slot);
         let site = entry.map_or(&*NOWHERE, |entry| &entry.site);
         match &holding.owner {
@@ -243,8 +246,22 @@ impl TopologyIndex {
             .map(|holding| self.nodes.get(holding.slot).map(|entry| &entry.name))
     }
 
-    /// Whether somebody holds an address near this one, or did until not long ago: in the same /24, or
-    /// the same /64 of IPv6. So it may soon be a new pod's or node's.
+    /// The addresses that are held now, a portion of them: of all portions, from the first on, until
+    /// there is none.
+    pub(crate) fn held(
+        &self,
+        portion: usize,
+    ) -> Option<impl Iterator<Item = (IpAddr, HolderRef<'_>)>> {
+        let held = self.addresses.part(portion)?;
+        Some(held.filter_map(|(address, holdings)| {
+            let holder = self.holder_by(holdings.holder()?);
+            Some((IpAddr::from(*address), holder))
+        }))
+    }
+
+    /// Whether it may soon be a new pod's or node's: a node gives its pods addresses from there, or
+    /// somebody holds an address near this one, or did until not long ago, in the same /24 or the same
+    /// /64 of IPv6.
     pub fn is_near(&self, address: IpAddr) -> bool {
         self.blocks.have(Address::from(address))
     }

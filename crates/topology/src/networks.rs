@@ -18,9 +18,11 @@ use crate::yaml::Form;
 use crate::{FileError, Problem};
 
 mod document;
+mod overlap;
 mod table;
 mod watch;
 
+pub use overlap::{Overlap, overlaps};
 pub use watch::NetworksWatch;
 
 const FORM: Form<Networks> = Form {
@@ -41,8 +43,7 @@ pub struct Networks {
 struct Entry {
     network: Arc<Network>,
     site: Site,
-    /// The prefix is a single address.
-    is_single: bool,
+    prefix: IpNet,
 }
 
 impl Networks {
@@ -51,7 +52,7 @@ impl Networks {
             let entry = Entry {
                 site: site_of(&network),
                 network,
-                is_single: prefix.prefix_len() == prefix.max_prefix_len(),
+                prefix,
             };
             (prefix, entry)
         };
@@ -70,7 +71,13 @@ impl Networks {
     /// Whether the file lists that very address, and not only others around it.
     pub fn lists(&self, address: IpAddr) -> bool {
         let entry = self.table.find(address);
-        entry.is_some_and(|entry| entry.is_single)
+        entry.is_some_and(|entry| entry.prefix.prefix_len() == entry.prefix.max_prefix_len())
+    }
+
+    /// The longest prefix that the address is in, and its network.
+    pub fn prefix_of(&self, address: IpAddr) -> Option<(IpNet, &Arc<Network>)> {
+        let entry = self.table.find(address)?;
+        Some((entry.prefix, &entry.network))
     }
 
     /// How many prefixes they have.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use kubezonnet_model::{
     Name, Namespace, NodeName, PodUid, Protocol, Region, Service, Timestamp, Workload, Zone, ZoneId,
 };
@@ -178,4 +179,7 @@ pub struct NodeState {
     pub provider_id: Option<String>,
     /// Every address it holds, inside and outside.
     pub addresses: Vec<IpAddr>,
+    /// From where it gives addresses to its pods, where that is told: an address of these may soon be a
+    /// pod's.
+    pub pod_cidrs: Vec<IpNet>,
 }

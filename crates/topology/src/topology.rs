@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kubezonnet_model::Timestamp;
@@ -26,6 +26,8 @@ struct Shared {
     index: RwLock<TopologyIndex>,
     /// Held for as long as it takes to point to others, never while a file is read.
     networks: RwLock<Arc<Networks>>,
+    /// How many prefixes of them had addresses of the cluster, when that was last looked at.
+    overlapping: AtomicUsize,
     /// The source has told all there was at start.
     synced: AtomicBool,
     /// When the source last told anything, in milliseconds; 0 until it did.
@@ -207,6 +209,17 @@ impl Topology {
     pub fn set_networks(&self, networks: Networks) {
         let mut inforce = self.0.networks.write();
         *inforce = Arc::new(networks.after(&inforce));
+    }
+
+    /// How many prefixes of the named networks had addresses of the cluster, when that was last looked
+    /// at ([`overlaps`](crate::networks::overlaps)).
+    pub fn overlapping(&self) -> usize {
+        self.0.overlapping.load(Ordering::Relaxed)
+    }
+
+    /// So many had, at the last look.
+    pub(crate) fn set_overlapping(&self, prefixes: usize) {
+        self.0.overlapping.store(prefixes, Ordering::Relaxed);
     }
 
     /// Whether the source has told all there was at start.

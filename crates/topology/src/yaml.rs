@@ -17,7 +17,7 @@ use crate::FailureReason;
 
 mod watch;
 
-pub(crate) use watch::{Form, Look, Watched};
+pub(crate) use watch::{Form, Look, Watched, blocking};
 
 /// The largest file that is read: 50,000 pods are about 10 MiB.
 const MAX_BYTES: u64 = 64 << 20;

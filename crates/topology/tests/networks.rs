@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use kubezonnet_model::{Name, Namespace, Timestamp};
 use kubezonnet_topology::networks::{self, NetworksWatch};
-use kubezonnet_topology::{FailureReason, FileError, Source, Topology};
+use kubezonnet_topology::{FailureReason, FileError, PodState, Source, Topology};
 use tempfile::TempDir;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -99,10 +100,7 @@ async fn a_file_that_changes_is_in_force_for_both_families() {
     let counts = followed.topology.counts(Source::Networks);
     assert_eq!((counts.relists, counts.events), (2, 1));
     assert!(
-        followed
-            .topology
-            .age(kubezonnet_model::Timestamp(u64::MAX))
-            .is_none(),
+        followed.topology.age(Timestamp(u64::MAX)).is_none(),
         "a networks file tells nothing of pods"
     );
 }
@@ -204,4 +202,29 @@ fn a_file_that_cannot_be_used_is_an_error_at_start() {
     );
     assert_eq!(twice.to_string(), expected);
     assert!(matches!(no_file, FileError::NotRegular { .. }), "{no_file}");
+}
+
+#[tokio::test]
+async fn a_prefix_that_holds_addresses_of_the_cluster_is_counted_until_the_file_is_mended() {
+    let followed = Followed::new("networks: [{name: vpc, cidrs: [10.0.0.0/8, 192.168.0.0/16]}]");
+    let pod = PodState {
+        addresses: vec!["10.67.1.1".parse().unwrap()],
+        ..PodState::new(
+            Namespace::new("shop").unwrap(),
+            Name::new("web").unwrap(),
+            "web",
+        )
+    };
+    followed.topology.write().apply_pod(pod, Timestamp(1));
+    assert_eq!(followed.topology.overlapping(), 0, "before all is told");
+
+    followed.topology.set_synced();
+    followed
+        .until("found", |it| it.topology.overlapping() == 1)
+        .await;
+    followed.replace("networks: [{name: vpc, cidr: 10.9.0.0/16}]");
+
+    followed
+        .until("mended", |it| it.topology.overlapping() == 0)
+        .await;
 }

@@ -127,6 +127,8 @@ pub struct TopologyScrape {
     pub sizes: Sizes,
     /// How many prefixes its named networks have.
     pub networks: usize,
+    /// In how many of these the cluster had addresses, at the last look.
+    pub overlapping: usize,
     /// What its sources did.
     pub sources: Vec<(Source, SourceCounts)>,
 }
@@ -254,6 +256,7 @@ impl TopologyScrape {
             age: topology.age(now),
             sizes: topology.read().sizes(),
             networks: topology.networks().len(),
+            overlapping: topology.overlapping(),
             sources: Source::ALL
                 .into_iter()
                 .map(|source| (source, topology.counts(source)))

@@ -87,6 +87,7 @@ fn scrape() -> Scrape {
         log_failures: 3,
     };
     scrape.topology.age = Some(Duration::from_millis(1500));
+    scrape.topology.overlapping = 2;
     scrape.security = SecurityScrape {
         ends: vec![(Credential::Ingest, Timestamp(1_800_172_800_999))],
         failures: Credential::ALL.into_iter().zip(0..).collect(),

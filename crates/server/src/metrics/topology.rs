@@ -44,6 +44,14 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "kubezonnet_server_overlapping_networks",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Prefixes of the networks file in which nodes or pods of the cluster have addresses, at \
+               the last look",
+        write: |scrape, samples| samples.gauge(&[], &scrape.topology.overlapping),
+    },
+    Family {
         name: "kubezonnet_server_topology_events_total",
         kind: Kind::Counter,
         labels: &["source"],

@@ -27,6 +27,7 @@ fn topology(provider_ids: &[&str]) -> Topology {
             zone_id: None,
             region: None,
             provider_id: (!id.is_empty()).then(|| (*id).to_owned()),
+            pod_cidrs: Vec::new(),
             addresses: Vec::new(),
         };
         topology.write().apply_node(state, Timestamp(1));

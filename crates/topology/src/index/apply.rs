@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kubezonnet_model::{Located, Node, NodeName, Site, Timestamp};
 
 use super::TopologyIndex;
-use super::address::Address;
+use super::address::{Address, Block};
 use super::expiry::Ended;
 use super::holding::{Claim, OPEN, Owner};
 use super::list::List;
@@ -226,6 +226,12 @@ impl TopologyIndex {
         entry.live = true;
         entry.seen = number;
         let had = std::mem::replace(&mut entry.addresses, addresses.clone());
+        let blocks = Block::of_pods(&state.pod_cidrs);
+        if entry.blocks != blocks {
+            self.blocks.give(&blocks);
+            let before = std::mem::replace(&mut entry.blocks, blocks);
+            self.blocks.give_no_more(&before);
+        }
 
         let dropped = had.iter().filter(|address| !addresses.contains(address));
         self.release(dropped, &Owner::Node, slot, at);
@@ -251,6 +257,7 @@ impl TopologyIndex {
             entry.live = false;
             entry.gone = now;
             let addresses = std::mem::take(&mut entry.addresses);
+            self.blocks.give_no_more(&std::mem::take(&mut entry.blocks));
             self.expiry.push(now, Ended::Node(slot));
             self.release(addresses.iter(), &Owner::Node, slot, now);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use kubezonnet_model::{Located, Node, NodeName, Site, Timestamp};
 
-use super::address::Address;
+use super::address::{Address, Block};
 
 /// Where a node is in [`Nodes`]; stays the same as long as anything points to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub(super) struct NodeEntry {
     pub(super) uid: String,
     pub(super) provider_id: Option<Box<str>>,
     pub(super) addresses: Box<[Address]>,
+    /// From where it gives addresses to its pods; empty once it went.
+    pub(super) blocks: Box<[Block]>,
     /// Told of, and not gone.
     pub(super) live: bool,
     /// When it went.
@@ -68,6 +70,7 @@ impl NodeEntry {
             uid: String::new(),
             provider_id: None,
             addresses: Box::default(),
+            blocks: Box::default(),
             live: false,
             gone: Timestamp(0),
             seen: 0,

@@ -68,6 +68,12 @@ impl<K: Eq + Hash, V> Parts<K, V> {
         self.parts.iter().map(HashTable::len).sum()
     }
 
+    /// The entries of one part, in no order; `None` past the last part.
+    pub(super) fn part(&self, number: usize) -> Option<impl Iterator<Item = (&K, &V)>> {
+        let entries = self.parts.get(number)?.iter();
+        Some(entries.map(|(key, value)| (key, value)))
+    }
+
     /// Every entry, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let entries = self.parts.iter().flatten();

@@ -56,6 +56,7 @@ fn node(name: &str, zone: &str, address: &str) -> NodeState {
         zone_id: None,
         region: Region::new("region-1").ok(),
         provider_id: None,
+        pod_cidrs: Vec::new(),
         addresses: address.parse().into_iter().collect(),
     }
 }
@@ -314,6 +315,37 @@ fn what_is_in_one_block_with_an_address_is_near_as_long_as_the_address_is_rememb
     index.prune(Timestamp(31));
 
     assert_eq!(near(&index), [false; 7]);
+}
+
+#[test]
+fn what_a_node_gives_to_its_pods_is_near_as_long_as_there_is_such_a_node() {
+    let giving = |name: &str, prefixes: &[&str]| NodeState {
+        pod_cidrs: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
+        ..node(name, "zone-a", "")
+    };
+    let mut index = after(vec![
+        (10, E::Node(giving("a", &["10.244.6.0/23", "fd67:1::/80"]))),
+        (10, E::Node(giving("b", &["10.244.6.0/23", "0.0.0.0/0"]))),
+    ]);
+    let near = |index: &TopologyIndex| {
+        [
+            "10.244.6.1",
+            "10.244.7.255",
+            "fd67:1::9",
+            "10.244.8.1",
+            "fd67:1::1:0:0:1",
+        ]
+        .map(|address| index.is_near(address.parse().unwrap()))
+    };
+    assert_eq!(near(&index), [true, true, true, false, false]);
+
+    index.apply_node(giving("a", &["10.244.8.0/24"]), Timestamp(20));
+    assert_eq!(near(&index), [true, true, false, true, false]);
+    index.delete_node(&NodeName::new("b").unwrap(), "uid-of-b", Timestamp(30));
+    assert_eq!(near(&index), [false, false, false, true, false]);
+    index.reset_nodes([], Timestamp(40));
+
+    assert_eq!(near(&index), [false; 5]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kubezonnet_model::{
     InvalidName, Name, Namespace, NodeName, PodUid, Protocol, Region, Service, Timestamp, Workload,
@@ -106,7 +107,13 @@ pub(super) fn node_state(node: NodeObject) -> Result<NodeState, Malformed> {
         status,
     } = node;
     let addresses = status.addresses.unwrap_or_default();
+    // An old API server has the single field only; where both are, it repeats the first.
+    let pod_cidrs = spec.pod_cidrs.into_iter().flatten().chain(spec.pod_cidr);
+    let mut pod_cidrs: Vec<IpNet> = pod_cidrs.filter_map(|text| block(&text)).collect();
+    pod_cidrs.sort_unstable();
+    pod_cidrs.dedup();
     Ok(NodeState {
+        pod_cidrs,
         zone: label(&metadata, ZONE_LABELS).and_then(|zone| Zone::new(zone).ok()),
         zone_id: label(&metadata, ZONE_ID_LABELS).and_then(|id| ZoneId::new(id).ok()),
         region: label(&metadata, REGION_LABELS).and_then(|region| Region::new(region).ok()),
@@ -284,6 +291,14 @@ fn parsed(text: &str) -> Option<IpAddr> {
         tracing::debug!(text, "left out an address that is none");
     }
     address.ok().map(|address| address.to_canonical())
+}
+
+fn block(text: &str) -> Option<IpNet> {
+    let prefix = text.parse::<IpNet>();
+    if prefix.is_err() && !text.is_empty() {
+        tracing::debug!(text, "left out a block of addresses that is none");
+    }
+    prefix.ok().map(|prefix| prefix.trunc())
 }
 
 fn required(value: Option<String>, what: &'static str) -> Result<String, Malformed> {

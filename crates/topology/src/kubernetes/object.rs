@@ -57,6 +57,10 @@ pub(super) struct NodeObject {
 pub(super) struct NodeSpec {
     #[serde(rename = "providerID")]
     pub(super) provider_id: Option<String>,
+    #[serde(rename = "podCIDR")]
+    pub(super) pod_cidr: Option<String>,
+    #[serde(rename = "podCIDRs")]
+    pub(super) pod_cidrs: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -1,6 +1,6 @@
 //! What is in a named network, and what only looks like it.
 
-use kubezonnet_model::NetworkKind;
+use kubezonnet_model::{NetworkKind, Region, Zone};
 
 use super::*;
 use crate::books::Disposition;
@@ -168,6 +168,58 @@ fn a_new_pod_in_a_network_that_is_named_counts_once() {
     assert_eq!(pipeline.pending_records(), 0);
     assert_eq!(totals.books.get(Disposition::CrossZone).bytes, 1020);
     assert_eq!(totals.books.get(Disposition::CountedBySender).bytes, 1020);
+}
+
+#[test]
+fn the_first_pod_of_a_nodes_block_in_a_network_that_is_named_counts_once() {
+    let (v4, v6) = ("10.244.7.2", "fd44:7::2");
+    let topology = cluster();
+    let prefixes = ["10.244.7.0/24", "fd44:7::/64"];
+    let node = kubezonnet_topology::NodeState {
+        name: node_name("n1"),
+        uid: "node-1".into(),
+        zone: Zone::new("a").ok(),
+        zone_id: None,
+        region: Region::new("r1").ok(),
+        provider_id: None,
+        pod_cidrs: prefixes.map(|text| text.parse().unwrap()).into(),
+        addresses: vec![ip("10.66.0.1"), ip("fd66::1")],
+    };
+    topology.write().apply_node(node, NOW);
+    name_networks(
+        &topology,
+        "networks: [{name: vpc, cidrs: [10.0.0.0/8, 'fd44::/16'], zone: c, region: r2}]",
+    );
+    let pipeline = pipeline(&topology);
+    for node in ["n1", "n2"] {
+        apply(&pipeline, &Report::of(node, 1));
+    }
+    for (node, point) in [("n1", OUT), ("n2", IN)] {
+        let report = Report::of(node, 2)
+            .record(v4, "10.67.2.1", point, 1000)
+            .record(v6, "fd67:2::1", point, 20);
+        apply(&pipeline, &report);
+    }
+    assert_eq!(pipeline.pending_records(), 4);
+
+    let pod = kubezonnet_topology::PodState {
+        node: Some(node_name("n1")),
+        addresses: vec![ip(v4), ip(v6)],
+        created: Some(kubezonnet_model::Timestamp(1)),
+        ..kubezonnet_topology::PodState::new(
+            kubezonnet_model::Namespace::new("shop").unwrap(),
+            kubezonnet_model::Name::new("first").unwrap(),
+            "first",
+        )
+    };
+    topology.write().apply_pod(pod, NOW);
+    pipeline.settle(NOW);
+
+    let totals = pipeline.snapshot().totals;
+    assert_eq!(totals.books.get(Disposition::CrossZone).bytes, 1020);
+    assert_eq!(totals.books.get(Disposition::CountedBySender).bytes, 1020);
+    assert_eq!(totals.books.sum().bytes, 2040);
+    assert_eq!(totals.imbalance(), (0, 0));
 }
 
 #[test]

@@ -172,6 +172,22 @@ fn a_node_has_its_inner_and_outer_addresses() {
 }
 
 #[test]
+fn a_node_tells_from_where_its_pods_have_their_addresses() {
+    let of = |spec: serde_json::Value| {
+        let object = json!({"metadata": {"name": "node-b", "uid": "n2"}, "spec": spec});
+        let state = node_state(serde_json::from_value(object).unwrap()).unwrap();
+        let prefixes = state.pod_cidrs.iter().map(ToString::to_string);
+        prefixes.collect::<Vec<_>>().join(" ")
+    };
+
+    let both = json!({"podCIDR": "10.244.7.0/24", "podCIDRs": ["10.244.7.0/24", "fd67:7::/64"]});
+    assert_eq!(of(both), "10.244.7.0/24 fd67:7::/64");
+    assert_eq!(of(json!({"podCIDR": "10.244.7.9/24"})), "10.244.7.0/24");
+    assert_eq!(of(json!({"podCIDR": "", "podCIDRs": ["none"]})), "");
+    assert_eq!(of(json!({})), "");
+}
+
+#[test]
 fn a_node_tells_what_its_cloud_calls_it() {
     let silent = json!({"metadata": {"name": "node-b", "uid": "n2"}, "spec": {"providerID": ""}});
     let silent = node_state(serde_json::from_value(silent).unwrap()).unwrap();

@@ -8,6 +8,7 @@
 mod decode;
 mod privileges;
 mod references;
+mod uninstall;
 mod workload;
 
 use std::collections::BTreeMap;

@@ -207,6 +207,7 @@ impl Core {
             change,
             taken,
             resolved,
+            place,
             reply,
             ..
         } = submission;
@@ -235,7 +236,8 @@ impl Core {
         if let Some(resolved) = resolved {
             self.exporters.offer(resolved);
         }
-        // Who asked may have gone away.
+        // Before who asked goes on. They may have gone away.
+        drop(place);
         reply.send(Ok(Outcome::Made(applied))).ok();
     }
 
@@ -263,9 +265,9 @@ impl Core {
         for mut submission in new {
             let (nobody, _) = tokio::sync::oneshot::channel();
             let reply = std::mem::replace(&mut submission.reply, nobody);
-            reply.send(Err(failure)).ok();
             // Nobody waits for these, a group at most, to hear that the disk failed.
             submission.place = None;
+            reply.send(Err(failure)).ok();
             self.in_doubt.push(submission);
         }
     }
@@ -338,6 +340,7 @@ impl Submission {
     }
 
     fn answer(self, reply: super::Reply) {
+        drop(self.place);
         // Who asked may have gone away.
         self.reply.send(reply).ok();
     }

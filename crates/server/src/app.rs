@@ -94,7 +94,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         .ok();
     let clock = Clock::system();
     let labels = config.labels.kept().context("--team-label, --extra-label");
-    let topology = Topology::keeping(labels.map_err(Failure::Configuration)?);
+    let labels = labels.map_err(Failure::Configuration)?;
+    let columns = config.labels.columns(&labels).context("--metrics-labels");
+    let columns = columns.map_err(Failure::Configuration)?;
+    let topology = Topology::keeping(labels);
     let source = Source::open(config, &topology, &clock)
         .await
         .map_err(Failure::Configuration)?;
@@ -114,6 +117,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let ingest = Arc::new(ingest.guarded(Arc::clone(&edge.door)));
     let shown = http::Shown::new(Arc::clone(&pipeline), Arc::clone(&ingest), clock.clone())
         .without(&config.metrics.metrics_disable)
+        .with_columns(columns)
         .behind(edge.gate.clone())
         .with_credentials(Arc::clone(&edge.status), edge.is_ready());
 

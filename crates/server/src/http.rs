@@ -14,7 +14,7 @@ use kubezonnet_topology::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::ingest::{self, Ingest};
-use crate::metrics::{self, Group, Scrape, SecurityScrape};
+use crate::metrics::{self, Columns, Group, Scrape, SecurityScrape};
 use crate::pipeline::Pipeline;
 use crate::tls::Status;
 
@@ -39,6 +39,8 @@ pub struct Shown {
     credentials: Arc<Status>,
     /// Metrics that are left out.
     disabled: Arc<[Group]>,
+    /// Labels for charge-back that some metrics have.
+    columns: Arc<Columns>,
     /// Whether agents can be served, as far as that is not the pipeline's matter.
     can_serve: Arc<dyn Fn() -> bool + Send + Sync>,
     /// One permit for each page being made or sent.
@@ -55,6 +57,7 @@ impl Shown {
             gate: Gate::open(),
             credentials: Arc::default(),
             disabled: Arc::default(),
+            columns: Arc::default(),
             can_serve: Arc::new(|| true),
             scrapes: Arc::new(Semaphore::new(SCRAPES)),
         }
@@ -69,6 +72,12 @@ impl Shown {
     pub fn without(self, disabled: &[Group]) -> Self {
         let disabled = disabled.into();
         Self { disabled, ..self }
+    }
+
+    /// Metrics between workloads with these labels too.
+    pub fn with_columns(self, columns: Columns) -> Self {
+        let columns = Arc::new(columns);
+        Self { columns, ..self }
     }
 
     /// Metrics with what is known of credentials, and ready only once `can_serve`.
@@ -116,7 +125,8 @@ async fn show_metrics(State(shown): State<Shown>, headers: HeaderMap) -> Respons
     let page = tokio::task::spawn_blocking(move || {
         let turn = turn.expect("nobody closes it");
         let (counts, now) = (shown.ingest.counts(), shown.clock.now());
-        let mut scrape = Scrape::without(&shown.disabled, &shown.pipeline, counts, now);
+        let (disabled, columns) = (&shown.disabled, &shown.columns);
+        let mut scrape = Scrape::chosen(disabled, columns, &shown.pipeline, counts, now);
         scrape.security = SecurityScrape::of(&shown.credentials, shown.ingest.door());
         let text = metrics::render(scrape, format);
         Page { text, _turn: turn }

@@ -8,6 +8,7 @@
 mod agents;
 mod books;
 mod build;
+mod columns;
 mod cost;
 mod export;
 mod group;
@@ -34,6 +35,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+pub use self::columns::{ColumnError, Columns};
 pub use self::group::Group;
 pub use self::samples::Samples;
 pub use self::scrape::{

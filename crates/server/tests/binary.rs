@@ -57,13 +57,17 @@ fn file(directory: &Path, name: &str, text: &str) -> String {
 
 #[test]
 fn wrong_flags_are_named_in_one_line() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["--bogus"], "--bogus"),
         (&["--listen", "nowhere"], "'nowhere' for '--listen"),
         (&["--flow-log", "some"], "'some' for '--flow-log"),
         (&["--tls-cert", "a.pem"], "--tls-key"),
         (&["--insecure", "--client-ca", "a.pem"], "--insecure"),
         (&["--topology-file", "/gone.yaml"], "/gone.yaml"),
+        (
+            &["--team-label=team", "--metrics-labels=team,app"],
+            "--metrics-labels: no label is kept as \"app\"",
+        ),
     ];
     for (arguments, named) in cases {
         let line = refused(program().args(arguments));

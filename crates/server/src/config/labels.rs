@@ -3,6 +3,8 @@
 use clap::Args;
 use kubezonnet_topology::{KeptLabel, KeptLabels, LabelError};
 
+use crate::metrics::{ColumnError, Columns};
+
 /// Which labels are kept.
 #[derive(Debug, Clone, Args)]
 pub struct LabelFlags {
@@ -23,6 +25,18 @@ pub struct LabelFlags {
         value_name = "NAME=KEY"
     )]
     extra_label: Vec<KeptLabel>,
+
+    /// Kept labels that /metrics tells workloads apart by, too; several with commas between them.
+    ///
+    /// By the names they are kept by. The counters between workloads have `src_team` and `dst_team` then,
+    /// and `src_label_NAME` and `dst_label_NAME`.
+    #[arg(
+        long,
+        env = "KUBEZONNET_METRICS_LABELS",
+        value_delimiter = ',',
+        value_name = "NAME"
+    )]
+    metrics_labels: Vec<String>,
 }
 
 impl LabelFlags {
@@ -34,6 +48,15 @@ impl LabelFlags {
     pub fn kept(&self) -> Result<KeptLabels, LabelError> {
         let team = self.team_label.iter();
         KeptLabels::new(team.chain(&self.extra_label).cloned())
+    }
+
+    /// Those of the kept labels that metrics have.
+    ///
+    /// # Errors
+    ///
+    /// [`ColumnError`] if one is not kept, or asked for twice.
+    pub fn columns(&self, kept: &KeptLabels) -> Result<Columns, ColumnError> {
+        Columns::new(&self.metrics_labels, kept)
     }
 }
 
@@ -84,6 +107,21 @@ mod tests {
             let flag = argument.split('=').next().unwrap();
             assert!(line.contains(expected) && line.contains(flag), "{line}");
         }
+    }
+
+    #[test]
+    fn metrics_have_those_of_the_kept_labels_that_are_asked_for() {
+        let columns = |arguments: &[&str]| {
+            let flags = read(arguments).unwrap().labels;
+            flags.columns(&flags.kept().unwrap())
+        };
+        let kept = ["--team-label=team", "--extra-label=app=app,tier=tier"];
+
+        assert_eq!(columns(&kept).unwrap().places(), [0; 0]);
+        let asked = [&kept[..], &["--metrics-labels=tier,team"]].concat();
+        assert_eq!(columns(&asked).unwrap().places(), [2, 0]);
+        let error = columns(&["--metrics-labels=team"]).unwrap_err();
+        assert!(error.to_string().contains("--team-label KEY"), "{error}");
     }
 
     #[test]

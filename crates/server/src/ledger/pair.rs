@@ -2,10 +2,11 @@
 //!
 //! Edges of a pair differ in what no label tells: Service, origin, charge-back labels, the zone's id,
 //! the side they were seen from, and why a locality is unknown. The series is their sum, so who takes
-//! edges out of the ledger takes pairs whole.
+//! edges out of the ledger takes pairs whole. Where metrics have charge-back labels a pair is several
+//! series, and these go whole with it.
 
 use foldhash::HashMap;
-use kubezonnet_model::Locality;
+use kubezonnet_model::{Locality, Name};
 
 use super::edges::EdgeKey;
 use super::{Side, Who};
@@ -51,24 +52,41 @@ impl Pair {
 
 /// Which sides are shown as one.
 #[derive(Debug, Default)]
-pub(super) struct Shown<'a>(HashMap<Labels<'a>, End>);
+pub(super) struct Shown<'a> {
+    ends: HashMap<(Labels<'a>, Vec<Option<&'a Name>>), End>,
+    /// Which labels for charge-back are shown, too.
+    places: Vec<usize>,
+}
 
 impl<'a> Shown<'a> {
+    /// As metrics show them that have the labels for charge-back at these places: each is a part of what
+    /// is shown without.
+    pub(super) fn by(places: &[usize]) -> Self {
+        Self {
+            places: places.into(),
+            ..Self::default()
+        }
+    }
+
     /// The side as it is shown; `None` if it is not, as those that are gone: they are in other sums
     /// only.
     pub(super) fn end(&mut self, side: &'a Side) -> Option<End> {
         if side.who == Who::Gone {
             return None;
         }
-        let next = u32::try_from(self.0.len()).expect("fewer sides than memory has room for");
-        Some(*self.0.entry(labels(side)).or_insert(End(next)))
+        let next = u32::try_from(self.ends.len()).expect("fewer sides than memory has room for");
+        let kept = self.places.iter().map(|place| side.labels.get(*place));
+        let key = (side.shown(), kept.collect());
+        Some(*self.ends.entry(key).or_insert(End(next)))
     }
 }
 
-/// The labels of a side.
-pub(super) fn labels(side: &Side) -> Labels<'_> {
-    let zone = side.place.zone.as_ref();
-    (side.who.labels(), zone.map_or("", |zone| zone.as_str()))
+impl Side {
+    /// The side as a metric has it, without its labels for charge-back.
+    pub fn shown(&self) -> Labels<'_> {
+        let zone = self.place.zone.as_ref();
+        (self.who.labels(), zone.map_or("", |zone| zone.as_str()))
+    }
 }
 
 /// The pairs of the ledger's edges.

@@ -3,8 +3,8 @@
 use foldhash::HashMap;
 use kubezonnet_model::FlowCounters;
 
-use super::Snapshot;
-use super::pair::{Labels, Pair, Shown, labels};
+use super::pair::{Pair, Shown};
+use super::{Side, Snapshot};
 use crate::books::Disposition;
 
 /// Edges added up by the labels of both sides and the locality.
@@ -16,9 +16,10 @@ pub struct Workloads {
 }
 
 impl Workloads {
-    /// The edges of a snapshot, but those of which a side is gone: they are in the other sums only.
-    pub fn of(snapshot: &Snapshot) -> Self {
-        let mut shown = Shown::default();
+    /// The edges of a snapshot, but those of which a side is gone: they are in the other sums only. They
+    /// are told apart by the labels for charge-back at these places, too.
+    pub fn of(snapshot: &Snapshot, places: &[usize]) -> Self {
+        let mut shown = Shown::by(places);
         let ends: Vec<_> = snapshot.sides.iter().map(|side| shown.end(side)).collect();
         let mut sides = Vec::new();
         for (position, end) in (0..).zip(&ends) {
@@ -38,14 +39,15 @@ impl Workloads {
         Self { sides, pairs }
     }
 
-    /// Each with its labels, from the snapshot it was made of.
+    /// Each with a side that has the labels of all that sent it, and one of all that received it, from the
+    /// snapshot it was made of.
     pub fn iter<'a>(
         &'a self,
         snapshot: &'a Snapshot,
-    ) -> impl Iterator<Item = (Labels<'a>, Labels<'a>, Disposition, FlowCounters)> {
+    ) -> impl Iterator<Item = (&'a Side, &'a Side, Disposition, FlowCounters)> {
         self.pairs.iter().map(|(pair, counters)| {
             let [source, destination] = [pair.source, pair.destination]
-                .map(|end| labels(&snapshot.sides[self.sides[end.position()]]));
+                .map(|end| &snapshot.sides[self.sides[end.position()]]);
             (source, destination, pair.disposition, *counters)
         })
     }

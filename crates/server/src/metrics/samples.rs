@@ -23,7 +23,21 @@ impl<'a> Samples<'a> {
     ///
     /// Those of the writer behind.
     pub fn counter(&mut self, labels: &[&str], value: u64) -> fmt::Result {
-        self.sample(labels, |encoder| {
+        self.counter_with(&[], labels, value)
+    }
+
+    /// A counter's sample with more labels than the family has.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer behind.
+    pub fn counter_with(
+        &mut self,
+        more: &[(&str, &str)],
+        labels: &[&str],
+        value: u64,
+    ) -> fmt::Result {
+        self.sample(more, labels, |encoder| {
             encoder.encode_counter::<NoLabelSet, _, f64>(&value, None)
         })
     }
@@ -34,7 +48,7 @@ impl<'a> Samples<'a> {
     ///
     /// Those of the writer behind.
     pub fn fraction(&mut self, labels: &[&str], value: f64) -> fmt::Result {
-        self.sample(labels, |encoder| {
+        self.sample(&[], labels, |encoder| {
             encoder.encode_counter::<NoLabelSet, _, f64>(&value, None)
         })
     }
@@ -45,7 +59,7 @@ impl<'a> Samples<'a> {
     ///
     /// Those of the writer behind.
     pub fn gauge(&mut self, labels: &[&str], value: &impl EncodeGaugeValue) -> fmt::Result {
-        self.sample(labels, |encoder| encoder.encode_gauge(value))
+        self.sample(&[], labels, |encoder| encoder.encode_gauge(value))
     }
 
     /// A histogram's samples: how many fell in each bucket, by upper bound.
@@ -61,16 +75,18 @@ impl<'a> Samples<'a> {
 
     fn sample(
         &mut self,
+        more: &[(&str, &str)],
         values: &[&str],
         write: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
     ) -> fmt::Result {
         debug_assert_eq!(self.names.len(), values.len(), "a value for each label");
-        if values.is_empty() {
+        if values.is_empty() && more.is_empty() {
             return write(&mut self.encoder);
         }
         let labels = Labels {
             names: self.names,
             values,
+            more,
         };
         write(&mut self.encoder.encode_family(&labels)?)
     }
@@ -79,12 +95,16 @@ impl<'a> Samples<'a> {
 struct Labels<'a> {
     names: &'static [&'static str],
     values: &'a [&'a str],
+    more: &'a [(&'a str, &'a str)],
 }
 
 impl EncodeLabelSet for Labels<'_> {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
         for (name, value) in self.names.iter().zip(self.values) {
             (*name, *value).encode(encoder.encode_label())?;
+        }
+        for label in self.more {
+            label.encode(encoder.encode_label())?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use kubezonnet_exposition::Process;
 use kubezonnet_model::{NodeName, Timestamp};
 use kubezonnet_topology::{Sizes, Source, SourceCounts, Topology};
 
-use super::Group;
+use super::{Columns, Group};
 use crate::agents::NodeUplinks;
 use crate::authenticate::{Door, Outcome};
 use crate::costs::Costs;
@@ -25,6 +25,8 @@ use crate::tls::{Credential, Status};
 pub struct Scrape {
     /// The groups that are left out.
     pub disabled: Vec<Group>,
+    /// Labels for charge-back that the counters between workloads have.
+    pub columns: Columns,
     /// The ledger.
     pub ledger: Snapshot,
     /// Its edges by workload; empty if they are left out.
@@ -165,12 +167,14 @@ impl SecurityScrape {
 impl Scrape {
     /// Copies all of it.
     pub fn of(pipeline: &Pipeline, ingest: &IngestCounts, now: Timestamp) -> Self {
-        Self::without(&[], pipeline, ingest, now)
+        Self::chosen(&[], &Columns::default(), pipeline, ingest, now)
     }
 
-    /// Copies all of it but what some groups need that are left out.
-    pub fn without(
+    /// Copies all of it but what some groups need that are left out, with workloads told apart by those
+    /// labels too.
+    pub fn chosen(
         disabled: &[Group],
+        columns: &Columns,
         pipeline: &Pipeline,
         ingest: &IngestCounts,
         now: Timestamp,
@@ -179,10 +183,11 @@ impl Scrape {
         let workloads = if disabled.contains(&Group::Workloads) {
             Workloads::default()
         } else {
-            Workloads::of(&ledger)
+            Workloads::of(&ledger, &columns.places())
         };
         Self {
             disabled: disabled.to_vec(),
+            columns: columns.clone(),
             ledger,
             workloads,
             pending_records: pipeline.pending_records(),

@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use kubezonnet_exposition::Process;
-use kubezonnet_model::{SkipReason, Timestamp, TotalKind};
+use kubezonnet_model::{Name, Namespace, SkipReason, Timestamp, TotalKind, Workload};
+use kubezonnet_topology::{KeptLabel, KeptLabels, PodState};
 
 use super::*;
 use crate::authenticate::Outcome;
@@ -15,7 +16,7 @@ use crate::ingest::{IngestCounts, LATENCY_BOUNDS, Refusal};
 use crate::prices::Prices;
 use crate::store::{Failure, StoreSizes};
 use crate::testing::{
-    IN, NOW, OUT, POD_TO_HOST, Report, TO_HOST, cluster, name_networks, node_name, pipeline,
+    IN, NOW, OUT, POD_TO_HOST, Report, TO_HOST, cluster, ip, name_networks, node_name, pipeline,
 };
 use crate::tls::Credential;
 
@@ -177,6 +178,73 @@ fn what_is_left_out_is_not_on_the_page_and_everything_else_is() {
     let expected: Vec<_> = whole.lines().filter(|line| !left_out(line)).collect();
     assert!(expected.len() < whole.lines().count());
     assert_eq!(page.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn workloads_are_told_apart_by_the_labels_that_are_asked_for_and_by_no_others() {
+    let topology = cluster();
+    for (number, team, app) in [
+        (1, "payments", "web"),
+        (2, "search", "web"),
+        (3, "payments", "api"),
+    ] {
+        let name = |text: &str| Name::new(text).unwrap();
+        let state = PodState {
+            node: Some(node_name("n1")),
+            workload: Some(Workload {
+                kind: name("Deployment"),
+                name: name("shared"),
+            }),
+            labels: [Some(name(team)), Some(name(app))].into(),
+            addresses: vec![ip(&format!("10.67.1.10{number}"))],
+            ..PodState::new(
+                Namespace::new("shop").unwrap(),
+                name(&format!("shared-{number}")),
+                format!("shared-{number}"),
+            )
+        };
+        topology.write().apply_pod(state, Timestamp(1));
+    }
+    let pipeline = pipeline(&topology);
+    let report = Report::of("n1", 1)
+        .record("10.67.1.101", "10.67.2.1", OUT, 100)
+        .record("10.67.1.102", "10.67.2.1", OUT, 20)
+        .record("10.67.1.103", "10.67.2.1", OUT, 3);
+    pipeline
+        .apply(&report.decoded(), Duration::ZERO, NOW)
+        .unwrap();
+    let kept = [KeptLabel::team("team"), KeptLabel::new("app", "app")];
+    let kept = KeptLabels::new(kept.map(Result::unwrap)).unwrap();
+    let series = |names: &[&str]| -> Vec<String> {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let columns = Columns::new(&names, &kept).unwrap();
+        let scrape = Scrape::chosen(&[], &columns, &pipeline, &IngestCounts::default(), NOW);
+        let page = render(scrape, Format::Classic);
+        let lines = page.lines().filter_map(|line| {
+            line.strip_prefix("kubezonnet_workload_traffic_bytes_total{")?
+                .split_once("locality=\"cross_zone\"")
+        });
+        let mut series: Vec<String> = lines.map(|(_, rest)| rest.to_owned()).collect();
+        series.sort_unstable();
+        series
+    };
+
+    assert_eq!(series(&[]), ["} 123"]);
+    assert_eq!(
+        series(&["team"]),
+        [
+            ",src_team=\"payments\",dst_team=\"\"} 103",
+            ",src_team=\"search\",dst_team=\"\"} 20",
+        ]
+    );
+    assert_eq!(
+        series(&["app", "team"]),
+        [
+            ",src_label_app=\"api\",dst_label_app=\"\",src_team=\"payments\",dst_team=\"\"} 3",
+            ",src_label_app=\"web\",dst_label_app=\"\",src_team=\"payments\",dst_team=\"\"} 100",
+            ",src_label_app=\"web\",dst_label_app=\"\",src_team=\"search\",dst_team=\"\"} 20",
+        ]
+    );
 }
 
 #[test]

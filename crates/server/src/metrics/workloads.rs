@@ -45,9 +45,11 @@ fn workloads(
     value: fn(FlowCounters) -> u64,
 ) -> fmt::Result {
     for (from, to, locality, counters) in scrape.workloads.iter(&scrape.ledger) {
-        let ([src_namespace, src_kind, src_workload], src_zone) = from;
-        let ([dst_namespace, dst_kind, dst_workload], dst_zone) = to;
-        samples.counter(
+        let more = scrape.columns.of([from, to]);
+        let ([src_namespace, src_kind, src_workload], src_zone) = from.shown();
+        let ([dst_namespace, dst_kind, dst_workload], dst_zone) = to.shown();
+        samples.counter_with(
+            &more,
             &[
                 src_namespace,
                 src_kind,

@@ -12,7 +12,7 @@ use kubezonnet_model::{FlowCounters, Hook, SkipReason, TotalKind, UnknownReason}
 
 use super::*;
 use crate::books::Disposition;
-use crate::ledger::{SeenBy, Snapshot, Workloads};
+use crate::ledger::{SeenBy, Side, Snapshot, Workloads};
 use crate::testing::{
     IN, NOW, OUT, POD_TO_HOST, Report, TO_HOST, add_pod, cluster, node_name, pipeline,
 };
@@ -89,15 +89,23 @@ fn tell_of_pod(pipeline: &Pipeline, name: &str, node: u8, host: u8) {
 
 /// Each pair of workloads that metrics show in both has not fallen.
 fn assert_workloads_only_rose(before: &Snapshot, after: &Snapshot) {
-    let (was, is) = (Workloads::of(before), Workloads::of(after));
-    let is: BTreeMap<_, _> = is
-        .iter(after)
-        .map(|(from, to, locality, counters)| ((from, to, locality), counters))
-        .collect();
-    for (from, to, locality, was) in was.iter(before) {
-        if let Some(is) = is.get(&(from, to, locality)) {
-            let fell = is.bytes < was.bytes || is.packets < was.packets;
-            assert!(!fell, "{from:?} > {to:?} fell from {was:?} to {is:?}");
+    let key = |side: &Side, is_labelled: bool| {
+        let label = side.labels.get(0).filter(|_| is_labelled);
+        format!("{:?} {label:?}", side.shown())
+    };
+    for is_labelled in [false, true] {
+        let places = if is_labelled { &[0][..] } else { &[] };
+        let (was, is) = (Workloads::of(before, places), Workloads::of(after, places));
+        let keys = |(from, to): (&Side, &Side)| (key(from, is_labelled), key(to, is_labelled));
+        let is: BTreeMap<_, _> = is
+            .iter(after)
+            .map(|(from, to, locality, counters)| ((keys((from, to)), locality), counters))
+            .collect();
+        for (from, to, locality, was) in was.iter(before) {
+            if let Some(is) = is.get(&(keys((from, to)), locality)) {
+                let fell = is.bytes < was.bytes || is.packets < was.packets;
+                assert!(!fell, "{from:?} > {to:?} fell from {was:?} to {is:?}");
+            }
         }
     }
 }

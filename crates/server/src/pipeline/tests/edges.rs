@@ -3,7 +3,7 @@
 use kubezonnet_model::{InterfaceClass, ObservationPoint, SocketOwner};
 
 use super::*;
-use crate::ledger::{Labels, SeriesLimits, Workloads};
+use crate::ledger::{Labels, SeriesLimits, Side, Workloads};
 use crate::testing::{add_host_pod, add_service, host_uid, to_port};
 
 /// From a socket of the node to the uplink.
@@ -21,7 +21,8 @@ fn minutes(minutes: u64) -> Timestamp {
 fn workloads(pipeline: &Pipeline) -> Vec<String> {
     let snapshot = pipeline.snapshot();
     let text = |(names, zone): Labels<'_>| format!("{} {zone}", names.join("/"));
-    let all = Workloads::of(&snapshot);
+    let text = |side: &Side| text(side.shown());
+    let all = Workloads::of(&snapshot, &[]);
     let all = all.iter(&snapshot).map(|(from, to, locality, counters)| {
         let (from, to) = (text(from), text(to));
         format!("{from} > {to}: {} {}", locality.as_str(), counters.bytes)

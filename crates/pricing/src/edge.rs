@@ -19,7 +19,7 @@ pub struct Edge<'a> {
 }
 
 /// An end of an edge, as far as it matters to a bill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place<'a> {
     /// In the cluster.
     Cluster(Location<'a>),
@@ -39,7 +39,7 @@ pub enum Place<'a> {
 }
 
 /// Where an end is, as far as it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Location<'a> {
     /// The availability zone.
     pub zone: Option<&'a Zone>,

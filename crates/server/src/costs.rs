@@ -3,17 +3,25 @@
 //! In go the edges of each change and, once, the prices in force; out come sums that only rise. They
 //! begin at zero with the server, as prices change with a start only. Sums are kept by who pays and not
 //! by edge: edges are folded and forgotten, and what somebody paid for them stays paid.
+//!
+//! Windows only gather bytes. They are charged when somebody looks, when there are many, and before
+//! names go: to price takes longer than to gather, and who brings windows does not wait for it.
+
+mod charge;
+mod party;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use foldhash::HashMap;
-use kubezonnet_model::{Billed, Locality, NetworkKind, Timestamp};
-use kubezonnet_pricing::{Amount, Charges, Cost, Edge, Gap, Location, PriceBook};
+use kubezonnet_model::{Labels, Locality, Timestamp};
+use kubezonnet_pricing::{Amount, Gap, PriceBook};
 
+use self::charge::Bill;
+pub use self::party::Party;
 use crate::ledger::edges::EdgeList;
-use crate::ledger::{Place, Side, Who};
-use crate::names::{Id, Key, LookUp, Names};
+use crate::ledger::{Place, Side};
+use crate::names::{Id, Key, Names};
 
 #[cfg(test)]
 mod tests;
@@ -30,15 +38,23 @@ const MOST_PARTIES: usize = 30_000;
 pub struct CostLedger {
     /// The prices in force; nothing is gathered before.
     book: OnceLock<PriceBook>,
+    /// Locked while sums may be, and for moments only: who makes changes adds to it.
+    gathered: Mutex<Gathered>,
+    /// Locked while bytes are charged: what is gathered at that moment is charged once this can be had.
     sums: Mutex<Sums>,
+}
+
+/// Bytes that are not charged yet.
+#[derive(Debug, Default)]
+struct Gathered {
+    edges: HashMap<(Id, Id, Locality), u64>,
+    /// When the last of them came.
+    latest: Timestamp,
 }
 
 #[derive(Debug, Default)]
 struct Sums {
-    /// Bytes by edge that are not charged yet.
-    gathered: HashMap<(Id, Id, Locality), u64>,
-    /// When the last of them came.
-    latest: Timestamp,
+    /// The amount, and when something was added last.
     parties: HashMap<Party, (Amount, Timestamp)>,
     zones: BTreeMap<[String; 2], Amount>,
     unpriced: BTreeMap<Gap, u128>,
@@ -55,17 +71,6 @@ pub struct Costs {
     pub unpriced: BTreeMap<Gap, u128>,
 }
 
-/// Who pays, and for what.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Party {
-    /// Who; of a network the name only.
-    pub who: Who,
-    /// Its zone; empty where it is not known.
-    pub zone: String,
-    /// What the bytes crossed.
-    pub locality: Locality,
-}
-
 impl CostLedger {
     /// Begins to count by these prices; nothing happens if it has begun.
     pub fn begin(&self, book: &PriceBook) {
@@ -78,36 +83,35 @@ impl CostLedger {
     }
 
     /// Gathers what a change brought.
-    pub fn add(&self, edges: &EdgeList, names: &Names, now: Timestamp) {
-        let Some(book) = self.book.get() else {
+    pub fn add(&self, lists: [&EdgeList; 2], names: &Names, now: Timestamp) {
+        if !self.has_begun() {
             return;
-        };
-        let mut sums = self.sums();
-        for (key, counters) in &edges.0 {
+        }
+        let mut gathered = self.gathered();
+        for (key, counters) in lists.into_iter().flat_map(|list| &list.0) {
             let locality = key.towards.class.locality();
             if matches!(locality, Locality::SameNode | Locality::SameZone) {
                 continue;
             }
             let edge = (key.source, key.towards.destination, locality);
-            *sums.gathered.entry(edge).or_default() += counters.bytes;
+            *gathered.edges.entry(edge).or_default() += counters.bytes;
         }
-        sums.latest = sums.latest.max(now);
-        if sums.gathered.len() > MOST_EDGES {
-            sums.charge(book, &names.look_up());
+        gathered.latest = gathered.latest.max(now);
+        let is_much = gathered.edges.len() > MOST_EDGES;
+        drop(gathered);
+        if is_much {
+            self.charge(names);
         }
     }
 
-    /// Charges what was gathered: to be called before names are retired.
+    /// Charges what was gathered: to be called before names are retired, by who makes changes.
     pub fn charge(&self, names: &Names) {
-        if let Some(book) = self.book.get() {
-            self.sums().charge(book, &names.look_up());
-        }
+        drop(self.charged(names));
     }
 
     /// What it costs by now.
     pub fn costs(&self, names: &Names) -> Costs {
-        self.charge(names);
-        let sums = self.sums();
+        let sums = self.charged(names);
         let mut parties: Vec<_> = sums
             .parties
             .iter()
@@ -131,10 +135,31 @@ impl CostLedger {
             let key = Key::Side(Side {
                 who: party.who.clone(),
                 place: Place::default(),
-                labels: kubezonnet_model::Labels::default(),
+                labels: Labels::default(),
             });
             *changed >= before || exists(&key)
         });
+    }
+
+    /// The sums with all that was gathered.
+    fn charged(&self, names: &Names) -> MutexGuard<'_, Sums> {
+        let mut sums = self.sums();
+        if let Some(book) = self.book.get() {
+            let Gathered { edges, latest } = {
+                let mut gathered = self.gathered();
+                let latest = gathered.latest;
+                let edges = std::mem::take(&mut gathered.edges);
+                Gathered { edges, latest }
+            };
+            let edges: Vec<_> = edges.into_iter().collect();
+            let sides = charge::sides(&edges, names);
+            sums.add(Bill::of(&edges, &sides, book), latest);
+        }
+        sums
+    }
+
+    fn gathered(&self) -> MutexGuard<'_, Gathered> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sums(&self) -> MutexGuard<'_, Sums> {
@@ -143,103 +168,24 @@ impl CostLedger {
 }
 
 impl Sums {
-    fn charge(&mut self, book: &PriceBook, names: &LookUp<'_>) {
-        for ((source, destination, locality), bytes) in std::mem::take(&mut self.gathered) {
-            let sides = [source, destination].map(|id| match names.key(id).map(|key| &**key) {
-                Some(Key::Side(side)) => Some(side),
-                _ => None,
-            });
-            let [Some(source), Some(destination)] = sides else {
-                // Names are charged before they are retired; if one is not, its bytes are shown.
-                *self.unpriced.entry(Gap::UnknownPlace).or_default() += u128::from(bytes);
-                continue;
-            };
-            let charges = book.charges(&Edge {
-                source: place(source),
-                destination: place(destination),
-                locality,
-            });
-            self.add([source, destination], locality, bytes, charges);
+    fn add(&mut self, bill: Bill<'_>, now: Timestamp) {
+        for (side, locality, amount) in bill.parties() {
+            self.pay(Party::of(side, locality), amount, now);
+        }
+        for (zones, amount) in bill.zones {
+            let zones = zones.map(|zone| zone.map(ToString::to_string).unwrap_or_default());
+            *self.zones.entry(zones).or_default() += amount;
+        }
+        for (gap, bytes) in bill.unpriced {
+            *self.unpriced.entry(gap).or_default() += bytes;
         }
     }
 
-    fn add(&mut self, sides: [&Side; 2], locality: Locality, bytes: u64, charges: Charges) {
-        if let Some(gap) = charges.gap {
-            *self.unpriced.entry(gap).or_default() += u128::from(bytes);
-        }
-        let cost = charges.cost(bytes);
-        if cost == Cost::default() {
-            return;
-        }
-        for (side, amount) in sides.into_iter().zip([cost.sender, cost.receiver]) {
-            if amount > Amount::ZERO {
-                self.pay(Party::of(side, locality), amount);
-            }
-        }
-        *self.zones.entry(sides.map(zone)).or_default() += cost.total();
-    }
-
-    fn pay(&mut self, party: Party, amount: Amount) {
+    fn pay(&mut self, party: Party, amount: Amount, now: Timestamp) {
         let has_room = self.parties.len() < MOST_PARTIES || self.parties.contains_key(&party);
         let party = if has_room { party } else { party.other() };
         let (sum, changed) = self.parties.entry(party).or_default();
         *sum += amount;
-        *changed = self.latest;
-    }
-}
-
-impl Party {
-    fn of(side: &Side, locality: Locality) -> Self {
-        let who = match &side.who {
-            // A network keeps its sum whatever else is said of it.
-            Who::Network { name, .. } => Who::Network {
-                name: name.clone(),
-                kind: NetworkKind::default(),
-                billed: Billed::default(),
-            },
-            who => who.clone(),
-        };
-        Self {
-            who,
-            zone: zone(side),
-            locality,
-        }
-    }
-
-    /// Those that are too many, by what the bytes crossed.
-    fn other(self) -> Self {
-        Self {
-            who: Who::Other,
-            zone: String::new(),
-            ..self
-        }
-    }
-}
-
-fn zone(side: &Side) -> String {
-    let zone = side.place.zone.as_ref();
-    zone.map(ToString::to_string).unwrap_or_default()
-}
-
-/// Where a side is, as a bill sees it.
-fn place(side: &Side) -> kubezonnet_pricing::Place<'_> {
-    use kubezonnet_pricing::Place;
-
-    let location = Location {
-        zone: side.place.zone.as_ref(),
-        zone_id: side.place.zone_id.as_ref(),
-        region: side.place.region.as_ref(),
-    };
-    match &side.who {
-        Who::Workload(..) | Who::Node(_) | Who::Service(_) | Who::Other | Who::Gone => {
-            Place::Cluster(location)
-        }
-        Who::Network { name, billed, .. } => Place::Network {
-            name,
-            billed: *billed,
-            location,
-        },
-        Who::Internet => Place::Internet,
-        Who::Unknown(_) => Place::Unknown,
+        *changed = (*changed).max(now);
     }
 }

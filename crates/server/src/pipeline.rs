@@ -5,6 +5,7 @@
 //! Locks are taken in the order agents, topology; the ledger's alone, for one merge.
 
 mod claims;
+mod entrance;
 mod existing;
 mod legacy;
 mod plausible;
@@ -278,11 +279,6 @@ impl Pipeline {
     ) -> Result<Taken, Rejection> {
         self.check_ready()?;
         plausible(batch, age)?;
-        if !self.state.costs().has_begun()
-            && let Some(in_force) = self.prices.in_force(&self.topology)
-        {
-            self.begin_costs(&in_force.book);
-        }
         if self.state.ledger().is_full() {
             return Err(Rejection::Full);
         }
@@ -300,8 +296,7 @@ impl Pipeline {
 
         let mut entry = Entry::default();
         rows::see(&mut entry, batch);
-        let lease = entry.flows(&resolved, self.state.names());
-        self.state.fit(&mut entry);
+        let lease = self.enter(&mut entry, &resolved);
         let records = waiting.iter().flat_map(|waiting| &*waiting.records);
         entry.postponed = records.map(|record| record.counters).sum();
         let arrived = Arrived {

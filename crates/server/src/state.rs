@@ -8,6 +8,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use kubezonnet_model::Timestamp;
+
 use crate::agents::{Agents, Applied};
 use crate::change::{Added, Arrived, Forgotten, Gone, Settled};
 use crate::costs::CostLedger;
@@ -88,10 +90,7 @@ impl State {
 
     /// A window that was admitted, whose waiting records have their room already.
     pub fn arrive(&self, arrived: Arrived) -> Applied {
-        for edges in [&arrived.entry.edges, &arrived.entry.unlisted] {
-            self.costs.add(edges, &self.names, arrived.now);
-        }
-        self.ledger().record(arrived.entry, arrived.now);
+        self.record(arrived.entry, arrived.now);
         for waiting in arrived.waiting {
             // After the ledger knows of them: who settles them takes them off again.
             self.pending.put(waiting);
@@ -102,10 +101,7 @@ impl State {
     /// A group of waiting records that was taken out: what is settled gives its room back.
     pub fn settle(&self, settled: Settled, taken: Option<&Waiting>) {
         let still: usize = settled.waiting.iter().map(|each| each.records.len()).sum();
-        for edges in [&settled.entry.edges, &settled.entry.unlisted] {
-            self.costs.add(edges, &self.names, settled.now);
-        }
-        self.ledger().record(settled.entry, settled.now);
+        self.record(settled.entry, settled.now);
         if let Some(taken) = taken {
             let settled = taken.records.len().saturating_sub(still);
             self.pending.release(&taken.node, settled);
@@ -117,7 +113,14 @@ impl State {
 
     /// What is counted as it comes.
     pub fn add(&self, added: Added) {
-        self.ledger().record(added.entry, added.now);
+        self.record(added.entry, added.now);
+    }
+
+    /// All that any change adds, counted and charged.
+    fn record(&self, entry: Entry, now: Timestamp) {
+        let edges = [&entry.edges, &entry.unlisted];
+        self.costs.add(edges, &self.names, now);
+        self.ledger().record(entry, now);
     }
 
     /// What leaves the ledger. Agents are forgotten before, while it is decided which.

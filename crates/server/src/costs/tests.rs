@@ -1,12 +1,18 @@
 use std::time::Duration;
 
-use kubezonnet_pricing::{Overrides, PriceBook};
+use kubezonnet_model::{Direction, Name, Namespace, Service};
+use kubezonnet_pricing::{Edge, Location, Overrides, PriceBook};
 use proptest::prelude::*;
 
 use super::*;
-use crate::ledger::SeriesLimits;
+use crate::config::{CloudChoice, PriceFlags};
+use crate::ingest::legacy::LegacyFlow;
+use crate::ledger::edges::{Class, EdgeKey, Towards};
+use crate::ledger::{SeriesLimits, Who};
 use crate::pipeline::Pipeline;
-use crate::testing::{NOW, OUT, Report, cluster, pipeline};
+use crate::prices::Prices;
+use crate::state::State;
+use crate::testing::{NOW, OUT, Report, add_pod, cluster, counters, durable, node_name, pipeline};
 
 /// A thousand for a GB on each side between zones, and a half for the sender between regions.
 fn book() -> PriceBook {
@@ -130,9 +136,9 @@ fn parties_beyond_the_limit_are_others_from_their_first_byte() {
     let amount = book().charges(&crossing()).cost(1000).sender;
 
     for number in 0..MOST_PARTIES + 5 {
-        sums.pay(party(number), amount);
+        sums.pay(party(number), amount, NOW);
     }
-    sums.pay(party(0), amount);
+    sums.pay(party(0), amount, NOW);
 
     let other = party(0).other();
     assert_eq!(sums.parties.len(), MOST_PARTIES + 1);
@@ -147,6 +153,110 @@ fn crossing() -> Edge<'static> {
         destination: nowhere,
         locality: Locality::CrossZone,
     }
+}
+
+#[test]
+fn what_an_agent_of_the_go_system_tells_is_charged() {
+    let pipeline = pipeline(&cluster());
+    pipeline.begin_costs(&book());
+    let flow = LegacyFlow {
+        source: "10.67.1.1".parse().unwrap(),
+        destination: "10.67.2.1".parse().unwrap(),
+        bytes: 1000,
+    };
+
+    let ticket = pipeline.take_legacy(&node_name("n1"), &[flow], NOW);
+    ticket.unwrap().wait().unwrap();
+
+    let expected = ["p in a", "p in b"].map(|name| (name.to_owned(), "cross_zone", 1000));
+    assert_eq!(paid(&pipeline.costs()), expected);
+}
+
+#[test]
+fn what_waited_over_a_restart_is_charged_though_no_window_came_since() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("prices.yaml");
+    let text = "currency: EUR\nunit: GB\nbetweenZones: { price: 1000, paidBy: both }\n";
+    std::fs::write(&file, text).unwrap();
+    let flags = PriceFlags {
+        pricing: Some(file),
+        cloud: CloudChoice::None,
+        internet_cost: false,
+    };
+    let data = directory.path().join("data");
+    let before = durable(&cluster(), &data);
+    let report = Report::of("n1", 1).record("10.67.1.1", "10.67.2.9", OUT, 1000);
+    apply(&before, &report);
+    before.close();
+
+    let after = durable(&cluster(), &data).with_prices(Prices::open(&flags).unwrap());
+    add_pod(after.topology(), "late", 2, 9, NOW);
+    after.settle(NOW.plus(Duration::from_secs(1)));
+
+    assert_eq!(after.pending_records(), 0);
+    let expected = [("l in b", 1000), ("p in a", 1000)];
+    let expected = expected.map(|(name, sum)| (name.to_owned(), "cross_zone", sum));
+    assert_eq!(paid(&after.costs()), expected);
+}
+
+#[test]
+fn who_is_shown_alike_has_one_sum() {
+    let state = State::default();
+    let (namespace, name) = (Namespace::new("shop").unwrap(), Name::new("db").unwrap());
+    let kind = Name::new("Service").unwrap();
+    let workload = Who::Workload(namespace.clone(), kind, name.clone());
+    let service = Who::Service(Service { namespace, name });
+    let id = |who: Who| {
+        state.names().id(&Key::Side(Side {
+            who,
+            place: Place::default(),
+            labels: Labels::default(),
+        }))
+    };
+    let towards = |destination| Towards {
+        destination,
+        class: Class::of(Direction::Egress, Locality::CrossZone),
+        service: None,
+        origin: None,
+    };
+    let elsewhere = towards(id(Who::Node(node_name("n1"))));
+    let edges = [workload, service].map(|who| {
+        let source = id(who);
+        let towards = elsewhere;
+        (EdgeKey { source, towards }, counters(1000))
+    });
+    state.costs().begin(&book());
+
+    let lists = [&EdgeList(edges.to_vec()), &EdgeList::default()];
+    state.costs().add(lists, state.names(), NOW);
+
+    let costs = state.costs().costs(state.names());
+    let expected = [("n1 in ", 2000), ("db in ", 2000)];
+    let expected = expected.map(|(name, sum)| (name.to_owned(), "cross_zone", sum));
+    assert_eq!(paid(&costs), expected);
+}
+
+#[test]
+fn windows_do_not_wait_while_bytes_are_charged() {
+    let pipeline = pipeline(&cluster());
+    pipeline.begin_costs(&book());
+    let report = Report::of("n1", 1).record("10.67.1.1", "10.67.2.1", OUT, 1000);
+
+    // As while they are charged.
+    let charging = pipeline.state().costs().sums();
+    std::thread::scope(|scope| {
+        let (done, is_done) = std::sync::mpsc::channel();
+        let (pipeline, report) = (&pipeline, &report);
+        scope.spawn(move || {
+            apply(pipeline, report);
+            done.send(()).ok();
+        });
+        let in_time = is_done.recv_timeout(Duration::from_secs(20));
+        drop(charging);
+        assert!(in_time.is_ok(), "the window waits");
+    });
+
+    assert_eq!(sum(&pipeline.costs().parties).floor(6), 2000);
 }
 
 #[test]

@@ -6,6 +6,9 @@ use kubezonnet_model::{
 };
 use serde::{Deserialize, Serialize};
 
+/// The kind of a Service in labels.
+const SERVICE: &str = "Service";
+
 /// One side of an edge: who it is, where that is, and what charge-back goes by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Side {
@@ -68,6 +71,26 @@ impl Who {
         }
     }
 
+    /// The same as its labels have it, and no more: those that are shown alike are equal.
+    #[must_use]
+    pub fn as_shown(&self) -> Self {
+        match self {
+            Self::Network { name, .. } => Self::Network {
+                name: name.clone(),
+                kind: NetworkKind::default(),
+                billed: Billed::default(),
+            },
+            // An owner of pods can be of any kind.
+            Self::Workload(namespace, kind, name) if kind.as_str() == SERVICE => {
+                Self::Service(Service {
+                    namespace: namespace.clone(),
+                    name: name.clone(),
+                })
+            }
+            who => who.clone(),
+        }
+    }
+
     /// The labels of namespace, kind and name; empty where there is none.
     pub fn labels(&self) -> [&str; 3] {
         match self {
@@ -76,9 +99,7 @@ impl Who {
             }
             Self::Node(name) => ["", "Node", name.as_str()],
             Self::Network { name, .. } => ["", "Network", name.as_str()],
-            Self::Service(service) => {
-                [service.namespace.as_str(), "Service", service.name.as_str()]
-            }
+            Self::Service(service) => [service.namespace.as_str(), SERVICE, service.name.as_str()],
             Self::Internet => ["", "Internet", ""],
             Self::Unknown(reason) => ["", "Unknown", reason.as_str()],
             Self::Other => ["", "other", "other"],
@@ -144,6 +165,52 @@ impl Place {
             zone: site.zone().cloned(),
             zone_id: site.zone_id().cloned(),
             region: site.region().cloned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_the_same_labels_is_shown_as_one() {
+        let name = |name: &str| Name::new(name).unwrap();
+        let shop = || Namespace::new("shop").unwrap();
+        let service = || Service {
+            namespace: shop(),
+            name: name("db"),
+        };
+        let network = |kind, billed| Who::Network {
+            name: name("db"),
+            kind,
+            billed,
+        };
+        let all = [
+            Who::Workload(shop(), name("Service"), name("db")),
+            Who::Workload(shop(), name("Node"), name("db")),
+            Who::Workload(shop(), name("other"), name("other")),
+            Who::Service(service()),
+            Who::Node(NodeName::new("db").unwrap()),
+            network(NetworkKind::default(), Billed::default()),
+            network(NetworkKind::ManagedDatabase, Billed::Neither),
+            Who::Internet,
+            Who::Unknown(UnknownReason::ALL[0]),
+            Who::Unknown(UnknownReason::ALL[1]),
+            Who::Other,
+            Who::Gone,
+        ];
+
+        for one in &all {
+            assert_eq!(one.as_shown().labels(), one.labels());
+            for other in &all {
+                let alike = one.labels() == other.labels();
+                assert_eq!(
+                    one.as_shown() == other.as_shown(),
+                    alike,
+                    "{one:?} {other:?}"
+                );
+            }
         }
     }
 }

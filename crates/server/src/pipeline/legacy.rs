@@ -102,7 +102,7 @@ impl Pipeline {
 
         let mut entry = Entry::default();
         entry.see(SeenAt::LEGACY, FlowCounters { bytes, packets: 0 });
-        let lease = entry.flows(&batch, self.state.names());
+        let lease = self.enter(&mut entry, &batch);
         let change = Change::Added(Box::new(Added { now, entry }));
         let resolved = (!self.exporters.is_empty()).then_some(batch);
         Ok(self.committer.submit(change, lease, None, resolved))

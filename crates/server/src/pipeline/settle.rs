@@ -103,8 +103,7 @@ impl Pipeline {
             settled: batch.flows.iter().map(|flow| flow.counters).sum(),
             ..Entry::default()
         };
-        let lease = entry.flows(&batch, self.state.names());
-        self.state.fit(&mut entry);
+        let lease = self.enter(&mut entry, &batch);
         let settled = Settled {
             id: waiting.id,
             now,

@@ -175,9 +175,9 @@ mod tests {
 
     fn node(number: u64, region: u64) -> (Id, Side) {
         let side = Side {
-            who: Who::Node(NodeName::new(&format!("n{number}")).unwrap()),
+            who: Who::Node(NodeName::new(format!("n{number}")).unwrap()),
             place: ledger::Place {
-                region: Some(Region::new(&format!("r{region}")).unwrap()),
+                region: Some(Region::new(format!("r{region}")).unwrap()),
                 ..ledger::Place::default()
             },
             labels: Labels::default(),

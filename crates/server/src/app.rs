@@ -165,7 +165,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     pipeline.exporters().close(FLUSH);
     served.map_err(Failure::Running)?;
     if failed {
-        let what = "the server failed while it wrote to its database, and has to start anew";
+        let what = "the server failed while it counted, and has to start anew";
         return Err(Failure::Running(anyhow::Error::msg(what)));
     }
     tracing::info!("stopped");

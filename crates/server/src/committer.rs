@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use self::core::Core;
 use self::room::{Place, Room};
@@ -97,11 +97,13 @@ impl Ticket {
     ///
     /// Why the change could not be written.
     pub fn wait(mut self) -> Result<Outcome, Failure> {
-        // Without a store the answer is there already.
-        if let Ok(reply) = self.0.try_recv() {
-            return reply;
+        match self.0.try_recv() {
+            // Without a store the answer is there already.
+            Ok(reply) => reply,
+            // Nobody is there to answer.
+            Err(TryRecvError::Closed) => Err(Failure::Other),
+            Err(TryRecvError::Empty) => self.0.blocking_recv().unwrap_or(Err(Failure::Other)),
         }
-        self.0.blocking_recv().unwrap_or(Err(Failure::Other))
     }
 }
 
@@ -114,8 +116,8 @@ pub struct Committer {
 
 #[derive(Debug)]
 enum Way {
-    /// Without a store.
-    Direct(Box<Mutex<Core>>),
+    /// Without a store; `None` once it has failed.
+    Direct(Mutex<Option<Box<Core>>>),
     /// With one.
     Thread {
         /// `None` once it is closed.
@@ -159,7 +161,7 @@ impl Committer {
                 thread: Mutex::new(Some(thread)),
             }
         } else {
-            Way::Direct(Box::new(Mutex::new(core)))
+            Way::Direct(Mutex::new(Some(Box::new(core))))
         };
         Self { way, counts }
     }
@@ -200,10 +202,15 @@ impl Committer {
 
     fn send(&self, submission: Submission) {
         match &self.way {
-            Way::Direct(core) => core
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .turn(vec![submission]),
+            Way::Direct(core) => {
+                let mut core = core.lock().unwrap_or_else(PoisonError::into_inner);
+                // One that is gone answers nobody, and the ticket says so.
+                if let Some(whole) = &mut *core
+                    && !turn(whole, vec![submission])
+                {
+                    *core = None;
+                }
+            }
             Way::Thread { queue, .. } => {
                 let queue = queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 if let Some(queue) = queue {
@@ -217,7 +224,10 @@ impl Committer {
     /// Whether it can make no more changes, though nobody has closed it.
     pub fn has_failed(&self) -> bool {
         match &self.way {
-            Way::Direct(_) => false,
+            Way::Direct(core) => {
+                let core = core.lock().unwrap_or_else(PoisonError::into_inner);
+                core.is_none()
+            }
             Way::Thread { thread, .. } => {
                 let thread = thread.lock().unwrap_or_else(PoisonError::into_inner);
                 thread.as_ref().is_some_and(JoinHandle::is_finished)
@@ -258,14 +268,22 @@ fn run(mut core: Core, changes: &Receiver<Submission>) {
             Err(RecvTimeoutError::Timeout) => Vec::new(),
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        let turn = AssertUnwindSafe(|| core.turn(group));
-        if std::panic::catch_unwind(turn).is_err() {
-            // What memory holds may be half a change: only a new start knows what is true.
-            tracing::error!("the committer panicked, the server must start anew");
+        if !turn(&mut core, group) {
             return;
         }
     }
     core.close();
+}
+
+/// Makes a group; `false` if it panicked. What memory holds may be half a change then: only a new start
+/// knows what is true.
+fn turn(core: &mut Core, group: Vec<Submission>) -> bool {
+    let turn = AssertUnwindSafe(|| core.turn(group));
+    let is_whole = std::panic::catch_unwind(turn).is_ok();
+    if !is_whole {
+        tracing::error!("the committer panicked, the server must start anew");
+    }
+    is_whole
 }
 
 /// All that is there, up to the limits.

@@ -148,3 +148,52 @@ fn what_is_larger_than_all_room_is_taken_when_nothing_else_has_any() {
 
     assert_eq!(room.now(), Taken::default());
 }
+
+/// An exporter that panics, as a fault of ours in the middle of a change does.
+#[derive(Debug)]
+struct Fault;
+
+impl Exporter for Fault {
+    fn name(&self) -> &'static str {
+        "fault"
+    }
+
+    fn offer(&self, _: &Arc<ResolvedBatch>) {
+        panic!("a fault");
+    }
+
+    fn counts(&self) -> ExportCounts {
+        ExportCounts::default()
+    }
+
+    fn close(&self, _: Duration) {}
+}
+
+#[test]
+fn who_panics_in_a_change_makes_no_further_one_with_a_store_or_without() {
+    for durable in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let state = Arc::new(State::with_room(10, 10));
+        let open = || Store::open(directory.path(), &state, Pace::default()).unwrap();
+        let store = durable.then(open);
+        let exporters = Arc::new(Exporters::of(vec![Box::new(Fault)]));
+        let committer = Committer::new(Arc::clone(&state), exporters, store);
+        let (_, lease) = state.names().ids(&[]);
+        let submit = |resolved| {
+            let entry = Entry::default();
+            let added = Change::Added(Box::new(Added { now: NOW, entry }));
+            committer.submit(added, lease.clone(), None, resolved)
+        };
+        assert!(submit(None).wait().is_ok());
+        assert!(!committer.has_failed());
+
+        let answer = submit(Some(resolved())).wait();
+
+        assert_eq!(answer, Err(Failure::Other), "durable: {durable}");
+        wait_for("the failure to be seen", DEADLINE, || {
+            committer.has_failed().then_some(())
+        })
+        .unwrap();
+        assert_eq!(submit(None).wait(), Err(Failure::Other));
+    }
+}

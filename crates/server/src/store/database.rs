@@ -190,8 +190,11 @@ impl Directory {
         }
         let found = pragma("user_version").map_err(of)?;
         if usize::try_from(found).is_ok_and(|found| found > schema::CURRENT) {
-            let known = schema::CURRENT;
-            return Err(OpenError::Newer { path, found, known });
+            let what = format!(
+                "it has schema {found}, and this server knows schemas up to {}",
+                schema::CURRENT
+            );
+            return Err(OpenError::Newer { path, what });
         }
         Ok(())
     }
@@ -202,7 +205,7 @@ impl Directory {
         match stop {
             Stop::Database(error) => OpenError::of(path, error),
             Stop::Old(why) => OpenError::Older { path, why },
-            Stop::Unreadable { table, source } => OpenError::damaged(path, table, &source),
+            Stop::Unreadable { table, source } => OpenError::unreadable(path, table, &source),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
-use super::blob::Unreadable;
+use super::blob::{self, Unreadable};
 use super::schema::TooOld;
 
 /// Why the store does not open.
@@ -37,19 +37,17 @@ pub enum OpenError {
         .0.display()
     )]
     Foreign(PathBuf),
-    /// The file was written by a later version.
+    /// The file, or part of it, was written by a later version.
     #[error(
-        "--data-dir: {} has schema {found}, and this server knows schemas up to {known}: run the \
-         version that wrote it or a later one, or restore a backup of before",
+        "--data-dir: {} was written by a later version of the server ({what}): run that version or a \
+         later one, or restore a backup of before",
         .path.display()
     )]
     Newer {
         /// The database.
         path: PathBuf,
-        /// Its schema.
-        found: i64,
-        /// The last one known.
-        known: usize,
+        /// What says so.
+        what: String,
     },
     /// The file was written by an earlier version, and is not brought to the schema of today.
     #[error("--data-dir: {} is too old for this server: {why}", .path.display())]
@@ -115,10 +113,13 @@ impl OpenError {
     }
 
     /// Part of the database cannot be understood.
-    pub(super) fn damaged(path: PathBuf, part: &str, why: &Unreadable) -> Self {
-        Self::Damaged {
-            path,
-            what: format!("{part}: {why}"),
+    pub(super) fn unreadable(path: PathBuf, part: &str, why: &Unreadable) -> Self {
+        let what = format!("{part}: {why}");
+        match why {
+            Unreadable::Version(version) if *version > blob::VERSION => Self::Newer { path, what },
+            Unreadable::Version(_) | Unreadable::Damaged(_) | Unreadable::Empty => {
+                Self::Damaged { path, what }
+            }
         }
     }
 

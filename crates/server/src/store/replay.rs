@@ -45,6 +45,9 @@ pub(super) fn replay(
             path: path.to_owned(),
             what: unknown.to_string(),
         },
+        LoadError::Unreadable { table, source } => {
+            OpenError::unreadable(path.to_owned(), table, &source)
+        }
     };
     let mut replayed = Replayed::default();
     let ahead = load(connection, state, &mut replayed).map_err(of)?;
@@ -64,7 +67,7 @@ pub(super) fn replay(
         }
         let bytes: Vec<u8> = row.get(1).map_err(of)?;
         let change = blob::read(&bytes).map_err(|error| {
-            OpenError::damaged(path.to_owned(), &format!("row {id} of the journal"), &error)
+            OpenError::unreadable(path.to_owned(), &format!("row {id} of the journal"), &error)
         })?;
         make(state, &mut replayed.waiting, &ahead, id, change);
     }

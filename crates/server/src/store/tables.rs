@@ -5,8 +5,9 @@
 
 use kubezonnet_model::{FlowCounters, InterfaceClass, NodeName, Timestamp, UnknownReason};
 use rusqlite::{Connection, Row, Transaction, params};
+use serde::de::DeserializeOwned;
 
-use super::blob;
+use super::blob::{self, Unreadable};
 use crate::agents::Agent;
 use crate::books::Disposition;
 use crate::ledger::edges::Fan;
@@ -29,6 +30,11 @@ pub(super) enum LoadError {
     Database(#[from] rusqlite::Error),
     #[error(transparent)]
     Unknown(#[from] Unknown),
+    #[error("{table}: {source}")]
+    Unreadable {
+        table: &'static str,
+        source: Unreadable,
+    },
 }
 
 type Loaded<T> = Result<T, LoadError>;
@@ -36,6 +42,11 @@ type Loaded<T> = Result<T, LoadError>;
 fn unknown(table: &'static str, what: &dyn ToString) -> LoadError {
     let what = what.to_string();
     Unknown { table, what }.into()
+}
+
+/// The value of bytes in a table.
+fn read<T: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> Loaded<T> {
+    blob::read(bytes).map_err(|source| LoadError::Unreadable { table, source })
 }
 
 /// A value of meta.
@@ -67,8 +78,7 @@ pub(super) fn names(connection: &Connection) -> Loaded<Vec<(Id, Key)>> {
     let mut rows = statement.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        let key = blob::read(&row.get::<_, Vec<u8>>(1)?);
-        let key = key.map_err(|error| unknown("names", &error))?;
+        let key = read("names", &row.get::<_, Vec<u8>>(1)?)?;
         all.push((id(row, "names")?, key));
     }
     Ok(all)
@@ -98,8 +108,7 @@ pub(super) fn series(connection: &Connection) -> Loaded<Vec<(Id, Series, u64)>> 
     let mut rows = statement.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        let traffic = blob::read(&row.get::<_, Vec<u8>>(3)?);
-        let traffic = traffic.map_err(|error| unknown("series", &error))?;
+        let traffic = read("series", &row.get::<_, Vec<u8>>(3)?)?;
         let series = Series::kept(traffic, Timestamp(unsigned(row, 1)?));
         all.push((id(row, "series")?, series, unsigned(row, 2)?));
     }
@@ -253,7 +262,7 @@ pub(super) fn agents(connection: &Connection) -> Loaded<Vec<(NodeName, Agent, u6
     while let Some(row) = rows.next()? {
         let wrong = |error: &dyn ToString| unknown("agents", error);
         let node = NodeName::new(row.get::<_, String>(0)?).map_err(|error| wrong(&error))?;
-        let agent = blob::read(&row.get::<_, Vec<u8>>(2)?).map_err(|error| wrong(&error))?;
+        let agent = read("agents", &row.get::<_, Vec<u8>>(2)?)?;
         all.push((node, agent, unsigned(row, 1)?));
     }
     Ok(all)
@@ -292,8 +301,7 @@ pub(super) fn waiting(connection: &Connection) -> Loaded<Vec<Waiting>> {
     let mut rows = statement.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        let waiting = blob::read(&row.get::<_, Vec<u8>>(0)?);
-        all.push(waiting.map_err(|error| unknown("waiting", &error))?);
+        all.push(read("waiting", &row.get::<_, Vec<u8>>(0)?)?);
     }
     Ok(all)
 }

@@ -4,9 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use rusqlite::Connection;
 
 use super::*;
+use crate::ingest::legacy::LegacyFlow;
 use crate::ledger::{Snapshot, Subject};
 use crate::pipeline::Pipeline;
-use crate::testing::{IN, NOW, OUT, Report, cluster, crashed, durable, durable_at};
+use crate::testing::{IN, NOW, OUT, Report, cluster, crashed, durable, durable_at, node_name};
 
 pub(super) fn open(directory: &Path) -> Result<(Store, State), OpenError> {
     let state = State::with_room(100, 100);
@@ -43,7 +44,9 @@ pub(super) fn database(directory: &Path) -> PathBuf {
 }
 
 /// Everything a state has, to be compared.
-pub(super) fn all(state: &State) -> (Snapshot, Vec<(String, String)>, usize) {
+pub(super) type All = (Snapshot, Vec<(String, String)>, usize);
+
+pub(super) fn all(state: &State) -> All {
     let snapshot = state.snapshot();
     let mut agents: Vec<_> = state.agents().states();
     agents.sort_by(|one, other| one.0.cmp(&other.0));
@@ -162,19 +165,14 @@ fn a_damaged_file_is_refused_with_its_name_and_what_to_do() {
 }
 
 #[test]
-fn a_blob_that_is_damaged_or_of_another_version_is_refused() {
+fn a_blob_that_is_damaged_is_refused() {
     for (bytes, expected) in [
         (vec![blob::VERSION, 0xff], "damaged"),
         (vec![1, 0], "version 1,"),
-        (vec![9, 0], "version 9"),
         (vec![], "empty"),
     ] {
         let directory = used();
-        let connection = Connection::open(database(directory.path())).unwrap();
-        connection
-            .execute("UPDATE agents SET state = ?1", [&bytes])
-            .unwrap();
-        connection.close().unwrap();
+        change(directory.path(), "UPDATE agents SET state = ?1", &bytes);
 
         let message = refused(directory.path());
 
@@ -183,6 +181,45 @@ fn a_blob_that_is_damaged_or_of_another_version_is_refused() {
             "{message}"
         );
     }
+}
+
+#[test]
+fn a_blob_of_a_later_version_is_refused_and_nobody_is_told_to_throw_it_away() {
+    let later = [blob::VERSION + 1, 0];
+    for (part, sql) in [
+        ("names", "UPDATE names SET key = ?1"),
+        ("series", "UPDATE series SET traffic = ?1"),
+        ("agents", "UPDATE agents SET state = ?1"),
+        ("waiting", "UPDATE waiting SET state = ?1"),
+        (
+            "of the journal",
+            "INSERT INTO journal (id, change) SELECT value + 1, ?1 FROM meta WHERE key = 'folded'",
+        ),
+    ] {
+        let directory = used();
+        change(directory.path(), sql, &later);
+        let before = fs::read(database(directory.path())).unwrap();
+
+        let message = refused(directory.path());
+
+        assert!(message.contains(part), "{part}: {message}");
+        assert!(
+            message.contains("written by a later version of the server"),
+            "{part}: {message}"
+        );
+        assert!(message.contains("run that version"), "{part}: {message}");
+        assert!(!message.contains("move it away"), "{part}: {message}");
+        let after = fs::read(database(directory.path())).unwrap();
+        assert_eq!(after, before, "{part}: it was touched");
+    }
+}
+
+/// Puts bytes where they do not belong.
+fn change(directory: &Path, sql: &str, bytes: &[u8]) {
+    let connection = Connection::open(database(directory)).unwrap();
+    let rows = connection.execute(sql, [bytes]).unwrap();
+    assert!(rows > 0, "nothing is changed");
+    connection.close().unwrap();
 }
 
 /// A directory of a server that was killed: what it acknowledged last is in the log only.
@@ -350,8 +387,8 @@ fn fold(store: &mut Store, state: &State) {
     }
 }
 
-/// Changes of every kind, as a server wrote them that reported, settled and forgot, and the names in
-/// them.
+/// Changes of every kind, as a server wrote them that was told of windows and by an agent of the Go
+/// system, settled and forgot, and the names in them.
 fn changes() -> (Vec<Key>, Vec<Change>) {
     let directory = tempfile::tempdir().unwrap();
     let pipeline = durable_at(Pace::default(), &cluster(), directory.path());
@@ -362,6 +399,13 @@ fn changes() -> (Vec<Key>, Vec<Change>) {
     pipeline.topology().write().delete_pod("pod-q1", NOW);
     pipeline.settle(later(2));
     count(&pipeline, 4);
+    let flow = LegacyFlow {
+        source: "10.67.2.1".parse().unwrap(),
+        destination: "10.67.3.1".parse().unwrap(),
+        bytes: 700,
+    };
+    let told = pipeline.take_legacy(&node_name("n2"), &[flow], later(3));
+    told.unwrap().wait().unwrap();
     pipeline.forget(later(30));
     let left = crashed(directory.path());
     let connection = Connection::open(database(left.path())).unwrap();
@@ -384,54 +428,67 @@ fn changes() -> (Vec<Key>, Vec<Change>) {
 fn a_crash_between_any_two_steps_of_a_checkpoint_changes_nothing() {
     let (names, changes) = changes();
     let kinds: std::collections::BTreeSet<_> = changes.iter().map(kind).collect();
-    assert_eq!(kinds.len(), 3, "there is one of each kind");
-    let half = changes.len() / 2;
-    let pace = Pace {
-        rows_a_step: 1,
-        ..Pace::default()
-    };
+    assert_eq!(kinds.len(), 4, "there is one of each kind");
     // What the changes give, made one after the other without any checkpoint.
     let plain = tempfile::tempdir().unwrap();
     write(&mut open(plain.path()).unwrap().0, &names, &changes);
     let expected = all(&open(plain.path()).unwrap().1);
 
-    let mut steps = 0;
-    loop {
-        let directory = tempfile::tempdir().unwrap();
-        write(
-            &mut open(directory.path()).unwrap().0,
-            &names,
-            &changes[..half],
-        );
-        let state = State::with_room(100, 100);
-        let mut store = Store::open(directory.path(), &state, pace).unwrap();
-        store.begin_checkpoint(&state);
-        for _ in 0..steps {
-            store.commit(state.names(), &[]).unwrap();
+    // The checkpoint begins after any number of changes, and stops after any number of steps.
+    for first in 1..=changes.len() {
+        // Row by row from the middle; from elsewhere by larger steps, as each has its syncs.
+        let (rows_a_step, least) = if first == changes.len() / 2 {
+            (1, 10)
+        } else {
+            (4, 3)
+        };
+        let pace = Pace {
+            rows_a_step,
+            ..Pace::default()
+        };
+        let changes = changes.split_at(first);
+        let mut steps = 0;
+        while !crash_midway(&names, changes, pace, steps, &expected) {
+            steps += 1;
         }
-        let ended = !store.is_checkpointing();
-        write(&mut store, &names, &changes[half..]);
-        drop(store);
-
-        let (mut store, state) = open(directory.path()).unwrap();
-
-        assert_eq!(all(&state), expected, "after {steps} steps");
-        // And once more, from tables alone.
-        fold(&mut store, &state);
-        drop(store);
-        let (store, state) = open(directory.path()).unwrap();
-        assert_eq!(
-            all(&state),
-            expected,
-            "after {steps} steps and a whole checkpoint"
-        );
-        assert_eq!(store.sizes().journal_rows, 0);
-        if ended {
-            break;
-        }
-        steps += 1;
+        assert!(steps >= least, "only {steps} steps");
     }
-    assert!(steps >= 10, "only {steps} steps");
+}
+
+/// A checkpoint of the first changes that comes so far while the others are made, and the end of the
+/// server: what is there then is as expected. Says whether the checkpoint came to its end.
+fn crash_midway(
+    names: &[Key],
+    (before, after): (&[Change], &[Change]),
+    pace: Pace,
+    steps: usize,
+    expected: &All,
+) -> bool {
+    let case = format!("{steps} steps after {} changes", before.len());
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path()).unwrap().0;
+    write(&mut store, names, before);
+    drop(store);
+    let state = State::with_room(100, 100);
+    let mut store = Store::open(directory.path(), &state, pace).unwrap();
+    store.begin_checkpoint(&state);
+    for _ in 0..steps {
+        store.commit(state.names(), &[]).unwrap();
+    }
+    let ended = !store.is_checkpointing();
+    write(&mut store, names, after);
+    drop(store);
+
+    let (mut store, state) = open(directory.path()).unwrap();
+    assert_eq!(all(&state), *expected, "{case}");
+
+    // And once more, from tables alone.
+    fold(&mut store, &state);
+    drop(store);
+    let (store, state) = open(directory.path()).unwrap();
+    assert_eq!(all(&state), *expected, "{case} and a whole checkpoint");
+    assert_eq!(store.sizes().journal_rows, 0);
+    ended
 }
 
 fn write(store: &mut Store, keys: &[Key], changes: &[Change]) {

@@ -169,7 +169,8 @@ impl Names {
             return *folded;
         }
         let Some(Key::Side(side)) = table.names.get(&id).map(|name| &*name.key) else {
-            // The sides of an edge are in use, and no others.
+            // A window under way may have one that was retired since: it gets its id of today when it
+            // is its turn, and stays what it is. Those of the ledger's edges are in use.
             return id;
         };
         let folded = Key::Side(side.folded(into.clone()));

@@ -87,6 +87,16 @@ pub struct Forgotten {
 }
 
 impl Change {
+    /// What it adds to the ledger, if it adds.
+    pub fn entry_mut(&mut self) -> Option<&mut Entry> {
+        match self {
+            Self::Window(arrived) => Some(&mut arrived.entry),
+            Self::Settled(settled) => Some(&mut settled.entry),
+            Self::Added(added) => Some(&mut added.entry),
+            Self::Forgotten(_) => None,
+        }
+    }
+
     /// What it takes of memory, but for records that wait.
     pub fn memory(&self) -> usize {
         match self {

@@ -186,6 +186,10 @@ impl Committer {
         submission.resolved = resolved;
         if let Way::Thread { room, .. } = &self.way {
             submission.record = Some(Record::of(&submission.change));
+            // It may have to wait.
+            if let Some(entry) = submission.change.entry_mut() {
+                entry.shrink();
+            }
             submission.place = Some(room.take(submission.memory()));
         }
         self.send(submission);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::fs;
 use std::io::{BufRead as _, BufReader, Lines};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -117,6 +118,20 @@ impl Served {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The most memory that has been resident so far.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not tell.
+    pub fn peak_bytes(&self) -> Result<u64, Error> {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = fs::read_to_string(&path).map_err(Error::io(format!("read {path}")))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+        kib.map(|kib| kib << 10)
+            .ok_or_else(|| Error::Invalid(format!("{path} has no VmHWM")))
     }
 
     /// What it has logged.

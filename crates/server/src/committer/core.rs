@@ -326,13 +326,8 @@ impl Submission {
 
     /// Gives what was retired since it was resolved the ids it has now.
     fn renew(&mut self, names: &Names) {
-        let entry = match &mut self.change {
-            Change::Window(arrived) => &mut arrived.entry,
-            Change::Settled(settled) => &mut settled.entry,
-            Change::Added(added) => &mut added.entry,
-            Change::Forgotten(_) => return,
-        };
         if let Some(lease) = &self.lease
+            && let Some(entry) = self.change.entry_mut()
             && entry.renew(names, lease)
         {
             self.record = None;

@@ -117,6 +117,13 @@ impl Entry {
         changed
     }
 
+    /// Gives back the memory that it was made with and does not need: most flows share an edge, and
+    /// most addresses are nobody's.
+    pub fn shrink(&mut self) {
+        self.subjects.shrink_to_fit();
+        self.edges.0.shrink_to_fit();
+    }
+
     /// What it takes of memory.
     pub fn memory(&self) -> usize {
         let lists = [&self.edges, &self.unlisted, &self.folded];

@@ -31,6 +31,7 @@ pub(crate) struct Setup {
     data: PathBuf,
     topology: PathBuf,
     environment: Vec<(String, String)>,
+    flow_log: &'static str,
     _directory: tempfile::TempDir,
 }
 
@@ -69,6 +70,7 @@ impl Setup {
             data,
             topology,
             environment: Vec::new(),
+            flow_log: "off",
             _directory: directory,
         }
     }
@@ -77,6 +79,11 @@ impl Setup {
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// With a flow log, which nobody reads.
+    pub(crate) fn logging(self, flow_log: &'static str) -> Self {
+        Self { flow_log, ..self }
     }
 
     /// Where its data are.
@@ -88,7 +95,8 @@ impl Setup {
         let mut command = served::command(env!("CARGO_BIN_EXE_kubezonnet-server"));
         command
             .args(["--insecure", "--listen=127.0.0.1:0", "--log-format=json"])
-            .args(["--flow-log=off", "--max-batches-per-agent=1000000"])
+            .arg("--max-batches-per-agent=1000000")
+            .arg(format!("--flow-log={}", self.flow_log))
             .arg(format!("--topology-file={}", self.topology.display()))
             .arg(format!("--data-dir={}", self.data.display()))
             .envs(self.environment.iter().cloned())
@@ -148,6 +156,11 @@ impl Server {
         get(self.address, "/readyz").unwrap()
     }
 
+    /// The most memory that has been resident so far.
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        self.served.peak_bytes().unwrap()
+    }
+
     /// Sends a window; what is answered, or nothing if the connection broke.
     pub(crate) fn send(&self, window: &Window) -> Option<(u16, String)> {
         send(self.address, window)
@@ -205,7 +218,11 @@ impl Window {
 }
 
 fn send(address: SocketAddr, window: &Window) -> Option<(u16, String)> {
-    let body = window.body();
+    send_body(address, &window.body())
+}
+
+/// Sends a batch; what is answered, or nothing if the connection broke.
+pub(crate) fn send_body(address: SocketAddr, body: &[u8]) -> Option<(u16, String)> {
     let head = format!(
         "POST {INGEST_PATH} HTTP/1.1\r\nHost: server\r\nConnection: close\r\n\
          Content-Type: {CONTENT_TYPE}\r\nContent-Length: {}\r\n{AGE_HEADER}: 0\r\n\
@@ -214,7 +231,7 @@ fn send(address: SocketAddr, window: &Window) -> Option<(u16, String)> {
     );
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(DEADLINE)).ok()?;
-    stream.write_all(&[head.as_bytes(), &body].concat()).ok()?;
+    stream.write_all(&[head.as_bytes(), body].concat()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;

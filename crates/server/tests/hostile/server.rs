@@ -140,17 +140,7 @@ impl Server {
 
     /// The most memory that has been resident so far.
     pub(crate) fn peak_bytes(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.served.pid());
-        let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-        let kib: u64 = line
-            .unwrap()
-            .split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse()
-            .unwrap();
-        kib << 10
+        self.served.peak_bytes().unwrap()
     }
 }
 

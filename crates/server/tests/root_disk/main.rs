@@ -5,6 +5,7 @@
 #[path = "../durable/server.rs"]
 #[expect(dead_code, reason = "shared with tests that need no root")]
 mod server;
+mod slow;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -41,7 +41,7 @@ const MAX_GROUP_BYTES: usize = 8 << 20;
 
 /// How long the first of a group waits for others: a sync costs the processor a fifth of what a busy
 /// node's window does, so it is to be shared, and an agent's window is ten seconds.
-const GATHER: Duration = Duration::from_millis(2);
+const GATHER: Duration = Duration::from_millis(5);
 
 /// How often the thread looks whether something is due when nothing comes.
 const TICK: Duration = Duration::from_millis(250);

@@ -45,6 +45,9 @@ PARTS = [
     ("ingest", "Ingest on one processor",
      "From body to ledger: decoding, resolving, adding; with a flow log until it is written. "
      "Bare decode is the same bodies, only decoded."),
+    ("processors", "Ingest on all processors",
+     "The windows of many nodes shared out to a thread for each processor, in turns with one thread for "
+     "all."),
     ("durable", "On disk before it is acknowledged",
      "The windows of many nodes on their way at once, with a store and without, in turns; and how long "
      "a thousand agents wait for the disk."),

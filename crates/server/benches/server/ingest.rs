@@ -1,5 +1,5 @@
 //! Entries a second on one processor: bodies are decoded, resolved, and added to the ledger, in
-//! turns with decoding alone.
+//! turns with decoding alone; and on all of them at once.
 
 use std::fs::OpenOptions;
 use std::hint::black_box;
@@ -81,6 +81,46 @@ fn measure(bench: &mut Bench, pods: u32, flows: usize, selection: Selection) -> 
     ];
     let subject = format!("{pods} pods, batches of {flows}, flow log {log}");
     bench.tell("ingest", &subject, &figures)?;
+    Ok(())
+}
+
+/// What all processors together bear, in turns with what one does: how much ingest is in its own way.
+pub(crate) fn processors(bench: &mut Bench) -> Outcome {
+    let all = std::thread::available_parallelism()?.get();
+    let (pods, flows) = (5_000, 3_000);
+    let pipeline = cluster::pipeline(cluster::topology(pods)?, Exporters::default());
+    cluster::let_all_report(&pipeline, pods)?;
+    let mut batches = (0..NODES)
+        .map(|node| cluster::batch(pods, node, flows))
+        .collect::<Outcome<Vec<_>>>()?;
+    let entries: usize = batches.iter().map(|batch| batch.records.len()).sum();
+    let (mut by_one, mut by_all) = (Vec::new(), Vec::new());
+    for _ in 0..bench.rounds(30, 3) {
+        for (threads, speeds) in [(1, &mut by_one), (all, &mut by_all)] {
+            let bodies = next_windows(&mut batches);
+            let share = bodies.len().div_ceil(threads);
+            let (applied, took) = timed(|| {
+                std::thread::scope(|scope| {
+                    let apply = |bodies| || apply(&pipeline, bodies, &RoundLog::default());
+                    let threads = bodies.chunks(share).map(|share| scope.spawn(apply(share)));
+                    let threads: Vec<_> = threads.collect();
+                    let ends = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+                    ends.collect::<Result<Vec<_>, _>>()
+                })
+            });
+            let applied = applied.map_err(|_| "a thread panicked")?;
+            applied.into_iter().collect::<Outcome<Vec<_>>>()?;
+            speeds.push(millions_a_second(entries, took));
+        }
+    }
+    let (by_one, by_all) = (median(&by_one), median(&by_all));
+    let figures = [
+        Figure::new("million entries/s", by_all),
+        Figure::new("of one processor", by_one),
+        Figure::new("times as much", by_all / by_one),
+    ];
+    let subject = format!("{pods} pods, batches of {flows}, {all} processors");
+    bench.tell("processors", &subject, &figures)?;
     Ok(())
 }
 

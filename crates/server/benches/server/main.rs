@@ -4,6 +4,7 @@
 //!
 //! - `wire`: bytes an entry of a typical batch, and the time to write and read it.
 //! - `ingest`: entries a second on one processor, from body to ledger, beside reading alone.
+//! - `processors`: the same on all processors at once.
 //! - `durable`: the same with every window on disk before it is acknowledged, and how long that takes
 //!   with a thousand agents.
 //! - `latency`: how long answers take at half of the load a processor is to bear.
@@ -33,9 +34,10 @@ type Part = fn(&mut Bench) -> Outcome;
 
 fn main() -> Outcome {
     let mut bench = Bench::from_arguments()?;
-    let parts: [(&str, Part); 6] = [
+    let parts: [(&str, Part); 7] = [
         ("wire", wire::run),
         ("ingest", ingest::run),
+        ("processors", ingest::processors),
         ("durable", durable::run),
         ("latency", latency::run),
         ("metrics", metrics::run),

@@ -101,7 +101,8 @@ pub(crate) fn processors(bench: &mut Bench) -> Outcome {
             let share = bodies.len().div_ceil(threads);
             let (applied, took) = timed(|| {
                 std::thread::scope(|scope| {
-                    let apply = |bodies| || apply(&pipeline, bodies, &RoundLog::default());
+                    let pipeline = &pipeline;
+                    let apply = |share| move || apply(pipeline, share, &RoundLog::default());
                     let threads = bodies.chunks(share).map(|share| scope.spawn(apply(share)));
                     let threads: Vec<_> = threads.collect();
                     let ends = threads.into_iter().map(std::thread::ScopedJoinHandle::join);

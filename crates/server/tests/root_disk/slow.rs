@@ -1,7 +1,7 @@
 //! A disk that takes its time: what waits for it takes bounded memory, and all of it is counted.
 
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
@@ -77,6 +77,15 @@ fn window(node: u8, life: u8) -> Vec<u8> {
     })
 }
 
+/// Sends a window, and again as long as it is told to come again, as agents do: after a while a disk
+/// that hangs counts as one that fails.
+fn deliver(address: SocketAddr, body: &[u8]) -> (u16, String) {
+    let answer = wait_for("an answer", DEADLINE, || {
+        send_body(address, body).filter(|(status, _)| *status != 503)
+    });
+    answer.unwrap()
+}
+
 fn windows_begun(server: &Server) -> u64 {
     total(&server.scrape(), "kubezonnet_server_body_bytes_total") / window(1, 1).len() as u64
 }
@@ -98,7 +107,7 @@ fn windows_that_wait_for_a_disk_that_hangs_take_bounded_memory_and_all_are_count
         let pairs = (1..=NODES).flat_map(|node| (1..=LIVES).map(move |life| (node, life)));
         let address = server.address;
         let agents: Vec<_> = pairs
-            .map(|(node, life)| scope.spawn(move || send_body(address, &window(node, life))))
+            .map(|(node, life)| scope.spawn(move || deliver(address, &window(node, life))))
             .collect();
         let some = wait_for("windows that wait", DEADLINE, || {
             (windows_begun(&server) >= 4).then_some(())
@@ -116,8 +125,7 @@ fn windows_that_wait_for_a_disk_that_hangs_take_bounded_memory_and_all_are_count
         agents.into_iter().map(|one| one.join().unwrap()).collect()
     });
 
-    for answer in answers {
-        let (status, text) = answer.expect("an answer");
+    for (status, text) in answers {
         assert!(status == 200 && text.contains("applied"), "{status} {text}");
     }
     let sent = u64::from(FLOWS) * 100 * u64::from(NODES * LIVES);

@@ -233,6 +233,30 @@ async fn what_is_no_report_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_report_waits_for_its_turn_and_nobody_else_waits_with_it() {
+    let edge = Edge::new();
+    let turns = u32::try_from(edge.ingest.resolving.available_permits()).unwrap();
+    let all_taken = Arc::clone(&edge.ingest.resolving);
+    let all_taken = all_taken.acquire_many_owned(turns).await.unwrap();
+    let told = edge.told(N1, &[("10.67.1.1", "10.67.2.1", 700)]);
+    tokio::pin!(told);
+
+    // More turns of the one worker than any answer without waiting takes.
+    for _ in 0..1000 {
+        tokio::select! {
+            biased;
+            answer = &mut told => panic!("{answer:?} out of turn"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    assert_eq!(edge.books(), []);
+    drop(all_taken);
+
+    assert_eq!(told.await.0, 200);
+    assert_eq!(edge.books(), [("cross_zone", 700)]);
+}
+
+#[tokio::test]
 async fn without_the_flag_there_is_no_such_path() {
     let edge = Edge::new();
     let request = Request::post(PATH).body(Body::empty()).unwrap();

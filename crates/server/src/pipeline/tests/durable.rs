@@ -372,6 +372,52 @@ fn assert_only_rose(before: &Snapshot, after: &Snapshot, may_go: bool) {
 }
 
 #[test]
+fn edges_have_every_byte_while_workloads_come_and_go_fold_and_the_server_dies() {
+    const WORKLOADS: [char; 3] = ['q', 'v', 'w'];
+    let limits = SeriesLimits {
+        subjects: 3,
+        edges: 4,
+    };
+    let topology = cluster();
+    add_service(&topology, "db", "10.96.0.1", &[("10.67.2.1", "n2")]);
+    let mut directory = tempfile::tempdir().unwrap();
+    let mut tested = durable_with(limits, &topology, directory.path());
+    let mut pod = "q1".to_owned();
+    let mut sent = 0;
+    for step in 1..40 {
+        // Longer than what is gone is kept for.
+        let now = later(step * 1020);
+        let number = usize::try_from(step).unwrap();
+        let to = ["10.67.2.1", "10.67.3.1", "8.8.8.8"][number % 3];
+        let report = Report::of("n1", step)
+            .record("10.67.1.2", to, OUT, 10 * step)
+            .record("10.67.3.1", "10.67.2.1", IN, 7)
+            .key("10.67.1.1", "10.67.2.1", OUT, Some(to_port(80)), 3);
+        sent += 10 * step + 10;
+        let batch = report.decoded();
+        tested.apply(&batch, Duration::ZERO, now).unwrap();
+        if step % 2 == 0 {
+            topology.write().delete_pod(&format!("pod-{pod}"), now);
+            pod = format!("{}{step}", WORKLOADS[number % 3]);
+            add_pod(&topology, &pod, 1, 2, now);
+        }
+        tested.forget(now.plus(Duration::from_secs(960)));
+
+        let left = crashed(directory.path());
+        let after = durable_with(limits, &topology, left.path());
+
+        assert_balanced(&after);
+        let edges = after.snapshot().edges.into_iter();
+        let there: u64 = edges.map(|edge| edge.counters.bytes).sum();
+        assert_eq!(there, sent, "after {step} windows");
+        if step % 3 == 0 {
+            (tested, directory) = (after, left);
+        }
+    }
+    assert!(tested.snapshot().totals.folded.edges > 0, "nothing folded");
+}
+
+#[test]
 fn addresses_that_a_node_declares_are_known_after_a_crash() {
     let directory = tempfile::tempdir().unwrap();
     let pipeline = open(directory.path());

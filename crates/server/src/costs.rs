@@ -152,7 +152,8 @@ impl CostLedger {
                 Gathered { edges, latest }
             };
             let edges: Vec<_> = edges.into_iter().collect();
-            let sides = charge::sides(&edges, names);
+            let ends = edges.iter().flat_map(|((from, to, _), _)| [*from, *to]);
+            let sides = names.sides(ends);
             sums.add(Bill::of(&edges, &sides, book), latest);
         }
         sums

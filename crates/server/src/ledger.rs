@@ -7,6 +7,7 @@
 pub mod edges;
 mod entry;
 mod fold;
+mod leaving;
 mod pair;
 mod side;
 mod snapshot;
@@ -27,6 +28,7 @@ pub use self::entry::Entry;
 use self::fold::Marks;
 pub use self::fold::{Folded, Moved, SeriesLimits};
 pub(crate) use self::fold::{fold_new, moved};
+pub(crate) use self::leaving::AllEdges;
 pub use self::pair::Labels;
 pub use self::side::{Place, Side, Who};
 pub use self::snapshot::{Edge, Snapshot};

@@ -19,9 +19,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::pods::PodIds;
 use self::pods::Pods;
+pub use self::sides::Sides;
 use crate::ledger::{Side, Subject, Who};
 
 mod pods;
+mod sides;
 
 /// The number of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use kubezonnet_model::Timestamp;
 use crate::agents::{Agents, Applied};
 use crate::change::{Added, Arrived, Forgotten, Gone, Settled};
 use crate::costs::CostLedger;
-use crate::ledger::{self, Entry, Folded, Ledger, SeriesLimits, Snapshot, Subject, Who};
+use crate::ledger::{self, AllEdges, Entry, Folded, Ledger, SeriesLimits, Snapshot, Subject, Who};
 use crate::names::{Key, Names};
 use crate::pending::{Pending, Waiting};
 
@@ -136,16 +136,18 @@ impl State {
         } else {
             self.agents_mut().forget(gone.agents, gone.agents_before)
         };
-        let (subjects, leaving, now) = {
-            let names = self.names.look_up();
-            let ledger = self.ledger();
-            let subjects = ledger.still_idle(&gone.subjects, gone.before);
-            let leaving = ledger.leaving(&gone.sides, gone.before, &names);
-            (subjects, leaving, ledger.latest())
-        };
+        let ledger = self.ledger();
+        let subjects = ledger.still_idle(&gone.subjects, gone.before);
+        let edges = (!gone.sides.is_empty()).then(|| ledger.edges());
+        let now = ledger.latest();
+        drop(ledger);
+        let edges = edges.map(|edges| {
+            let leaving = AllEdges::new(edges, &self.names).leaving(&gone.sides, gone.before);
+            leaving.moved(&self.names)
+        });
         Forgotten {
             subjects,
-            edges: leaving.moved(&self.names),
+            edges: edges.unwrap_or_default(),
             now,
             agents,
             ..Forgotten::default()
@@ -177,12 +179,21 @@ impl State {
 
     /// What has to leave the ledger so that there is room for what is new; `None` if there is.
     pub fn make_room(&self) -> Option<Forgotten> {
-        let (folded, edges, now) = {
+        let (folded, excess, now) = {
             let names = self.names.look_up();
             let mut ledger = self.ledger();
             let folded = ledger.excess_series(&names);
-            (folded, ledger.excess_edges(&names), ledger.latest())
+            let excess = ledger.excess_edges();
+            let excess = excess.map(|least| (least, ledger.edges()));
+            (folded, excess, ledger.latest())
         };
+        let edges = excess.map(|(least, edges)| {
+            let all = AllEdges::new(edges, &self.names);
+            let smallest = all.smallest(least);
+            self.ledger().mark_edges(all.len() - smallest.len());
+            smallest
+        });
+        let edges = edges.unwrap_or_default();
         let counts = Folded {
             subjects: folded.len() as u64,
             edges: edges.len() as u64,

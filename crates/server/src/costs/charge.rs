@@ -1,50 +1,19 @@
 //! From gathered bytes to money.
 //!
-//! Pure but for the names, which are looked at in portions, so that who gives names waits for moments
-//! only. A price is looked up once for all edges between the same places: a book can have thousands of
+//! Pure. A price is looked up once for all edges between the same places: a book can have thousands of
 //! rules, and a cluster has few zones.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use foldhash::{HashMap, HashSet};
+use foldhash::HashMap;
 use kubezonnet_model::{Locality, Zone};
 use kubezonnet_pricing::{Amount, Charges, Edge, Gap, Location, Place, PriceBook};
 
 use crate::ledger::{Side, Who};
-use crate::names::{Id, Key, Names};
-
-/// Names that are looked at before others may give new ones: some tens of microseconds.
-const PORTION: usize = 1000;
+use crate::names::{Id, Sides};
 
 /// Bytes between two sides.
-type Gathered = ((Id, Id, Locality), u64);
-
-/// What edges name.
-pub(super) struct Sides(HashMap<Id, Arc<Key>>);
-
-/// The names of the sides of these edges.
-pub(super) fn sides(edges: &[Gathered], names: &Names) -> Sides {
-    let ends = edges.iter().flat_map(|((from, to, _), _)| [*from, *to]);
-    let ids: HashSet<Id> = ends.collect();
-    let ids: Vec<Id> = ids.into_iter().collect();
-    let mut sides = HashMap::default();
-    for portion in ids.chunks(PORTION) {
-        let names = names.look_up();
-        let known = portion.iter().filter_map(|id| Some((*id, names.key(*id)?)));
-        sides.extend(known.map(|(id, key)| (id, Arc::clone(key))));
-    }
-    Sides(sides)
-}
-
-impl Sides {
-    fn get(&self, id: Id) -> Option<&Side> {
-        match &**self.0.get(&id)? {
-            Key::Side(side) => Some(side),
-            Key::Subject(_) | Key::Service(_) => None,
-        }
-    }
-}
+pub(super) type Gathered = ((Id, Id, Locality), u64);
 
 /// What edges cost together.
 pub(super) struct Bill<'a> {

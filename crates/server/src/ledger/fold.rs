@@ -4,16 +4,12 @@
 //! are gone, or others; a folded series' to the series of others. A pod's series that is gone takes
 //! its bytes with it, as each of its bytes is in an edge too. What moves is a value with all that it
 //! takes from where to where, so that a change that is made again does the same.
-//!
-//! Edges leave as metrics show them: a pair goes whole or not at all, for the sum of what would be left
-//! would be a counter that falls.
 
 use foldhash::{HashMap, HashSet};
 use kubezonnet_model::{FlowCounters, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::edges::{EdgeKey, EdgeList};
-use super::pair::{Pair, Pairs};
+use super::edges::{EdgeKey, EdgeList, Flow};
 use super::{Entry, Ledger, Subject, Traffic, Who};
 use crate::change::Forgotten;
 use crate::names::{Id, Key, LookUp, Names};
@@ -127,37 +123,6 @@ impl Ledger {
         subjects.iter().filter(is_idle).copied().collect()
     }
 
-    /// What leaves the edges as these sides are gone: pairs of which one is a side, once none of their
-    /// edges changed since `before`; and of what goes on to be forwarded, who sent it and is gone.
-    pub fn leaving(&self, sides: &HashSet<Id>, before: Timestamp, names: &LookUp<'_>) -> Leaving {
-        let mut leaving = Leaving::default();
-        if sides.is_empty() {
-            return leaving;
-        }
-        let mut pairs = Pairs::new(names);
-        let is_gone =
-            |key: &EdgeKey| sides.contains(&key.source) || sides.contains(&key.towards.destination);
-        let gone = self.edges.iter().filter(|(key, _)| is_gone(key));
-        let mut gone: HashSet<Pair> = gone.filter_map(|(key, _)| pairs.of(&key)).collect();
-        if !gone.is_empty() {
-            let active = self.edges.iter().filter(|(_, flow)| flow.changed >= before);
-            for (key, _) in active {
-                if let Some(pair) = pairs.of(&key) {
-                    gone.remove(&pair);
-                }
-            }
-        }
-        for (key, flow) in self.edges.iter().filter(|(_, flow)| flow.changed < before) {
-            let origin = key.towards.origin;
-            if !gone.is_empty() && pairs.of(&key).is_some_and(|pair| gone.contains(&pair)) {
-                leaving.pairs.push((key, flow.counters));
-            } else if origin.is_some_and(|origin| sides.contains(&origin)) {
-                leaving.origins.push((key, flow.counters));
-            }
-        }
-        leaving
-    }
-
     /// Whether there is too much: so many series that they are folded at once, or so many edges, as
     /// windows which were on their way together can bring.
     pub fn has_excess(&self) -> bool {
@@ -198,85 +163,21 @@ impl Ledger {
         smallest.into_iter().filter_map(traffic).collect()
     }
 
-    /// The edges of the smallest pairs, if there is no room for new edges: as many as have to go, and
-    /// the rest of the last pair.
-    pub fn excess_edges(&mut self, names: &LookUp<'_>) -> Vec<(EdgeKey, FlowCounters)> {
-        if self.has_room_for_edges() {
-            return Vec::new();
-        }
-        let mut pairs = Pairs::new(names);
-        let mut sums: HashMap<Pair, Sum> = HashMap::default();
-        for (key, flow) in self.edges.iter() {
-            if let Some(pair) = pairs.of(&key) {
-                let new = || Sum {
-                    bytes: 0,
-                    first: key,
-                    edges: 0,
-                };
-                let sum = sums.entry(pair).or_insert_with(new);
-                sum.bytes += flow.counters.bytes;
-                sum.first = sum.first.min(key);
-                sum.edges += 1;
-            }
-        }
-        let can_fold = |id| match names.key(id).map(|key| &**key) {
-            Some(Key::Side(side)) => side.who.can_fold(),
-            Some(Key::Subject(_) | Key::Service(_)) | None => false,
-        };
-        // Of sides that are shown as one all can be folded, or none.
-        sums.retain(|_, sum| can_fold(sum.first.source) || can_fold(sum.first.towards.destination));
-        let mut sums: Vec<_> = sums.into_iter().collect();
-        sums.sort_unstable_by_key(|(_, sum)| (sum.bytes, sum.first));
+    /// How many edges have to go so that there is room for new ones; `None` if there is.
+    pub fn excess_edges(&self) -> Option<usize> {
         let left = self.limits.edges - room(self.limits.edges);
-        let most = self.edges.len() - left;
-        let mut count = 0;
-        let smallest = sums.into_iter().map_while(|(pair, sum)| {
-            let goes = count < most;
-            count += sum.edges;
-            goes.then_some(pair)
-        });
-        let smallest: HashSet<Pair> = smallest.collect();
-        let edges = self.edges.iter().filter(|(key, _)| {
-            let pair = pairs.of(key);
-            pair.is_some_and(|pair| smallest.contains(&pair))
-        });
-        let edges: Vec<_> = edges.map(|(key, flow)| (key, flow.counters)).collect();
-        self.marks.edges = self.edges.len() - edges.len() + room(left);
-        edges
+        (!self.has_room_for_edges()).then(|| self.edges.len() - left)
     }
-}
 
-/// What the edges of a pair have together.
-struct Sum {
-    bytes: u64,
-    /// Tells which of two with equal bytes goes first.
-    first: EdgeKey,
-    edges: usize,
-}
+    /// Notes that so many edges are left when those that can be folded are.
+    pub fn mark_edges(&mut self, left: usize) {
+        self.marks.edges = left + room(self.limits.edges - room(self.limits.edges));
+    }
 
-/// Edges that leave.
-#[derive(Debug, Default)]
-pub struct Leaving {
-    /// All edges of pairs of which a side is gone.
-    pub pairs: Vec<(EdgeKey, FlowCounters)>,
-    /// Edges of which only the origin is gone: they go to the same without one.
-    pub origins: Vec<(EdgeKey, FlowCounters)>,
-}
-
-impl Leaving {
-    /// Where they go.
-    pub(crate) fn moved(&self, names: &Names) -> Vec<Moved> {
-        let mut all = moved(&self.pairs, &Who::Gone, names);
-        all.extend(self.origins.iter().map(|(from, counters)| {
-            let mut to = *from;
-            to.towards.origin = None;
-            Moved {
-                from: *from,
-                to,
-                counters: *counters,
-            }
-        }));
-        all
+    /// Every edge, for who looks at them longer than the ledger may be locked. Only who makes changes
+    /// may take what it sees for what there is.
+    pub fn edges(&self) -> Vec<(EdgeKey, Flow)> {
+        self.edges.iter().collect()
     }
 }
 

@@ -11,7 +11,7 @@ use kubezonnet_model::{Locality, Name};
 use super::edges::EdgeKey;
 use super::{Side, Who};
 use crate::books::Disposition;
-use crate::names::{Id, Key, LookUp};
+use crate::names::{Id, Sides};
 
 /// A side as a metric has it: namespace, kind and name; and the zone.
 pub type Labels<'a> = ([&'a str; 3], &'a str);
@@ -92,16 +92,16 @@ impl Side {
 /// The pairs of the ledger's edges.
 #[derive(Debug)]
 pub(super) struct Pairs<'a> {
-    names: &'a LookUp<'a>,
+    sides: &'a Sides,
     shown: Shown<'a>,
-    /// Each name is looked at once.
+    /// Each side is looked at once.
     ends: HashMap<Id, Option<End>>,
 }
 
 impl<'a> Pairs<'a> {
-    pub(super) fn new(names: &'a LookUp<'a>) -> Self {
+    pub(super) fn new(sides: &'a Sides) -> Self {
         Self {
-            names,
+            sides,
             shown: Shown::default(),
             ends: HashMap::default(),
         }
@@ -115,12 +115,8 @@ impl<'a> Pairs<'a> {
     }
 
     fn end(&mut self, id: Id) -> Option<End> {
-        let Self { names, shown, ends } = self;
-        *ends
-            .entry(id)
-            .or_insert_with(|| match names.key(id).map(|key| &**key) {
-                Some(Key::Side(side)) => shown.end(side),
-                Some(Key::Subject(_) | Key::Service(_)) | None => None,
-            })
+        let Self { sides, shown, ends } = self;
+        let end = ends.entry(id);
+        *end.or_insert_with(|| sides.get(id).and_then(|side| shown.end(side)))
     }
 }

@@ -386,7 +386,7 @@ fn edges_have_every_byte_while_workloads_come_and_go_fold_and_the_server_dies() 
     let mut sent = 0;
     for step in 1..40 {
         // Longer than what is gone is kept for.
-        let now = later(step * 1020);
+        let now = NOW.plus(Duration::from_mins(step * 17));
         let number = usize::try_from(step).unwrap();
         let to = ["10.67.2.1", "10.67.3.1", "8.8.8.8"][number % 3];
         let report = Report::of("n1", step)
@@ -401,7 +401,7 @@ fn edges_have_every_byte_while_workloads_come_and_go_fold_and_the_server_dies() 
             pod = format!("{}{step}", WORKLOADS[number % 3]);
             add_pod(&topology, &pod, 1, 2, now);
         }
-        tested.forget(now.plus(Duration::from_secs(960)));
+        tested.forget(now.plus(Duration::from_mins(16)));
 
         let left = crashed(directory.path());
         let after = durable_with(limits, &topology, left.path());

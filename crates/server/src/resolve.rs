@@ -95,9 +95,9 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// The reporter of that name.
-    pub fn new(name: &NodeName, topology: &TopologyIndex) -> Self {
-        let node = party::node(name, topology);
+    /// The node of that name, as it was in the window.
+    pub fn new(name: &NodeName, window: Window, topology: &TopologyIndex) -> Self {
+        let node = party::node(name, window, topology);
         Self {
             site: party::site_of(&node),
             node,

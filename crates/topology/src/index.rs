@@ -29,7 +29,7 @@ use self::holding::{Count, Found, Holding, Holdings, Owner};
 use self::interned::Interned;
 use self::list::List;
 use self::namespaces::Namespaces;
-use self::nodes::Nodes;
+use self::nodes::{Nodes, Then};
 use self::owners::Owners;
 use self::parts::Parts;
 use self::pods::{PodEntry, Pods};
@@ -147,6 +147,12 @@ impl From<HolderRef<'_>> for Holder {
     }
 }
 
+/// A window that begins after all that is told.
+const NOW: Window = Window {
+    start: Timestamp(u64::MAX),
+    end: Timestamp(u64::MAX),
+};
+
 /// Where a pod is that is on no node.
 static NOWHERE: LazyLock<Site> = LazyLock::new(|| Site::from(Located::default()));
 
@@ -184,8 +190,9 @@ impl TopologyIndex {
     ///   the window's end, since we hear of a pod a little after it began to speak. Of a holder
     ///   whose creation is not known this is taken to be so if it is the address's first.
     ///
-    /// A pod's site is its node's name with the zone and region the node has now (or had when it
-    /// went); of a node that was not told of, only the name is known.
+    /// A pod's site is its node's name with the zone and region the node had at the window's end (or
+    /// when it went); of a node that was not told of, only the name is known. A label that was missing
+    /// and came counts for windows before as well, as machines do not move.
     pub fn holder(&self, address: IpAddr, window: Window) -> Holder {
         self.find(address, window).into()
     }
@@ -215,18 +222,18 @@ impl TopologyIndex {
 
     fn holder_of<'a>(&'a self, holdings: Option<&'a Holdings>, window: Window) -> HolderRef<'a> {
         match holdings.map_or(Found::None, |holdings| holdings.within(window)) {
-            Found::One(holding) => self.holder_by(holding),
+            Found::One(holding) => self.holder_by(holding, window),
             Found::Several => HolderRef::Reused,
             Found::None => HolderRef::Nobody,
         }
     }
 
-    fn holder_by<'a>(&'a self, holding: &'a Holding) -> HolderRef<'a> {
-        let entry = self.nodes.get(holding.slot);
-        let site = entry.map_or(&*NOWHERE, |entry| &entry.site);
+    fn holder_by<'a>(&'a self, holding: &'a Holding, window: Window) -> HolderRef<'a> {
+        let then = self.nodes.then(holding.slot, window);
+        let site = then.map_or(&*NOWHERE, Then::site);
         match &holding.owner {
             Owner::Pod(pod) => HolderRef::Pod(pod, site),
-            Owner::Node => match entry.and_then(|entry| entry.node.as_ref()) {
+            Owner::Node => match then.and_then(Then::node) {
                 Some(node) => HolderRef::Node(node, site),
                 None => HolderRef::Nobody,
             },
@@ -254,7 +261,7 @@ impl TopologyIndex {
     ) -> Option<impl Iterator<Item = (IpAddr, HolderRef<'_>)>> {
         let held = self.addresses.part(portion)?;
         Some(held.filter_map(|(address, holdings)| {
-            let holder = self.holder_by(holdings.holder()?);
+            let holder = self.holder_by(holdings.holder()?, NOW);
             Some((IpAddr::from(*address), holder))
         }))
     }
@@ -269,6 +276,11 @@ impl TopologyIndex {
     /// The node of that name; one that is gone is known until it is pruned.
     pub fn node(&self, name: &NodeName) -> Option<Arc<Node>> {
         self.nodes.find(name)?.node.clone()
+    }
+
+    /// The node of that name as it was in the window.
+    pub fn node_in(&self, name: &NodeName, window: Window) -> Option<&Arc<Node>> {
+        self.nodes.then(self.nodes.slot_of(name)?, window)?.node()
     }
 
     /// Whether there is a node of that name now.
@@ -303,8 +315,8 @@ impl TopologyIndex {
             Some(entry) => entry,
             None => self.static_pod(uid, window, node)?,
         };
-        let node = self.nodes.get(entry.slot);
-        Some((&entry.pod, node.map_or(&*NOWHERE, |node| &node.site)))
+        let then = self.nodes.then(entry.slot, window);
+        Some((&entry.pod, then.map_or(&*NOWHERE, Then::site)))
     }
 
     /// Of the static pods with that digest the one that was on that node in the window: of several

@@ -71,12 +71,13 @@ fn resolved() -> ResolvedBatch {
         },
         outcome: crate::resolve::Outcome::CountedBySender,
     };
+    let window = Window {
+        start: NOW,
+        end: NOW,
+    };
     ResolvedBatch {
-        reporter: Reporter::new(&node_name("n1"), &crate::testing::cluster().read()),
-        window: Window {
-            start: NOW,
-            end: NOW,
-        },
+        reporter: Reporter::new(&node_name("n1"), window, &crate::testing::cluster().read()),
+        window,
         parties: Vec::new(),
         services: Vec::new(),
         flows: vec![flow; 100_000 / size_of::<ResolvedFlow>()],

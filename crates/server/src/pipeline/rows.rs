@@ -124,7 +124,7 @@ impl Pipeline {
             agents: &agents,
         };
         let version = views.version();
-        let reporter = Reporter::new(node, &topology);
+        let reporter = Reporter::new(node, window, &topology);
         let parties = views.parties(addresses, &reporter, window);
         let mut fronts = Fronts::default();
         let mut locals = HashMap::default();

@@ -140,7 +140,7 @@ impl Party {
         let (endpoint, site) = match Holder::from(holder) {
             Holder::Held { endpoint, site } => (endpoint, site),
             Holder::Reused => unknown(UnknownReason::ReusedInWindow),
-            Holder::Nobody => of_nobody(address, kind, reporter, views),
+            Holder::Nobody => of_nobody(address, kind, reporter, window, views),
         };
         let (place, covered) = match &endpoint {
             Endpoint::Pod(pod) => standing(pod.node.as_ref(), address, reporter, window, views),
@@ -230,6 +230,7 @@ fn of_nobody(
     address: IpAddr,
     kind: Kind,
     reporter: &Reporter,
+    window: Window,
     views: &Views<'_>,
 ) -> (Endpoint, Site) {
     if kind == Kind::Link {
@@ -240,7 +241,7 @@ fn of_nobody(
         return (Endpoint::Service(Arc::clone(service)), site.clone());
     }
     if let Some(name) = views.agents.declarer(address, &reporter.node.name) {
-        return at(&node(name, views.topology));
+        return at(&node(name, window, views.topology));
     }
     if kind != Kind::Nobody
         && let Some((network, site)) = views.networks.find(address)
@@ -281,8 +282,9 @@ fn at(node: &Arc<Node>) -> (Endpoint, Site) {
 }
 
 /// The node of that name, without zone where the topology does not know it.
-pub(super) fn node(name: &NodeName, topology: &TopologyIndex) -> Arc<Node> {
-    topology.node(name).unwrap_or_else(|| {
+pub(super) fn node(name: &NodeName, window: Window, topology: &TopologyIndex) -> Arc<Node> {
+    let known = topology.node_in(name, window).map(Arc::clone);
+    known.unwrap_or_else(|| {
         Arc::new(Node {
             name: name.clone(),
             zone: None,

@@ -1,5 +1,6 @@
 //! Which outcome a record has, by who its ends are.
 
+mod localities;
 mod networks;
 
 use std::time::Duration;
@@ -56,7 +57,7 @@ fn outcome_in(
         networks: &topology.networks(),
         agents: &agents,
     };
-    let reporter = Reporter::new(&node_name(node), &index);
+    let reporter = Reporter::new(&node_name(node), window, &index);
     let mut parties = views.parties(&[ip(from), ip(to)], &reporter, window);
     for (party, interface) in parties.iter_mut().zip([point.input, point.output]) {
         if let Some(neighbour) = party.neighbour_behind(interface) {
@@ -490,7 +491,7 @@ fn a_party_says_who_it_is() {
         agents: &agents,
     };
     let window = Window::placed(NOW, std::time::Duration::ZERO, crate::testing::WINDOW);
-    let reporter = Reporter::new(&node_name("n1"), &index);
+    let reporter = Reporter::new(&node_name("n1"), window, &index);
 
     let parties = views.parties(
         &[

@@ -211,16 +211,20 @@ impl TopologyIndex {
             zone_id: state.zone_id.clone(),
             region: state.region.clone(),
         });
-        if entry.site != site {
-            entry.site = site;
-            self.services.forget_sites();
-        }
-        entry.node = Some(Arc::new(Node {
+        let node = Arc::new(Node {
             name: entry.name.clone(),
             zone: state.zone,
             zone_id: state.zone_id,
             region: state.region,
-        }));
+        });
+        let is_same_machine = entry.uid == state.uid;
+        if entry.site != site {
+            self.services.forget_sites();
+        }
+        if self.nodes.place(slot, (site, node), is_same_machine, at) {
+            self.expiry.push(at, Ended::Place(slot));
+        }
+        let (_, entry) = self.nodes.named(&state.name);
         entry.uid = state.uid;
         entry.provider_id = state.provider_id.map(Into::into);
         entry.live = true;

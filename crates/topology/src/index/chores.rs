@@ -121,6 +121,7 @@ impl TopologyIndex {
                 Ended::Holding(address) => self.prune_address(address, before),
                 Ended::Pod(slot) => self.prune_pod(slot, before),
                 Ended::Node(slot) => self.nodes.forget(slot, before),
+                Ended::Place(slot) => self.nodes.forget_places(slot, before),
                 Ended::Owner(uid) => self.owners.forget(&uid, before),
                 Ended::Service(service) => self.services.forget(&service, before),
                 Ended::Unknown(uid) => {

@@ -20,6 +20,8 @@ pub(super) enum Ended {
     Pod(PodSlot),
     /// A node that went, or that nothing names any more.
     Node(Slot),
+    /// A node's place, which it has left.
+    Place(Slot),
     /// An owner that went.
     Owner(Uid),
     /// A Service that went.

@@ -148,7 +148,7 @@ impl Holding {
 }
 
 /// The end of a window; an empty one is a moment.
-fn end_of(window: Window) -> Timestamp {
+pub(super) fn end_of(window: Window) -> Timestamp {
     window.end.max(Timestamp(window.start.0.saturating_add(1)))
 }
 

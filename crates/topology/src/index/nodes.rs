@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use kubezonnet_model::{Located, Node, NodeName, Site, Timestamp};
+use kubezonnet_model::{Located, Node, NodeName, Site, Timestamp, Window};
 
 use super::address::{Address, Block};
+use super::holding::end_of;
 
 /// Where a node is in [`Nodes`]; stays the same as long as anything points to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,40 @@ pub(super) struct Nodes {
     unused: Vec<Slot>,
     /// What the list being told claims, settled at its end.
     pub(super) claims: Vec<(Address, Slot)>,
+    /// How many were elsewhere before: rarely any.
+    moved: usize,
+}
+
+/// Where a node was before, and what it was there.
+#[derive(Debug)]
+struct Before {
+    /// When it was told to be elsewhere.
+    until: Timestamp,
+    site: Site,
+    node: Arc<Node>,
+}
+
+/// So many places of a node are remembered: one whose labels change all the time has no place.
+const MOST_PLACES: usize = 16;
+
+/// A node in a window.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Then<'a> {
+    entry: &'a NodeEntry,
+    before: Option<&'a Before>,
+}
+
+impl<'a> Then<'a> {
+    /// Where it was.
+    pub(super) fn site(self) -> &'a Site {
+        self.before.map_or(&self.entry.site, |before| &before.site)
+    }
+
+    /// What it was, if that was told.
+    pub(super) fn node(self) -> Option<&'a Arc<Node>> {
+        let before = self.before.map(|before| &before.node);
+        before.or(self.entry.node.as_ref())
+    }
 }
 
 /// A node, as far as it is known.
@@ -52,11 +87,19 @@ pub(super) struct NodeEntry {
     pub(super) gone: Timestamp,
     /// The list that last had it.
     pub(super) seen: u32,
+    /// Where it was before, oldest first.
+    past: Vec<Before>,
     /// How many pods and holdings name it.
     uses: u32,
 }
 
 impl NodeEntry {
+    /// How many places are remembered that it has left.
+    #[cfg(test)]
+    pub(super) fn count_places(&self) -> usize {
+        self.past.len()
+    }
+
     fn new(name: NodeName) -> Self {
         Self {
             site: Site::from(Located {
@@ -74,6 +117,7 @@ impl NodeEntry {
             live: false,
             gone: Timestamp(0),
             seen: 0,
+            past: Vec::new(),
             uses: 0,
         }
     }
@@ -125,6 +169,60 @@ impl Nodes {
         self.entries.get(slot.index())
     }
 
+    /// The node in the slot as it was in the window; `None` for [`Slot::NONE`].
+    pub(super) fn then(&self, slot: Slot, window: Window) -> Option<Then<'_>> {
+        let entry = self.get(slot)?;
+        let end = end_of(window);
+        let past = if self.moved == 0 { &[] } else { &*entry.past };
+        let before = past.iter().find(|before| before.until >= end);
+        Some(Then { entry, before })
+    }
+
+    /// The node is told to be there. Where that is another place than before, or another machine, it was
+    /// as told before until then; but what was missing and comes, of the same machine, was so all the time.
+    /// True if one more place is remembered now.
+    pub(super) fn place(
+        &mut self,
+        slot: Slot,
+        (site, node): (Site, Arc<Node>),
+        is_same_machine: bool,
+        at: Timestamp,
+    ) -> bool {
+        let Some(entry) = self.entries.get_mut(slot.index()) else {
+            return false;
+        };
+        let site = std::mem::replace(&mut entry.site, site);
+        let Some(before) = entry.node.replace(Arc::clone(&node)) else {
+            return false;
+        };
+        if is_same_machine && is_completed_by(&before, &node) {
+            return false;
+        }
+        if entry.past.is_empty() {
+            self.moved += 1;
+        }
+        if entry.past.len() == MOST_PLACES {
+            entry.past.remove(0);
+        }
+        // A clock that was set back must not make places overlap.
+        let last = entry.past.last().map_or(at, |last| last.until);
+        entry.past.push(Before {
+            until: at.max(last),
+            site,
+            node: before,
+        });
+        true
+    }
+
+    /// Forgets where the node was that left there before.
+    pub(super) fn forget_places(&mut self, slot: Slot, before: Timestamp) {
+        if let Some(entry) = self.entries.get_mut(slot.index()) {
+            let had = !entry.past.is_empty();
+            entry.past.retain(|place| place.until >= before);
+            self.moved -= usize::from(had && entry.past.is_empty());
+        }
+    }
+
     /// The nodes there are.
     pub(super) fn live(&self) -> impl Iterator<Item = &NodeEntry> {
         let entries = self
@@ -167,7 +265,18 @@ impl Nodes {
         // It may be forgotten already, and the slot wait for another.
         if is_over && self.by_name.get(&entry.name) == Some(&slot) {
             self.by_name.remove(&entry.name);
+            self.forget_places(slot, Timestamp(u64::MAX));
             self.free.push(slot);
         }
     }
+}
+
+/// Whether one says all that the other says, and perhaps more.
+fn is_completed_by(before: &Node, now: &Node) -> bool {
+    fn is_so<T: PartialEq>(before: Option<&T>, now: Option<&T>) -> bool {
+        before.is_none() || before == now
+    }
+    is_so(before.zone.as_ref(), now.zone.as_ref())
+        && is_so(before.zone_id.as_ref(), now.zone_id.as_ref())
+        && is_so(before.region.as_ref(), now.region.as_ref())
 }

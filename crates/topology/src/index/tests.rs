@@ -11,6 +11,7 @@ use super::{Holder, Sizes, TopologyIndex};
 use crate::{NodeState, PodState};
 
 mod histories;
+mod places;
 mod services;
 mod uids;
 

@@ -302,7 +302,7 @@ fn a_party_says_which_network_it_is() {
         agents: &agents,
     };
     let window = Window::placed(NOW, Duration::ZERO, WINDOW);
-    let reporter = Reporter::new(&node_name("n1"), &index);
+    let reporter = Reporter::new(&node_name("n1"), window, &index);
 
     let parties = views.parties(&[ip("10.9.0.7")], &reporter, window);
 

@@ -10,6 +10,7 @@
 //!
 //! Nothing in this crate does I/O, reads a clock or is async.
 
+mod address;
 mod batch;
 mod endpoint;
 mod flow;
@@ -17,6 +18,7 @@ mod locality;
 mod name;
 mod time;
 
+pub use address::AddressKind;
 pub use batch::{
     BatchHeader, BypassJudge, Coverage, Epoch, FlowBatch, SkipReason, Skipped, Total, TotalKind,
     Uplinks,

@@ -14,14 +14,13 @@ use std::time::Duration;
 
 use foldhash::{HashMap, HashMapExt};
 use kubezonnet_model::{
-    BatchHeader, BypassJudge, Epoch, Family, NodeName, Timestamp, Uplinks, Window,
+    AddressKind, BatchHeader, BypassJudge, Epoch, Family, NodeName, Timestamp, Uplinks, Window,
 };
 use serde::{Deserialize, Serialize};
 
 pub use self::bypass::NodeUplinks;
 use self::coverage::{Coverage, Noted};
 pub use self::coverage::{Extent, TOLERANCE};
-use crate::address;
 
 /// How many closed epochs are remembered a node, so that a window sent again after its agent was
 /// replaced is not counted twice. Retries last minutes; eight replacements in minutes do not happen.
@@ -433,14 +432,20 @@ impl Agent {
 /// Which of the addresses an agent declares are taken, in order, and how many are too many.
 pub(crate) fn declared(addresses: &[IpAddr]) -> (Vec<IpAddr>, u64) {
     let addresses = addresses.iter().copied();
-    let mut taken: Vec<_> = addresses
-        .filter(|each| address::can_be_declared(*each))
-        .collect();
+    let mut taken: Vec<_> = addresses.filter(|each| can_be_declared(*each)).collect();
     taken.sort_unstable();
     taken.dedup();
     let beyond = taken.len().saturating_sub(MAX_DECLARED);
     taken.truncate(MAX_DECLARED);
     (taken, u64::try_from(beyond).unwrap_or(u64::MAX))
+}
+
+/// Whether a node may call the address its own: not one that exists on every machine.
+fn can_be_declared(address: IpAddr) -> bool {
+    match AddressKind::of(address) {
+        AddressKind::Public | AddressKind::Private => true,
+        AddressKind::Link | AddressKind::Nobody => false,
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@
 //! The books always balance: what the hooks saw is what has a [`books::Disposition`], and what is
 //! pending.
 
-mod address;
 pub mod agents;
 pub mod app;
 pub mod authenticate;

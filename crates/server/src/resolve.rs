@@ -7,6 +7,7 @@
 mod party;
 mod service;
 mod socket;
+mod unheld;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use kubezonnet_model::{
 };
 use kubezonnet_topology::{Networks, TopologyIndex};
 
-pub use self::party::{Covered, MayBeListed, Party, Place};
+pub use self::party::{Covered, MayBeListed, Party, Place, Reach};
 pub use self::service::{Fronts, Local};
 pub use self::socket::{Owner, Process};
 use crate::agents::Agents;

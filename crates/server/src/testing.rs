@@ -139,6 +139,17 @@ pub(crate) fn add_service(
     address: &str,
     endpoints: &[(&str, &str)],
 ) {
+    add_service_reached_by(topology, name, (&[address], &[]), endpoints);
+}
+
+/// The same with addresses in the cluster, and outside of it.
+pub(crate) fn add_service_reached_by(
+    topology: &Topology,
+    name: &str,
+    (addresses, external): (&[&str], &[&str]),
+    endpoints: &[(&str, &str)],
+) {
+    let all = |texts: &[&str]| texts.iter().map(|text| ip(text)).collect();
     let service = Service {
         namespace: Namespace::new("shop").unwrap(),
         name: Name::new(name).unwrap(),
@@ -152,7 +163,8 @@ pub(crate) fn add_service(
     index.apply_service(ServiceState {
         service: service.clone(),
         uid: format!("service-{name}"),
-        addresses: vec![ip(address)],
+        addresses: all(addresses),
+        external: all(external),
     });
     index.apply_endpoints(EndpointSliceState {
         uid: format!("slice-{name}"),

@@ -33,7 +33,7 @@ use self::nodes::{Nodes, Then};
 use self::owners::Owners;
 use self::parts::Parts;
 use self::pods::{PodEntry, Pods};
-use self::services::Services;
+use self::services::{Reach, Services};
 use self::uid::Uid;
 use crate::EndpointPort;
 
@@ -273,6 +273,16 @@ impl TopologyIndex {
         self.blocks.have(Address::from(address))
     }
 
+    /// Whether the node of that name gives its pods addresses from a block that has this one.
+    pub fn gives(&self, node: &NodeName, address: IpAddr) -> bool {
+        let address = Address::from(address);
+        let entry = self.nodes.find(node);
+        entry.is_some_and(|entry| {
+            let mut blocks = entry.blocks.iter();
+            blocks.any(|block| address.within(block.length) == *block)
+        })
+    }
+
     /// The node of that name; one that is gone is known until it is pruned.
     pub fn node(&self, name: &NodeName) -> Option<Arc<Node>> {
         self.nodes.find(name)?.node.clone()
@@ -345,14 +355,22 @@ impl TopologyIndex {
         self.namespaces.runs(namespace, &Workload { kind, name })
     }
 
-    /// The Service that has the address (in the cluster, as an external one, or as its load
-    /// balancer's), and what its ready endpoints have in common: one node, one zone, or one region
-    /// only. If that is nothing, it is [`UnknownReason::ServiceAddress`]. One that is gone has its
-    /// address until it is pruned, or another has it; of several that share one, none is told.
+    /// The Service that has the address in the cluster, and what its ready endpoints have in common:
+    /// one node, one zone, or one region only. If that is nothing, it is
+    /// [`UnknownReason::ServiceAddress`]. One that is gone has its address until it is pruned, or
+    /// another has it; of several that share one, none is told.
     ///
     /// [`UnknownReason::ServiceAddress`]: kubezonnet_model::UnknownReason::ServiceAddress
     pub fn service_at(&self, address: IpAddr) -> Option<(&Arc<Service>, &Site)> {
-        self.services.at(Address::from(address), &self.nodes)
+        let service = self.services.at(Address::from(address), Reach::Cluster)?;
+        Some((service, self.services.site(service, &self.nodes)?))
+    }
+
+    /// The Service that has the address outside of the cluster, as an external one or as its load
+    /// balancer's; else as [`Self::service_at`]. Who sends with it is not the Service's endpoints
+    /// alone, nor need it be where they are.
+    pub fn external_service_at(&self, address: IpAddr) -> Option<&Arc<Service>> {
+        self.services.at(Address::from(address), Reach::External)
     }
 
     /// The Service that has that port of that address for an endpoint; `None` if several have.
@@ -373,10 +391,8 @@ impl TopologyIndex {
         self.services.behind(Address::from(endpoint))
     }
 
-    /// The endpoint on that node of the Service that has the address; `None` if there is none, or
-    /// more than one.
-    pub fn service_endpoint_on(&self, service: IpAddr, node: &NodeName) -> Option<IpAddr> {
-        let (service, _) = self.service_at(service)?;
+    /// The endpoint of the Service on that node; `None` if there is none, or more than one.
+    pub fn service_endpoint_on(&self, service: &Service, node: &NodeName) -> Option<IpAddr> {
         let slot = self.nodes.slot_of(node)?;
         self.services.endpoint_on(service, slot).map(IpAddr::from)
     }

@@ -117,9 +117,10 @@ pub struct ServiceState {
     pub service: Service,
     /// What tells it from an earlier or later Service of the same name.
     pub uid: String,
-    /// Every address by which it is reached: those of the cluster, external ones, and its load
-    /// balancer's.
+    /// The addresses by which it is reached within the cluster: nobody else has them.
     pub addresses: Vec<IpAddr>,
+    /// Those by which it is reached from outside: external ones, and its load balancer's.
+    pub external: Vec<IpAddr>,
 }
 
 /// Endpoints of a Service as their source has them now: all of them, or a part.

@@ -291,6 +291,7 @@ fn service_state(number: u8, addresses: &BTreeSet<u8>) -> ServiceState {
         service: service(number),
         uid: format!("service-{number}"),
         addresses: addresses.iter().copied().map(ip).collect(),
+        external: Vec::new(),
     }
 }
 

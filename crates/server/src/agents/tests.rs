@@ -410,6 +410,23 @@ fn declared_addresses_are_those_of_the_last_window() {
 }
 
 #[test]
+fn what_exists_on_every_machine_cannot_be_declared() {
+    let common = [
+        "127.0.0.1",
+        "::1",
+        "169.254.20.10",
+        "fe80::1",
+        "0.0.0.0",
+        "ff02::1",
+    ];
+    let own = ["8.8.8.8", "172.17.0.1"].map(ip);
+
+    let (taken, _) = declared(&[&common.map(ip)[..], &own].concat());
+
+    assert_eq!(taken, own);
+}
+
+#[test]
 fn one_agent_cannot_declare_without_end() {
     let mut agents = Agents::default();
     let mut report = Report::of("n1", 1);

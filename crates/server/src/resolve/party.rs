@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use kubezonnet_model::{
-    Endpoint, Family, InterfaceClass, Located, Node, NodeName, Site, UnknownReason, Window,
+    AddressKind, Endpoint, Family, InterfaceClass, Located, Node, NodeName, Site, UnknownReason,
+    Window,
 };
 use kubezonnet_topology::{Holder, HolderRef, TopologyIndex};
 
+use super::unheld::{Ground, Unheld};
 use super::{Reporter, Views};
-use crate::address::{self, Kind};
 use crate::agents::Extent;
 
 /// One address of a batch, resolved for its window and its reporter.
@@ -28,8 +29,20 @@ pub struct Party {
     pub covered: Covered,
     /// Whether the topology may yet tell who holds it.
     pub may_be_listed: MayBeListed,
+    /// Where on the reporting node it is this one's.
+    pub reach: Reach,
+}
+
+/// Where on the reporting node an address is whoever it is said to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Behind each interface.
+    Everywhere,
     /// It means something on its own link only: the node's own, unless it is behind the uplink.
-    pub link_local: bool,
+    Link,
+    /// Another node's by the word of that node's agent, which does not go for what is behind this
+    /// node's pods, or on the node itself.
+    Outside,
 }
 
 /// Where an endpoint is, seen from the node that reports.
@@ -116,8 +129,7 @@ impl Covered {
 }
 
 impl Party {
-    /// Finds out who an address is. The topology goes before what agents declare, the reporter's
-    /// own declaration before another's, and the cluster before named networks.
+    /// Finds out who an address is: the topology goes before everything else.
     pub(super) fn resolve(
         address: IpAddr,
         reporter: &Reporter,
@@ -136,11 +148,15 @@ impl Party {
         window: Window,
         views: &Views<'_>,
     ) -> Self {
-        let kind = address::kind(address);
-        let (endpoint, site) = match Holder::from(holder) {
-            Holder::Held { endpoint, site } => (endpoint, site),
-            Holder::Reused => unknown(UnknownReason::ReusedInWindow),
-            Holder::Nobody => of_nobody(address, kind, reporter, window, views),
+        let kind = AddressKind::of(address);
+        let sure = |(endpoint, site)| (endpoint, site, Ground::Sure);
+        let (endpoint, site, ground) = match Holder::from(holder) {
+            Holder::Held { endpoint, site } => sure((endpoint, site)),
+            Holder::Reused => sure(unknown(UnknownReason::ReusedInWindow)),
+            Holder::Nobody => {
+                let unheld = Unheld::find(address, kind, reporter, window, views);
+                (unheld.endpoint, unheld.site, unheld.ground)
+            }
         };
         let (place, covered) = match &endpoint {
             Endpoint::Pod(pod) => standing(pod.node.as_ref(), address, reporter, window, views),
@@ -151,30 +167,41 @@ impl Party {
                 let place = if is_here { Place::Here } else { Place::Nowhere };
                 (place, Covered::of_all(nodes(), address, window, views))
             }
+            // A load balancer sends, and who only has its address.
+            Endpoint::Service(_) if ground == Ground::External => (Place::Nowhere, Covered::No),
             // Whoever is behind it has sent from a node of the cluster.
             Endpoint::Service(_) => (Place::Nowhere, Covered::Yes),
             Endpoint::Network(_) | Endpoint::Internet | Endpoint::Unknown(_) => {
                 (Place::Nowhere, Covered::No)
             }
         };
+        let is_doubtful = matches!(ground, Ground::Claimed | Ground::External)
+            || matches!(endpoint, Endpoint::Internet | Endpoint::Network(_));
         Self {
             address,
             place,
             covered,
             may_be_listed: match &endpoint {
-                Endpoint::Internet | Endpoint::Network(_)
-                    if views.topology.is_near(address) && !views.networks.lists(address) =>
+                _ if is_doubtful
+                    && views.topology.is_near(address)
+                    && !views.networks.lists(address) =>
                 {
                     MayBeListed::Anywhere
                 }
                 // Elsewhere it does not wait: a network's traffic is as steady as the internet's.
                 Endpoint::Internet | Endpoint::Network(_) => MayBeListed::BehindPods,
-                Endpoint::Unknown(UnknownReason::UnlistedAddress) if kind == Kind::Private => {
+                Endpoint::Unknown(UnknownReason::UnlistedAddress)
+                    if kind == AddressKind::Private =>
+                {
                     MayBeListed::Anywhere
                 }
                 _ => MayBeListed::No,
             },
-            link_local: kind == Kind::Link,
+            reach: match ground {
+                _ if kind == AddressKind::Link => Reach::Link,
+                Ground::Given | Ground::Claimed => Reach::Outside,
+                Ground::Sure | Ground::External => Reach::Everywhere,
+            },
             endpoint,
             site,
         }
@@ -197,7 +224,7 @@ impl Party {
             place,
             covered,
             may_be_listed: MayBeListed::No,
-            link_local: false,
+            reach: Reach::Everywhere,
         }
     }
 
@@ -207,51 +234,25 @@ impl Party {
     }
 
     /// Who has the address behind that interface, where it is another one than this: a link-local
-    /// address behind the uplink is a neighbour's, known to nobody but the link.
+    /// address behind the uplink is a neighbour's, known to nobody but the link, and one that another
+    /// node claims is on this node, or a new pod's here, where it is seen so.
     pub fn neighbour_behind(&self, interface: InterfaceClass) -> Option<Self> {
-        if !self.link_local || interface != InterfaceClass::Uplink {
-            return None;
-        }
+        use InterfaceClass::{Host, Pod, Uplink};
+        let may_be_listed = match (self.reach, interface) {
+            (Reach::Link, Uplink) => MayBeListed::No,
+            (Reach::Outside, Pod | Host) => MayBeListed::Anywhere,
+            _ => return None,
+        };
         let (endpoint, site) = unknown(UnknownReason::UnlistedAddress);
         Some(Self {
-            address: self.address,
             endpoint,
             site,
             place: Place::Nowhere,
             covered: Covered::No,
-            may_be_listed: MayBeListed::No,
-            link_local: true,
+            may_be_listed,
+            ..self.clone()
         })
     }
-}
-
-/// Whose an address is that the topology has no holder for.
-fn of_nobody(
-    address: IpAddr,
-    kind: Kind,
-    reporter: &Reporter,
-    window: Window,
-    views: &Views<'_>,
-) -> (Endpoint, Site) {
-    if kind == Kind::Link {
-        return at(&reporter.node);
-    }
-    // IPVS puts every Service's address on every node, whose agents declare it.
-    if let Some((service, site)) = views.topology.service_at(address) {
-        return (Endpoint::Service(Arc::clone(service)), site.clone());
-    }
-    if let Some(name) = views.agents.declarer(address, &reporter.node.name) {
-        return at(&node(name, window, views.topology));
-    }
-    if kind != Kind::Nobody
-        && let Some((network, site)) = views.networks.find(address)
-    {
-        return (Endpoint::Network(Arc::clone(network)), site.clone());
-    }
-    if kind == Kind::Public {
-        return (Endpoint::Internet, Site::Internet);
-    }
-    unknown(UnknownReason::UnlistedAddress)
 }
 
 /// Where a holder on that node is, seen from the reporter, and whether the node is covered.

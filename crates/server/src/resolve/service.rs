@@ -29,9 +29,9 @@ impl Local {
         window: Window,
         views: &Views<'_>,
     ) -> Option<Self> {
-        if !matches!(party.endpoint, Endpoint::Service(_)) {
+        let Endpoint::Service(service) = &party.endpoint else {
             return None;
-        }
+        };
         let host = Party {
             address: party.address,
             ..Party::node(party.address, reporter, window, views)
@@ -41,12 +41,17 @@ impl Local {
             ..Party::resolve(address, reporter, window, views)
         };
         let node = &reporter.node.name;
-        let only = views.topology.service_endpoint_on(party.address, node);
+        let only = views.topology.service_endpoint_on(service, node);
         let only = only.map(endpoint).filter(|end| end.place == Place::Here);
         let pods = only.unwrap_or_else(|| Party {
             endpoint: party.endpoint.clone(),
             ..host.clone()
         });
+        let pods = Party {
+            // It may be a new pod's that a Service was given beforehand.
+            may_be_listed: party.may_be_listed,
+            ..pods
+        };
         Some(Self { pods, host })
     }
 

@@ -1,5 +1,6 @@
 //! Which outcome a record has, by who its ends are.
 
+mod declared;
 mod localities;
 mod networks;
 
@@ -256,55 +257,6 @@ fn an_agent_cannot_speak_for_the_sockets_of_another_node() {
             "{address}"
         );
     }
-}
-
-#[test]
-fn an_address_that_only_its_agent_declares_is_its_nodes() {
-    let declared = [Report::of("n1", 1).declares("172.17.0.1")];
-
-    let received = outcome_of(&declared, "10.67.1.1", "172.17.0.1", POD_TO_HOST);
-    let sent = outcome_of(&declared, "172.17.0.1", "10.67.2.1", OUT);
-
-    assert_eq!(received, egress(Locality::SameNode));
-    assert_eq!(sent, egress(Locality::CrossZone));
-}
-
-#[test]
-fn an_address_that_another_agent_declares_is_that_nodes() {
-    let declared = [Report::of("n2", 1).declares("192.168.7.2")];
-
-    let sent = outcome_of(&declared, "10.67.1.1", "192.168.7.2", OUT);
-    let received = outcome_of(&declared, "192.168.7.2", "10.67.1.1", IN);
-    let claimed = outcome_of(&declared, "10.67.1.1", "192.168.7.2", POD_TO_HOST);
-
-    assert_eq!(sent, egress(Locality::CrossZone));
-    assert_eq!(received, Outcome::CountedBySender);
-    assert_eq!(claimed, Outcome::ForeignAddress);
-}
-
-#[test]
-fn an_address_that_many_others_declare_is_nobodys() {
-    let bridges = [
-        Report::of("n2", 1).declares("172.17.0.1"),
-        Report::of("n3", 1).declares("172.17.0.1"),
-    ];
-
-    let sent = outcome_of(&bridges, "10.67.1.1", "172.17.0.1", OUT);
-
-    assert_eq!(sent, egress(Locality::Unknown(LOST)));
-}
-
-#[test]
-fn the_topology_goes_before_what_an_agent_declares() {
-    let claims = [Report::of("n1", 1)
-        .declares("10.67.2.1")
-        .declares("10.66.0.2")];
-
-    let received = outcome_of(&claims, "10.67.1.1", "10.67.2.1", POD_TO_HOST);
-    let sent = outcome_of(&claims, "10.66.0.2", "10.67.3.1", OUT);
-
-    assert_eq!(received, Outcome::ForeignAddress);
-    assert_eq!(sent, transit(Locality::CrossRegion));
 }
 
 #[test]

@@ -87,6 +87,7 @@ pub(crate) fn tell_services(topology: &Topology) -> Outcome {
             service: service.clone(),
             uid: uid(5, number),
             addresses: vec![service_address(number)],
+            external: Vec::new(),
         };
         topology.tell(|index| index.apply_service(state));
         for (family, address) in [pod_v4 as fn(u32) -> IpAddr, pod_v6]

@@ -105,7 +105,8 @@ impl TopologyIndex {
     /// Takes over a Service as it is now.
     pub fn apply_service(&mut self, state: ServiceState) {
         self.version += 1;
-        let addresses = Address::holdable(&state.addresses);
+        let addresses =
+            [&state.addresses, &state.external].map(|addresses| Address::holdable(addresses));
         let uid = Uid::of(&state.uid);
         let list = List::number(self.service_list);
         self.services.told(state.service, uid, &addresses, list);

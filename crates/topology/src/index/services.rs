@@ -16,8 +16,8 @@ use crate::EndpointPort;
 #[derive(Debug, Default)]
 pub(super) struct Services {
     known: HashMap<Arc<Service>, ServiceEntry>,
-    /// Who has an address: several can share that of a load balancer.
-    by_address: HashMap<Address, Vec<Arc<Service>>>,
+    /// Who has an address, by [`Reach`]: several can share that of a load balancer.
+    by_address: [HashMap<Address, Vec<Arc<Service>>>; Reach::ALL.len()],
     slices: HashMap<Uid, SliceSlot>,
     entries: Slots<SliceEntry>,
     /// The slices that an endpoint is in.
@@ -27,7 +27,8 @@ pub(super) struct Services {
 #[derive(Debug, Default)]
 struct ServiceEntry {
     uid: Option<Uid>,
-    addresses: Box<[Address]>,
+    /// By [`Reach`].
+    addresses: [Box<[Address]>; Reach::ALL.len()],
     slices: Vec<SliceSlot>,
     /// Where all its endpoints are, once asked for.
     site: OnceLock<Site>,
@@ -37,6 +38,20 @@ struct ServiceEntry {
     live: bool,
     /// When it went.
     gone: Timestamp,
+}
+
+/// From where an address leads to a Service: whoever may write Services chooses the external ones, and
+/// takes no address from another by that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Within the cluster.
+    Cluster,
+    /// From outside: by an external address or a load balancer's.
+    External,
+}
+
+impl Reach {
+    const ALL: [Self; 2] = [Self::Cluster, Self::External];
 }
 
 /// Where a slice is in [`Services`].
@@ -68,21 +83,26 @@ struct Targets {
 }
 
 impl Services {
-    /// The Service that has the address, and what all its endpoints have in common. Of several that
-    /// share one, none can be named; one that is gone has it as long as nobody else does.
-    pub(super) fn at(&self, address: Address, nodes: &Nodes) -> Option<(&Arc<Service>, &Site)> {
-        let holders = self.by_address.get(&address)?;
+    /// The Service that has the address. Of several that share one, none can be named; one that is gone
+    /// has it as long as nobody else does.
+    pub(super) fn at(&self, address: Address, reach: Reach) -> Option<&Arc<Service>> {
+        let holders = self.by_address[reach as usize].get(&address)?;
         let entries = holders
             .iter()
             .filter_map(|service| self.known.get_key_value(service));
         let mut live = entries.clone().filter(|(_, entry)| entry.live);
-        let (service, entry) = match (live.next(), live.next()) {
+        let (service, _) = match (live.next(), live.next()) {
             (Some(one), None) => one,
             (None, _) => entries.max_by_key(|(_, entry)| entry.gone)?,
             _ => return None,
         };
-        let site = entry.site.get_or_init(|| self.common_site(entry, nodes));
-        Some((service, site))
+        Some(service)
+    }
+
+    /// What all endpoints of a Service have in common.
+    pub(super) fn site(&self, service: &Service, nodes: &Nodes) -> Option<&Site> {
+        let entry = self.known.get(service)?;
+        Some(entry.site.get_or_init(|| self.common_site(entry, nodes)))
     }
 
     /// What all its ready endpoints have in common.
@@ -128,7 +148,7 @@ impl Services {
     }
 
     /// The one endpoint that a Service has on a node.
-    pub(super) fn endpoint_on(&self, service: &Arc<Service>, node: Slot) -> Option<Address> {
+    pub(super) fn endpoint_on(&self, service: &Service, node: Slot) -> Option<Address> {
         let slices = &self.known.get(service)?.slices;
         let slices = slices.iter().filter_map(|slot| self.slice(*slot));
         let endpoints = slices.flat_map(|slice| &*slice.endpoints);
@@ -137,22 +157,27 @@ impl Services {
         here.all(|other| other.address == first).then_some(first)
     }
 
-    /// Takes over a Service as it is.
-    pub(super) fn told(&mut self, service: Service, uid: Uid, addresses: &[Address], list: u32) {
+    /// Takes over a Service as it is, with its addresses by [`Reach`].
+    pub(super) fn told(
+        &mut self,
+        service: Service,
+        uid: Uid,
+        addresses: &[Box<[Address]>; Reach::ALL.len()],
+        list: u32,
+    ) {
         let service = self.shared(service);
         let entry = self.known.entry(Arc::clone(&service)).or_default();
         entry.uid = Some(uid);
         (entry.live, entry.seen) = (true, list);
-        if *entry.addresses == *addresses {
-            return;
-        }
-        let had = std::mem::replace(&mut entry.addresses, addresses.into());
-        for address in had.iter().filter(|address| !addresses.contains(address)) {
-            self.give_back(*address, &service);
-        }
-        for address in addresses.iter().filter(|address| !had.contains(address)) {
-            let holders = self.by_address.entry(*address).or_default();
-            holders.push(Arc::clone(&service));
+        let had = std::mem::replace(&mut entry.addresses, addresses.clone());
+        for (reach, (had, has)) in Reach::ALL.into_iter().zip(had.iter().zip(addresses)) {
+            for address in had.iter().filter(|address| !has.contains(address)) {
+                self.give_back(*address, reach, &service);
+            }
+            for address in has.iter().filter(|address| !had.contains(address)) {
+                let holders = self.by_address[reach as usize].entry(*address);
+                holders.or_default().push(Arc::clone(&service));
+            }
         }
     }
 
@@ -178,8 +203,11 @@ impl Services {
         }
         let service = Arc::clone(shared);
         if let Some(entry) = self.known.get_mut(&service) {
-            for address in std::mem::take(&mut entry.addresses) {
-                self.give_back(address, &service);
+            let had = std::mem::take(&mut entry.addresses);
+            for (reach, had) in Reach::ALL.into_iter().zip(had) {
+                for address in had {
+                    self.give_back(address, reach, &service);
+                }
             }
         }
         self.drop_if_unused(&service);
@@ -288,18 +316,21 @@ impl Services {
         known.map_or_else(|| Arc::new(service), |(shared, _)| Arc::clone(shared))
     }
 
-    fn give_back(&mut self, address: Address, service: &Arc<Service>) {
-        if let Some(holders) = self.by_address.get_mut(&address) {
+    fn give_back(&mut self, address: Address, reach: Reach, service: &Arc<Service>) {
+        let by_address = &mut self.by_address[reach as usize];
+        if let Some(holders) = by_address.get_mut(&address) {
             holders.retain(|each| each != service);
             if holders.is_empty() {
-                self.by_address.remove(&address);
+                by_address.remove(&address);
             }
         }
     }
 
     fn drop_if_unused(&mut self, service: &Arc<Service>) {
         let is_unused = |entry: &ServiceEntry| {
-            !entry.live && entry.slices.is_empty() && entry.addresses.is_empty()
+            !entry.live
+                && entry.slices.is_empty()
+                && entry.addresses.iter().all(|addresses| addresses.is_empty())
         };
         if self.known.get(service).is_some_and(is_unused) {
             self.known.remove(service);

@@ -319,6 +319,28 @@ fn what_is_in_one_block_with_an_address_is_near_as_long_as_the_address_is_rememb
 }
 
 #[test]
+fn a_node_gives_addresses_of_its_own_blocks_only_as_long_as_it_is_there() {
+    let giving = |name: &str, prefix: &str| NodeState {
+        pod_cidrs: vec![prefix.parse().unwrap()],
+        ..node(name, "zone-a", "")
+    };
+    let mut index = TopologyIndex::new();
+    index.apply_node(giving("n1", "10.67.1.0/25"), Timestamp(1));
+    index.apply_node(giving("n2", "fd67:2::/80"), Timestamp(1));
+    let gives = |index: &TopologyIndex, node: &str, address: &str| {
+        index.gives(&NodeName::new(node).unwrap(), address.parse().unwrap())
+    };
+
+    assert!(gives(&index, "n1", "10.67.1.127"));
+    assert!(!gives(&index, "n1", "10.67.1.128"));
+    assert!(gives(&index, "n2", "fd67:2::9"));
+    assert!(!gives(&index, "n1", "fd67:2::9"));
+    let n1 = giving("n1", "10.67.1.0/25");
+    index.delete_node(&n1.name, &n1.uid, Timestamp(2));
+    assert!(!gives(&index, "n1", "10.67.1.127"));
+}
+
+#[test]
 fn what_a_node_gives_to_its_pods_is_near_as_long_as_there_is_such_a_node() {
     let giving = |name: &str, prefixes: &[&str]| NodeState {
         pod_cidrs: prefixes.iter().map(|text| text.parse().unwrap()).collect(),

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kubezonnet_model::{
-    InvalidName, Name, Namespace, NodeName, PodUid, Protocol, Region, Service, Timestamp, Workload,
-    Zone, ZoneId,
+    AddressKind, InvalidName, Name, Namespace, NodeName, PodUid, Protocol, Region, Service,
+    Timestamp, Workload, Zone, ZoneId,
 };
 
 use super::object::{EndpointSliceObject, NodeObject, PodObject, ServiceObject};
@@ -160,14 +160,20 @@ pub(super) fn service_state(object: ServiceObject) -> Result<ServiceState, Malfo
         status,
     } = object;
     let ingress = status.load_balancer.ingress.unwrap_or_default();
-    let addresses = spec.cluster_ips.into_iter().flatten();
-    let addresses = addresses
+    let in_cluster = spec.cluster_ips.into_iter().flatten();
+    let in_cluster = in_cluster
         .chain(spec.cluster_ip)
-        .filter(|address| !matches!(&**address, "" | HEADLESS))
-        .chain(spec.external_ips.into_iter().flatten())
-        .chain(ingress.into_iter().filter_map(|each| each.ip));
+        .filter(|address| !matches!(&**address, "" | HEADLESS));
+    // Who may write Services may write any address here. A public one would take the name of
+    // anybody on the internet.
+    let chosen = spec.external_ips.into_iter().flatten();
+    let chosen = chosen
+        .filter_map(|text| parsed(&text))
+        .filter(|address| AddressKind::of(*address) == AddressKind::Private);
+    let balanced = ingress.into_iter().filter_map(|each| parsed(&each.ip?));
     Ok(ServiceState {
-        addresses: addresses.filter_map(|text| parsed(&text)).collect(),
+        addresses: in_cluster.filter_map(|text| parsed(&text)).collect(),
+        external: chosen.chain(balanced).collect(),
         service: Service {
             namespace: Namespace::new(required(metadata.namespace, "namespace")?)?,
             name: Name::new(required(metadata.name, "name")?)?,

@@ -7,7 +7,9 @@ use kubezonnet_model::{
 
 use super::*;
 use crate::resolve::{Outcome, ResolvedBatch, ResolvedFlow};
-use crate::testing::{WINDOW, add_host_pod, add_service, host_uid, to_port};
+use crate::testing::{
+    WINDOW, add_host_pod, add_service, add_service_reached_by, host_uid, name_networks, to_port,
+};
 
 const DB: &str = "10.96.0.10";
 
@@ -225,4 +227,73 @@ fn bytes_of_services_addresses_are_in_the_books_once() {
     assert_eq!(booked(&pipeline, Disposition::CountedBySender), 20);
     assert_eq!(booked(&pipeline, Disposition::SameNode), 300);
     assert_eq!(pipeline.pending_records(), 0);
+}
+
+/// A cluster with agents on `n1` and `n2`, and Service `db`, reached by those addresses from outside.
+fn reached_by(external: &[&str]) -> Pipeline {
+    let topology = cluster();
+    let endpoints = [("10.67.2.1", "n2")];
+    add_service_reached_by(&topology, "db", (&[DB], external), &endpoints);
+    let pipeline = pipeline(&topology);
+    for node in ["n1", "n2"] {
+        apply(&pipeline, &Report::of(node, 1));
+    }
+    pipeline
+}
+
+#[test]
+fn what_a_load_balancer_sends_is_counted_where_it_arrives_and_not_as_if_endpoints_were_there() {
+    let pipeline = reached_by(&["9.9.9.9", "10.200.0.9"]);
+    let report = Report::of("n1", 2)
+        .record("9.9.9.9", "10.67.1.1", IN, 1000)
+        .record("10.67.1.1", "9.9.9.9", OUT, 200)
+        .record("10.200.0.9", "10.67.1.1", IN, 30);
+
+    let batch = resolve(&pipeline, &report);
+    apply(&pipeline, &report);
+
+    assert_eq!(ends(&batch), ["service db", "p1"]);
+    assert_eq!(booked(&pipeline, Disposition::Internet), 1200);
+    let unknown = pipeline.snapshot().totals.unknown;
+    assert_eq!(unknown[UnknownReason::ServiceAddress as usize].bytes, 30);
+    assert_eq!(booked(&pipeline, Disposition::CountedBySender), 0);
+}
+
+#[test]
+fn an_answer_with_a_load_balancers_address_is_of_the_endpoint_here() {
+    let pipeline = reached_by(&["9.9.9.9"]);
+    let point = ObservationPoint {
+        input: InterfaceClass::Pod,
+        ..OUT
+    };
+    let report = Report::of("n2", 2).record("9.9.9.9", "10.67.1.1", point, 1000);
+
+    let batch = resolve(&pipeline, &report);
+
+    assert_eq!(ends(&batch), ["p2", "p1"]);
+    assert_eq!(batch.flows[0].outcome, egress(Locality::CrossZone));
+}
+
+#[test]
+fn who_may_write_services_takes_no_address_from_the_cluster_a_network_or_a_node() {
+    let pipeline = reached_by(&["10.96.0.99", "10.9.0.7", "10.67.2.9", "192.168.7.2"]);
+    add_service(pipeline.topology(), "api", "10.96.0.99", &[]);
+    name_networks(
+        pipeline.topology(),
+        "networks: [{name: orders-db, cidr: 10.9.0.0/24, zone: b, region: r1}]",
+    );
+    apply(&pipeline, &Report::of("n2", 2).declares("192.168.7.2"));
+    let from = |address| {
+        let report = Report::of("n1", 2).record(address, "10.67.1.1", IN, 1);
+        let window = Window::placed(NOW, Duration::ZERO, WINDOW);
+        let resolved = pipeline.resolve_batch(&report.decoded(), window);
+        let flow = resolved.batch.flows.first();
+        flow.map(|flow| flow.outcome)
+    };
+
+    let ingress = |locality| Outcome::Counted(Direction::Ingress, locality);
+    assert_eq!(from("10.96.0.99"), Some(Outcome::CountedBySender));
+    assert_eq!(from("10.9.0.7"), Some(ingress(Locality::CrossZone)));
+    assert_eq!(from("10.67.2.9"), None, "a new pod is waited for");
+    assert_eq!(from("192.168.7.2"), Some(Outcome::CountedBySender));
 }

@@ -11,12 +11,14 @@ use crate::yaml::{name, problem};
 use crate::{EndpointPort, EndpointSliceState, EndpointState, Problem, ServiceState};
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct ServiceItem {
     namespace: Spanned<String>,
     name: Spanned<String>,
     #[serde(default)]
     addresses: Vec<Spanned<String>>,
+    #[serde(default)]
+    external_addresses: Vec<Spanned<String>>,
     #[serde(default)]
     endpoints: Vec<Spanned<String>>,
     #[serde(default)]
@@ -48,6 +50,7 @@ impl Checked {
         self.once("Service", &item.name, &full_name)?;
         let holder = format!("Service {full_name}");
         let addresses = self.addresses(&item.addresses, &holder)?;
+        let external = self.addresses(&item.external_addresses, &holder)?;
         let mut seen = HashSet::new();
         let mut endpoints = Vec::with_capacity(item.endpoints.len());
         for text in &item.endpoints {
@@ -67,6 +70,7 @@ impl Checked {
             service: service.clone(),
             uid: full_name.clone(),
             addresses,
+            external,
         });
         self.view.endpoints.push(EndpointSliceState {
             uid: full_name,

@@ -23,6 +23,7 @@ fn state(name: &str, addresses: &[&str]) -> ServiceState {
         service: service(name),
         uid: format!("uid-of-{name}"),
         addresses: addresses.iter().map(|it| it.parse().unwrap()).collect(),
+        external: Vec::new(),
     }
 }
 
@@ -91,6 +92,31 @@ fn of(index: &TopologyIndex, address: &str, protocol: Protocol, port: u16) -> Op
     let address: IpAddr = address.parse().unwrap();
     let service = index.service_of(address, protocol, port)?;
     Some(service.name.to_string())
+}
+
+#[test]
+fn an_address_outside_of_the_cluster_takes_none_in_it_from_another_service() {
+    let mut index = cluster();
+    let other = ServiceState {
+        external: vec!["10.96.0.7".parse().unwrap(), SHARED.parse().unwrap()],
+        ..state("other", &["10.96.0.8"])
+    };
+    let outside = |index: &TopologyIndex, address: &str| {
+        let service = index.external_service_at(address.parse().unwrap())?;
+        Some(service.name.to_string())
+    };
+
+    index.apply_service(other.clone());
+    assert_eq!(at(&index, "10.96.0.7").as_deref(), Some("web"));
+    assert_eq!(at(&index, SHARED), None);
+    assert_eq!(outside(&index, SHARED).as_deref(), Some("other"));
+    assert_eq!(outside(&index, "10.96.0.8"), None);
+
+    index.apply_service(ServiceState {
+        external: Vec::new(),
+        ..other
+    });
+    assert_eq!(outside(&index, SHARED), None);
 }
 
 #[test]

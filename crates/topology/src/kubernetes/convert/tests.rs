@@ -292,17 +292,17 @@ fn service_of(object: Value) -> ServiceState {
 }
 
 #[test]
-fn a_service_has_the_addresses_of_cluster_load_balancer_and_operator() {
+fn a_service_has_addresses_in_the_cluster_and_outside() {
     let metadata = json!({"name": "web", "namespace": "shop", "uid": "s1"});
     let all = service_of(json!({
         "metadata": metadata,
         "spec": {
             "clusterIP": "10.96.0.7",
             "clusterIPs": ["10.96.0.7", "fd00:96::7"],
-            "externalIPs": ["192.0.2.7"],
+            "externalIPs": ["192.0.2.7", "8.8.8.8", "2a00:1450::1"],
         },
         "status": {"loadBalancer": {"ingress": [
-            {"ip": "203.0.113.7"},
+            {"ip": "9.9.9.9"},
             {"hostname": "web.example.com"},
         ]}},
     }));
@@ -313,17 +313,21 @@ fn a_service_has_the_addresses_of_cluster_load_balancer_and_operator() {
         "metadata": metadata, "spec": {"type": "ExternalName", "externalName": "example.com"},
     }));
 
-    let expected = [
-        "10.96.0.7",
-        "fd00:96::7",
-        "10.96.0.7",
-        "192.0.2.7",
-        "203.0.113.7",
-    ];
-    let expected: Vec<IpAddr> = expected.iter().map(|it| it.parse().unwrap()).collect();
-    assert_eq!(all.addresses, expected);
-    assert!(headless.addresses.is_empty());
-    assert!(external.addresses.is_empty());
+    let addresses = |texts: &[&str]| -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    };
+    assert_eq!(
+        all.addresses,
+        addresses(&["10.96.0.7", "fd00:96::7", "10.96.0.7"])
+    );
+    assert_eq!(
+        all.external,
+        addresses(&["192.0.2.7", "9.9.9.9"]),
+        "none on the internet but the load balancer's"
+    );
+    for none in [headless, external] {
+        assert!(none.addresses.is_empty() && none.external.is_empty());
+    }
 }
 
 #[test]

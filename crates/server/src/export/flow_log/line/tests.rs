@@ -32,7 +32,7 @@ fn party(address: &str, endpoint: Endpoint, site: Site) -> Party {
         place: Place::Here,
         covered: Covered::Yes,
         may_be_listed: MayBeListed::No,
-        link_local: false,
+        reach: crate::resolve::Reach::Everywhere,
     }
 }
 

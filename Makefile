@@ -32,7 +32,7 @@ help: ## List the targets
 
 # ARGS goes to the demo, as in `make demo ARGS='--for 30s'`.
 .PHONY: demo
-demo: deps-demo ## Run a cluster of three zones on this machine and show its cross-zone traffic; needs root
+demo: deps-demo ## Run a cluster of namespaces on this machine and show who sends across zones, at what cost; needs root
 	@demo=$$(scripts/built.sh kubezonnet-demo --workspace --bins); \
 	if [ "$$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then \
 		echo "The demo makes network namespaces: asking for root."; exec sudo "$$demo" $(ARGS); \

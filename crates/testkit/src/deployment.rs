@@ -5,10 +5,13 @@ mod launch;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
 
 use self::launch::{AGENT_METRICS, Launch};
 use crate::scrape::get;
+use crate::wait::wait_for;
 use crate::{Cluster, ClusterNode, Error, Netns, Place, Process, Relay, Scrape};
 
 /// Where an agent finds the server, inside its node's namespace.
@@ -16,6 +19,9 @@ const RELAY_PORT: u16 = 9779;
 
 /// How long a program may take to be ready.
 const READY: Duration = Duration::from_mins(1);
+
+/// Lines of each program that are told if all of them took too long together.
+const TAIL_LINES: usize = 5;
 
 /// How long a program may take to end.
 const GRACE: Duration = Duration::from_secs(30);
@@ -80,18 +86,22 @@ impl Deployment {
             launch,
             cluster,
         };
-        all.wait_for_ready_server(&give_up)?;
+        all.wait_while_all_run("readiness of the server", &give_up, |all| {
+            ready(all.address())
+        })?;
         for node in all.cluster.members() {
             let relay = Relay::start(node.netns(), RELAY_PORT, all.launch.ingest())?;
             let agent = all.launch.agent(&all.cluster, node, relay.address())?;
             all.relays.push(relay);
             all.agents.push(agent);
         }
-        for (agent, node) in all.agents.iter_mut().zip(all.cluster.members()) {
-            patiently(agent, "readiness of the agent", &give_up, || {
-                agent_ready(node.netns())
-            })?;
-        }
+        // What holds up several of them is seldom their own.
+        all.wait_while_all_run("readiness of all agents", &give_up, |all| {
+            let mut nodes = all.cluster.members();
+            nodes
+                .all(|node| agent_ready(node.netns()).is_some())
+                .then_some(())
+        })?;
         Ok(all)
     }
 
@@ -103,7 +113,10 @@ impl Deployment {
     pub fn start_server(&mut self) -> Result<(), Error> {
         self.server.terminate(GRACE)?;
         self.server = self.launch.server(&self.cluster)?;
-        self.wait_for_ready_server(&|| false)
+        let address = self.launch.address();
+        patiently(&mut self.server, "readiness of the server", || {
+            ready(address)
+        })
     }
 
     /// Starts a node's agent again after its end. It does not wait: an agent is ready once a window
@@ -137,18 +150,8 @@ impl Deployment {
     pub fn wait_for_agent(&mut self, node: &str) -> Result<(), Error> {
         let position = self.position(node);
         let netns = self.cluster.node(node).netns();
-        patiently(
-            &mut self.agents[position],
-            "readiness of the agent",
-            || false,
-            || agent_ready(netns),
-        )
-    }
-
-    fn wait_for_ready_server(&mut self, give_up: &impl Fn() -> bool) -> Result<(), Error> {
-        let address = self.launch.address();
-        let what = "readiness of the server";
-        patiently(&mut self.server, what, give_up, || ready(address))
+        let agent = &mut self.agents[position];
+        patiently(agent, "readiness of the agent", || agent_ready(netns))
     }
 
     /// The cluster it runs on.
@@ -236,18 +239,14 @@ impl Deployment {
     ///
     /// # Errors
     ///
-    /// [`Error::Command`] with what the one that ended has said.
+    /// [`Error::Ended`] with what the one that ended has said.
     pub fn check(&mut self) -> Result<(), Error> {
-        for process in self.agents.iter_mut().chain([&mut self.server]) {
-            if let Some(status) = process.ended() {
-                let message = format!("it ended ({status}):\n{}", process.output());
-                return Err(Error::Command {
-                    command: process.name().to_owned(),
-                    message,
-                });
-            }
-        }
-        Ok(())
+        // The server first: agents may go because it has gone.
+        self.processes().try_for_each(Process::check)
+    }
+
+    fn processes(&mut self) -> impl Iterator<Item = &mut Process> {
+        [&mut self.server].into_iter().chain(&mut self.agents)
     }
 
     /// Ends the agents, which deliver their last windows, and leaves the server running.
@@ -256,8 +255,22 @@ impl Deployment {
     ///
     /// If one does not end in time, or not well.
     pub fn end_agents(&mut self) -> Result<(), Error> {
+        self.end_agents_within(GRACE, &|| false)
+    }
+
+    fn end_agents_within(
+        &mut self,
+        grace: Duration,
+        give_up: &impl Fn() -> bool,
+    ) -> Result<(), Error> {
+        let end = Instant::now() + grace;
+        // All at once, so that they share the time.
         for agent in &mut self.agents {
-            let status = agent.terminate(GRACE)?;
+            agent.signal(Signal::SIGTERM)?;
+        }
+        for agent in &mut self.agents {
+            let left = end.saturating_duration_since(Instant::now());
+            let status = agent.wait_for_end(left, give_up)?;
             if !status.success() {
                 let message = format!("it ended badly ({status}):\n{}", agent.output());
                 return Err(Error::Command {
@@ -270,45 +283,67 @@ impl Deployment {
         Ok(())
     }
 
-    /// Ends all of it: agents first, so that their last windows arrive.
+    /// Ends all of it: agents first, so that their last windows arrive. What has not ended in time,
+    /// or when `give_up` says so, is killed.
     ///
     /// # Errors
     ///
-    /// If one does not end in time, or an agent not well.
-    pub fn end(mut self) -> Result<(), Error> {
-        self.end_agents()?;
-        self.server.terminate(GRACE).map(drop)
+    /// If one does not end in time, or an agent not well; [`Error::Interrupted`] if it was given up.
+    pub fn end(mut self, grace: Duration, give_up: impl Fn() -> bool) -> Result<(), Error> {
+        self.end_agents_within(grace, &give_up)?;
+        self.server.signal(Signal::SIGTERM)?;
+        self.server.wait_for_end(grace, give_up).map(drop)
     }
 
-    /// Waits for something of the server as long as it runs, and nobody asks to end.
+    /// Waits for something as long as the server and all agents run, and nobody asks to end.
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`], [`Error::Interrupted`], or that the server has ended.
-    pub fn wait_for_server<T>(
+    /// [`Error::Timeout`] with what each wrote last, [`Error::Interrupted`], or [`Error::Ended`] with
+    /// the name of the one that has.
+    pub fn wait_while_all_run<T>(
         &mut self,
         what: &str,
         give_up: impl Fn() -> bool,
-        look: impl Fn() -> Option<T>,
+        look: impl Fn(&Self) -> Option<T>,
     ) -> Result<T, Error> {
-        patiently(&mut self.server, what, give_up, look)
+        let found = wait_for(what, READY, || {
+            if give_up() {
+                return Some(Err(Error::Interrupted));
+            }
+            let found = look(self).map(Ok);
+            found.or_else(|| self.check().err().map(Err))
+        });
+        found.unwrap_or_else(|timeout| Err(self.with_tails(timeout)))
+    }
+
+    /// An error of time with what everybody wrote last, for nobody knows who is to blame.
+    fn with_tails(&mut self, error: Error) -> Error {
+        let Error::Timeout { what, deadline } = error else {
+            return error;
+        };
+        let tail =
+            |process: &mut Process| format!("{}:\n{}", process.name(), process.tail(TAIL_LINES));
+        let tails: String = self.processes().map(tail).collect();
+        let what = format!("{what} (what each wrote last:\n{tails})");
+        Error::Timeout { what, deadline }
     }
 }
 
-/// Waits for a program as long as it runs and nobody asks to end.
-fn patiently<T>(
+impl Drop for Deployment {
+    /// What was not ended has nothing to deliver any more: nobody waits for it.
+    fn drop(&mut self) {
+        self.processes().for_each(Process::kill);
+    }
+}
+
+/// Waits for a program as long as it runs.
+fn patiently(
     process: &mut Process,
     what: &str,
-    give_up: impl Fn() -> bool,
-    look: impl Fn() -> Option<T>,
-) -> Result<T, Error> {
-    process.wait_for(what, READY, |_| {
-        if give_up() {
-            Some(Err(Error::Interrupted))
-        } else {
-            look().map(Ok)
-        }
-    })?
+    look: impl Fn() -> Option<()>,
+) -> Result<(), Error> {
+    process.wait_for(what, READY, |_| look())
 }
 
 fn ready(address: SocketAddr) -> Option<()> {

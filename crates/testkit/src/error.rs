@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 /// A failure of the testkit. Each message names the thing it is about.
@@ -25,6 +26,16 @@ pub enum Error {
         command: String,
         /// What the tool wrote to its standard error.
         message: String,
+    },
+    /// A program that was to go on running has ended.
+    #[error("{name} has ended ({status}){}", wrote(last))]
+    Ended {
+        /// The program, and of which node.
+        name: String,
+        /// How.
+        status: ExitStatus,
+        /// The last that it wrote.
+        last: String,
     },
     /// A binary of this project has not been built.
     #[error("{name} is not built: looked in {}; run make build, or set {variable}", looked_in.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" and "))]
@@ -71,5 +82,12 @@ impl Error {
             what,
             source: source.into(),
         }
+    }
+}
+
+fn wrote(last: &str) -> String {
+    match last.trim_end() {
+        "" => ", and had written nothing".to_owned(),
+        last => format!("; the last it wrote:\n{last}"),
     }
 }

@@ -23,6 +23,9 @@ const MAX_LINES: usize = 10_000;
 /// The longest line that is kept whole.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
 
+/// Lines that are told of a program that has ended: enough for an error with its causes.
+const LAST_LINES: usize = 20;
+
 /// How long a program may take to end when it is dropped, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -77,6 +80,21 @@ pub struct Process {
 struct Output {
     lines: VecDeque<String>,
     forgotten: u64,
+}
+
+impl Output {
+    fn tail(&self, lines: usize) -> String {
+        let skipped = self.lines.len().saturating_sub(lines);
+        let mut text = match self.forgotten + skipped as u64 {
+            0 => String::new(),
+            before => format!("({before} lines before)\n"),
+        };
+        for line in self.lines.iter().skip(skipped) {
+            text.push_str(line);
+            text.push('\n');
+        }
+        text
+    }
 }
 
 impl Process {
@@ -148,16 +166,31 @@ impl Process {
 
     /// What it has written so far, the last lines of it if it is much.
     pub fn output(&self) -> String {
+        self.tail(MAX_LINES)
+    }
+
+    /// The last lines that it has written so far, and how many there were before.
+    pub fn tail(&self, lines: usize) -> String {
         let output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = match output.forgotten {
-            0 => String::new(),
-            forgotten => format!("({forgotten} lines before)\n"),
+        output.tail(lines)
+    }
+
+    /// Fails once it has ended, with what it wrote last.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Ended`].
+    pub fn check(&mut self) -> Result<(), Error> {
+        let Some(status) = self.ended() else {
+            return Ok(());
         };
-        for line in &output.lines {
-            text.push_str(line);
-            text.push('\n');
-        }
-        text
+        // All that it wrote is read by then.
+        self.join_readers();
+        Err(Error::Ended {
+            name: self.name.clone(),
+            status,
+            last: self.tail(LAST_LINES),
+        })
     }
 
     /// Waits for a line that holds `text`, and returns it.
@@ -245,8 +278,26 @@ impl Process {
     /// [`Error::Timeout`] if it had to be killed.
     pub fn terminate(&mut self, deadline: Duration) -> Result<ExitStatus, Error> {
         self.signal(Signal::SIGTERM)?;
+        self.wait_for_end(deadline, || false)
+    }
+
+    /// Waits for its end after it was asked to; kills it if it has not ended by the deadline, or
+    /// once `give_up` says so.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] if it had to be killed, [`Error::Interrupted`] if it was given up.
+    pub fn wait_for_end(
+        &mut self,
+        deadline: Duration,
+        give_up: impl Fn() -> bool,
+    ) -> Result<ExitStatus, Error> {
         let what = format!("the end of {} after SIGTERM", self.name);
-        let ended = wait_for(&what, deadline, || self.ended());
+        let ended = wait_for(&what, deadline, || match self.ended() {
+            Some(status) => Some(Ok(status)),
+            None => give_up().then_some(Err(Error::Interrupted)),
+        });
+        let ended = ended.and_then(|ended| ended);
         if ended.is_err() {
             self.kill();
         }
@@ -314,6 +365,8 @@ mod tests {
         let output = output.into_inner().unwrap();
         assert_eq!((output.lines.len(), output.forgotten), (MAX_LINES, 3));
         assert_eq!(output.lines[0], "3");
+        let last = format!("({} lines before)\n{}\n", MAX_LINES + 2, MAX_LINES + 2);
+        assert_eq!(output.tail(1), last);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! It starts `kubezonnet-agent` and `kubezonnet-server`, which must be built: `make test` does.
 
+#![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
+
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use kubezonnet_testkit::{Cluster, Process, Run, require_root, wait_for};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// How long a demo may take from its start until all of it runs.
@@ -17,6 +20,10 @@ const STARTED: Duration = Duration::from_mins(2);
 
 /// How long it may take to end.
 const ENDED: Duration = Duration::from_secs(40);
+
+/// How long it may take to see that a program has died, say so and clean up. It looks several times
+/// a second; the rest is for machines that are busy.
+const NOTICED: Duration = Duration::from_secs(8);
 
 fn demo() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubezonnet-demo"));
@@ -125,6 +132,27 @@ fn the_database_is_on_top_and_all_bytes_are_those_of_the_wire() {
         assert!(pairs.iter().any(|pair| is_it(&pair)), "{source}: {report}");
     }
     assert!(counted > 20e6, "{report}");
+    // Half of what crosses a zone is the sender's on this cloud: 0.01 for a GB, and as much again
+    // is the receiver's.
+    assert_eq!(report["currency"], "USD");
+    let zones = report["zones"].as_array().unwrap();
+    for (from, to, locality) in [
+        ("us-east-1b", "us-east-1a", "cross_zone"),
+        ("us-east-1b", "eu-west-1a", "cross_region"),
+        ("us-east-1a", "us-east-1a", "same_zone"),
+    ] {
+        let is_it = |zone: &&Value| zone["source"] == from && zone["destination"] == to;
+        let zone = zones.iter().find(is_it).unwrap();
+        assert_eq!(zone["locality"], locality, "{zone}");
+        let price = zone["cost"].as_f64().unwrap() / zone["bytes"].as_f64().unwrap() * 1e9;
+        let expected = if from == to { 0.0 } else { 0.02 };
+        assert!((price - expected).abs() < 1e-4, "{price}: {zone}");
+    }
+    let payer = report["payers"][0]["workload"].as_str().unwrap();
+    assert!(
+        ["StatefulSet/postgres", "Deployment/orders"].contains(&payer),
+        "{report}"
+    );
 }
 
 #[test]
@@ -139,6 +167,104 @@ fn nothing_is_left_after_ctrl_c() {
     let status = wait_for("the end of the demo", ENDED, || demo.ended()).unwrap();
 
     assert!(status.success(), "{status}: {}", demo.output());
+    assert_eq!(left_of(&id), Vec::<PathBuf>::new());
+    assert!(!programs.iter().any(|program| runs(program)));
+}
+
+/// Kills the program of a demo that has this name; returns when it is found and killed.
+fn kill_program(id: &str, name: &str) {
+    // The kernel keeps 15 characters of a name.
+    let is_it = |program: &PathBuf| {
+        let found = fs::read_to_string(program.join("comm")).unwrap_or_default();
+        !found.trim_end().is_empty() && name.starts_with(found.trim_end())
+    };
+    let program = wait_for(name, STARTED, || programs_of(id).into_iter().find(is_it)).unwrap();
+    let pid = program.file_name().unwrap().to_str().unwrap();
+    kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
+}
+
+/// Sees a demo end by itself, with the name of the program that is to blame.
+fn ends_because_of(demo: &mut Process, id: &str, name: &str) {
+    let status = wait_for("the end of the demo", NOTICED, || demo.ended()).unwrap();
+    let output = wait_for("all it says", NOTICED, || {
+        let output = demo.output();
+        output.contains("the last it wrote:").then_some(output)
+    })
+    .unwrap();
+    assert_eq!(status.code(), Some(1), "{output}");
+    let begin = format!("kubezonnet-demo: {name}");
+    let is_it = |line: &str| {
+        line.starts_with(&begin)
+            && line.contains(" has ended (signal: 9 (SIGKILL)); the last it wrote")
+    };
+    assert!(output.lines().any(is_it), "{output}");
+    assert!(output.contains(" INFO "), "without its log: {output}");
+    assert_eq!(left_of(id), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_program_that_dies_while_it_runs_is_named_at_once_with_the_end_of_its_log() {
+    require_root();
+    let run = Run::begin().unwrap();
+
+    for (program, name) in [
+        ("kubezonnet-server", "kubezonnet-server"),
+        ("kubezonnet-agent", "kubezonnet-agent of node-"),
+    ] {
+        let (mut demo, id) = start(&run);
+        fs::remove_file(run.dir().join("endpoints")).unwrap();
+        kill_program(&id, program);
+
+        let note = demo.wait_for_line(": removing all of it", NOTICED).unwrap();
+        assert!(note.starts_with(name), "{note}");
+        ends_because_of(&mut demo, &id, name);
+    }
+}
+
+#[test]
+fn a_server_that_dies_during_the_start_is_named_and_nobody_waits_for_the_agents() {
+    require_root();
+    let run = Run::begin().unwrap();
+    let mut demo = Process::start(&run, "kubezonnet-demo", &mut self::demo()).unwrap();
+    let prefix = format!("kz{}-", demo.pid());
+    let id = wait_for("the run of the demo", STARTED, || {
+        let runs = fs::read_dir("/run/kubezonnet-testkit").ok()?.flatten();
+        let mut ids = runs.filter_map(|run| run.file_name().into_string().ok());
+        ids.find(|id| id.starts_with(&prefix))
+    })
+    .unwrap();
+
+    // An agent is there, and not ready: windows take seconds.
+    wait_for("an agent", STARTED, || {
+        (programs_of(&id).len() > 1).then_some(())
+    })
+    .unwrap();
+    kill_program(&id, "kubezonnet-server");
+
+    ends_because_of(&mut demo, &id, "kubezonnet-server");
+}
+
+#[test]
+fn a_second_ctrl_c_ends_a_demo_whose_agent_hangs() {
+    require_root();
+    let run = Run::begin().unwrap();
+    let (mut demo, id) = start(&run);
+    let programs = programs_of(&id);
+    let agent = programs.iter().find(|program| {
+        let name = fs::read_to_string(program.join("comm")).unwrap();
+        name.starts_with("kubezonnet-agen")
+    });
+    let pid = agent.unwrap().file_name().unwrap().to_str().unwrap();
+    kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGSTOP).unwrap();
+
+    demo.signal(Signal::SIGINT).unwrap();
+    demo.wait_for_line("stopping the traffic", NOTICED).unwrap();
+    let status = wait_for("the end of the demo", NOTICED, || {
+        demo.signal(Signal::SIGINT).unwrap();
+        demo.ended()
+    });
+
+    assert!(status.unwrap().success(), "{}", demo.output());
     assert_eq!(left_of(&id), Vec::<PathBuf>::new());
     assert!(!programs.iter().any(|program| runs(program)));
 }

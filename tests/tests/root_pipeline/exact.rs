@@ -143,10 +143,10 @@ fn every_flow_that_leaves_its_zone_is_logged_with_both_ends_by_name() {
     let [bytes, packets] = booked(&deployment.scrape().unwrap(), "cross_zone");
 
     let log = deployment.flow_log();
-    let lines = deployment.wait_for_server(
+    let lines = deployment.wait_while_all_run(
         "all bytes in the flow log",
         || false,
-        || {
+        |_| {
             let text = std::fs::read_to_string(&log).ok()?;
             let lines: Vec<Value> = text
                 .lines()

@@ -1,7 +1,7 @@
-//! Who sends how much across zones: from scrapes to a table. No clock and no output in here.
+//! Who sends how much across zones, and who pays for it: from scrapes to a report. No clock and no
+//! output in here.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -13,14 +13,23 @@ use crate::Scrape;
 /// The counter of bytes by zone and zone.
 const ZONE_BYTES: &str = "kubezonnet_zone_traffic_bytes_total";
 
+/// The counter of what both sides pay, by zone and zone.
+const ZONE_COST: &str = "kubezonnet_zone_cost_total";
+
 /// The counter of bytes by workload and workload.
 const WORKLOAD_BYTES: &str = "kubezonnet_workload_traffic_bytes_total";
 
+/// The counter of what a workload pays for its own side.
+const COST: &str = "kubezonnet_cost_total";
+
+/// The prices in force.
+const PRICES: &str = "kubezonnet_prices_info";
+
+/// The localities of what has left its zone.
+const FAR: [&str; 2] = ["cross_zone", "cross_region"];
+
 /// Rates are over this long: several windows, so that they do not flicker.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
-
-/// Pods that are shown.
-const TOP: usize = 8;
 
 /// The last scrapes.
 #[derive(Debug, Default)]
@@ -28,33 +37,71 @@ pub(super) struct Board {
     history: VecDeque<Snapshot>,
 }
 
+/// Sums by two names.
+type Sums = BTreeMap<(String, String), f64>;
+
 #[derive(Debug)]
 struct Snapshot {
     at: Instant,
     /// Bytes sent across zones, by namespace and pod.
-    pods: BTreeMap<(String, String), f64>,
+    pods: Sums,
+    /// Money paid, by namespace, and kind and name of the workload.
+    costs: Sums,
     /// Bytes by source and destination zone.
-    zones: BTreeMap<(String, String), f64>,
+    zones: Sums,
+    /// Money of both sides, by source and destination zone.
+    zone_costs: Sums,
+    /// Source and destination zones in two regions, as the books have them.
+    regional: Sums,
     /// Bytes that left their zone, by source and destination workload.
-    workloads: BTreeMap<(String, String), f64>,
+    workloads: Sums,
+    /// Whose prices hold, and in what.
+    prices: Option<(String, String)>,
 }
 
-/// One pod of the table.
+/// What somebody has had in all, and now in every second.
 #[derive(Debug, PartialEq)]
 pub(super) struct Row {
     pub(super) namespace: String,
-    pub(super) pod: String,
-    pub(super) bytes_per_second: f64,
-    pub(super) bytes: f64,
+    /// The pod, or kind and name of the workload.
+    pub(super) name: String,
+    pub(super) per_second: f64,
+    pub(super) total: f64,
 }
 
-/// The end of it.
+/// What went from one zone to another, or within one.
+#[derive(Debug, PartialEq)]
+pub(super) struct ZonePair {
+    pub(super) source: String,
+    pub(super) destination: String,
+    pub(super) boundary: Boundary,
+    pub(super) bytes: f64,
+    /// What both sides have paid.
+    pub(super) cost: f64,
+}
+
+/// What lies between two zones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Boundary {
+    None,
+    Zone,
+    Region,
+}
+
+/// What is known at one moment.
 #[derive(Debug)]
 pub(super) struct Report {
-    rows: Vec<Row>,
-    zones: BTreeMap<(String, String), f64>,
-    workloads: BTreeMap<(String, String), f64>,
-    elapsed: Duration,
+    /// Pods that have sent across zones or regions, in bytes; those that send most now first.
+    pub(super) pods: Vec<Row>,
+    /// Workloads that have paid; those that pay most now first.
+    pub(super) payers: Vec<Row>,
+    /// Zones; those with most bytes between them first, then those within.
+    pub(super) zones: Vec<ZonePair>,
+    /// Bytes between two workloads, the most first.
+    pub(super) workloads: Vec<((String, String), f64)>,
+    /// Whose prices hold, and in what.
+    pub(super) prices: Option<(String, String)>,
+    pub(super) elapsed: Duration,
     pub(super) comparisons: Vec<Comparison>,
 }
 
@@ -64,97 +111,173 @@ impl Board {
         self.add_at(scrape, Instant::now());
     }
 
-    fn add_at(&mut self, scrape: &Scrape, at: Instant) {
+    pub(super) fn add_at(&mut self, scrape: &Scrape, at: Instant) {
+        self.history.push_back(Snapshot::new(scrape, at));
+        while self.history.len() > 2 && at - self.history[1].at >= RATE_WINDOW {
+            self.history.pop_front();
+        }
+    }
+
+    /// What is known after this long.
+    pub(super) fn report(&self, elapsed: Duration) -> Report {
+        let mut report = Report {
+            pods: Vec::new(),
+            payers: Vec::new(),
+            zones: Vec::new(),
+            workloads: Vec::new(),
+            prices: None,
+            elapsed,
+            comparisons: Vec::new(),
+        };
+        let (Some(first), Some(last)) = (self.history.front(), self.history.back()) else {
+            return report;
+        };
+        let time = last.at - first.at;
+        report.pods = rows(&first.pods, &last.pods, time);
+        report.payers = rows(&first.costs, &last.costs, time);
+        report.zones = last.zone_pairs();
+        report.workloads = last.workloads.clone().into_iter().collect();
+        report.workloads.sort_by(|a, b| b.1.total_cmp(&a.1));
+        report.prices.clone_from(&last.prices);
+        report
+    }
+}
+
+impl Snapshot {
+    fn new(scrape: &Scrape, at: Instant) -> Self {
         let by = |name, labels: [&str; 2]| {
-            let mut sums = BTreeMap::new();
+            let mut sums = Sums::new();
             for sample in scrape.samples(name, &[]) {
                 let [first, second] = labels.map(|label| sample.label(label).to_owned());
                 *sums.entry((first, second)).or_insert(0.0) += sample.value;
             }
             sums
         };
-        let pods = by(CROSS_ZONE_BYTES, ["namespace", "pod"]);
-        let zones = by(ZONE_BYTES, ["src_zone", "dst_zone"]);
-        let workloads = workloads(scrape);
-        self.history.push_back(Snapshot {
-            at,
-            pods,
-            zones,
-            workloads,
+        let (mut regional, mut workloads, mut costs) = (Sums::new(), Sums::new(), Sums::new());
+        for sample in scrape.samples(WORKLOAD_BYTES, &[]) {
+            let names = |labels: [&str; 2]| labels.map(|label| sample.label(label)).join("/");
+            let locality = sample.label("locality");
+            if FAR.contains(&locality) {
+                let source = names(["src_kind", "src_workload"]);
+                let destination = names(["dst_kind", "dst_workload"]);
+                *workloads.entry((source, destination)).or_insert(0.0) += sample.value;
+            }
+            if locality == "cross_region" {
+                let zones = ["src_zone", "dst_zone"].map(|label| sample.label(label).to_owned());
+                *regional.entry(zones.into()).or_insert(0.0) += sample.value;
+            }
+        }
+        for sample in scrape.samples(COST, &[]) {
+            let [namespace, kind, workload] =
+                ["namespace", "kind", "workload"].map(|label| sample.label(label));
+            let payer = (namespace.to_owned(), format!("{kind}/{workload}"));
+            *costs.entry(payer).or_insert(0.0) += sample.value;
+        }
+        let mut prices = scrape.samples(PRICES, &[]);
+        let prices = prices.next().map(|sample| {
+            let label = |name| sample.label(name).to_owned();
+            (label("cloud"), label("currency"))
         });
-        while self.history.len() > 2 && at - self.history[1].at >= RATE_WINDOW {
-            self.history.pop_front();
+        Self {
+            at,
+            pods: by(CROSS_ZONE_BYTES, ["namespace", "pod"]),
+            costs,
+            zones: by(ZONE_BYTES, ["src_zone", "dst_zone"]),
+            zone_costs: by(ZONE_COST, ["src_zone", "dst_zone"]),
+            regional,
+            workloads,
+            prices,
         }
     }
 
-    /// All pods that have sent across zones, those that send most now on top.
-    pub(super) fn rows(&self) -> Vec<Row> {
-        let (Some(first), Some(last)) = (self.history.front(), self.history.back()) else {
-            return Vec::new();
+    fn zone_pairs(&self) -> Vec<ZonePair> {
+        let pair = |(zones, bytes): (&(String, String), &f64)| ZonePair {
+            source: zones.0.clone(),
+            destination: zones.1.clone(),
+            boundary: match zones {
+                (source, destination) if source == destination => Boundary::None,
+                zones if self.regional.contains_key(zones) => Boundary::Region,
+                _ => Boundary::Zone,
+            },
+            bytes: *bytes,
+            cost: self.zone_costs.get(zones).copied().unwrap_or(0.0),
         };
-        let seconds = (last.at - first.at).as_secs_f64();
-        let row = |((namespace, pod), bytes): (&(String, String), &f64)| {
-            let before = first.pods.get(&(namespace.clone(), pod.clone())).copied();
-            let grown = bytes - before.unwrap_or(0.0);
-            let bytes_per_second = if seconds > 0.0 { grown / seconds } else { 0.0 };
-            Row {
-                namespace: namespace.clone(),
-                pod: pod.clone(),
-                bytes_per_second,
-                bytes: *bytes,
-            }
-        };
-        let senders = last.pods.iter().filter(|(_, bytes)| **bytes > 0.0);
-        let mut rows: Vec<Row> = senders.map(row).collect();
-        rows.sort_by(|a, b| {
-            let now = b.bytes_per_second.total_cmp(&a.bytes_per_second);
-            now.then(b.bytes.total_cmp(&a.bytes))
+        let mut pairs: Vec<_> = self.zones.iter().map(pair).collect();
+        pairs.sort_by(|a, b| {
+            let is_near = |pair: &ZonePair| pair.boundary == Boundary::None;
+            let far_first = is_near(a).cmp(&is_near(b));
+            far_first.then(b.bytes.total_cmp(&a.bytes))
         });
-        rows
+        pairs
     }
+}
 
-    /// The table, 72 columns wide at most.
-    pub(super) fn table(&self, elapsed: Duration) -> String {
-        Report::new(self, elapsed).table()
+/// All that have something, those that have most now on top.
+fn rows(first: &Sums, last: &Sums, time: Duration) -> Vec<Row> {
+    let seconds = time.as_secs_f64();
+    let row = |(key, total): (&(String, String), &f64)| {
+        let grown = total - first.get(key).copied().unwrap_or(0.0);
+        Row {
+            namespace: key.0.clone(),
+            name: key.1.clone(),
+            per_second: if seconds > 0.0 { grown / seconds } else { 0.0 },
+            total: *total,
+        }
+    };
+    let present = last.iter().filter(|(_, total)| **total > 0.0);
+    let mut rows: Vec<Row> = present.map(row).collect();
+    rows.sort_by(|a, b| {
+        let now = b.per_second.total_cmp(&a.per_second);
+        now.then(b.total.total_cmp(&a.total))
+    });
+    rows
+}
+
+impl Boundary {
+    /// For programs: as the books have it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "same_zone",
+            Self::Zone => "cross_zone",
+            Self::Region => "cross_region",
+        }
     }
 }
 
 impl Report {
-    /// What the board shows at the end.
-    pub(super) fn new(board: &Board, elapsed: Duration) -> Self {
-        let last = board.history.back();
-        let (zones, workloads) = last
-            .map(|last| (last.zones.clone(), last.workloads.clone()))
-            .unwrap_or_default();
-        Self {
-            rows: board.rows(),
-            zones,
-            workloads,
-            elapsed,
-            comparisons: Vec::new(),
-        }
-    }
-
-    /// For people.
-    pub(super) fn table(&self) -> String {
-        table(&self.rows, &self.zones, self.elapsed) + &between(&self.workloads)
-    }
-
     /// For programs.
     pub(super) fn json(&self) -> Value {
         let pod = |row: &Row| {
             json!({
                 "namespace": row.namespace,
-                "pod": row.pod,
-                "cross_zone_bytes_per_second": row.bytes_per_second,
-                "cross_zone_bytes": whole(row.bytes),
+                "pod": row.name,
+                "cross_zone_bytes_per_second": row.per_second,
+                "cross_zone_bytes": whole(row.total),
             })
         };
-        let zone = |((source, destination), bytes): (&(String, String), &f64)| json!({ "source": source, "destination": destination, "bytes": whole(*bytes) });
-        let workload = |((source, destination), bytes): (&(String, String), &f64)| json!({ "source": source, "destination": destination, "bytes": whole(*bytes) });
+        let payer = |row: &Row| {
+            json!({
+                "namespace": row.namespace,
+                "workload": row.name,
+                "cost_per_hour": row.per_second * 3600.0,
+                "cost": row.total,
+            })
+        };
+        let zone = |pair: &ZonePair| {
+            json!({
+                "source": pair.source,
+                "destination": pair.destination,
+                "locality": pair.boundary.as_str(),
+                "bytes": whole(pair.bytes),
+                "cost": pair.cost,
+            })
+        };
+        let workload = |((source, destination), bytes): &((String, String), f64)| json!({ "source": source, "destination": destination, "bytes": whole(*bytes) });
         json!({
             "seconds": self.elapsed.as_secs_f64(),
-            "pods": self.rows.iter().map(pod).collect::<Vec<_>>(),
+            "currency": self.prices.as_ref().map(|(_, currency)| currency),
+            "pods": self.pods.iter().map(pod).collect::<Vec<_>>(),
+            "payers": self.payers.iter().map(payer).collect::<Vec<_>>(),
             "zones": self.zones.iter().map(zone).collect::<Vec<_>>(),
             "workloads": self.workloads.iter().map(workload).collect::<Vec<_>>(),
             "comparisons": self.comparisons.iter().map(|comparison| json!({
@@ -164,90 +287,6 @@ impl Report {
             })).collect::<Vec<_>>(),
         })
     }
-}
-
-fn table(rows: &[Row], zones: &BTreeMap<(String, String), f64>, elapsed: Duration) -> String {
-    let mut text = String::new();
-    let mut line = |arguments: std::fmt::Arguments<'_>| {
-        writeln!(text, "{arguments}").expect("writing to a string never fails");
-    };
-    line(format_args!(
-        "  sent across zones, after {} s",
-        elapsed.as_secs()
-    ));
-    line(format_args!(
-        "  {:<12} {:<22} {:>14} {:>14}",
-        "namespace", "pod", "now", "total"
-    ));
-    for row in rows.iter().take(TOP) {
-        let (now, total) = (rate(row.bytes_per_second), amount(row.bytes));
-        line(format_args!(
-            "  {:<12} {:<22} {now:>14} {total:>14}",
-            row.namespace, row.pod
-        ));
-    }
-    if rows.len() > TOP {
-        line(format_args!("  and {} more", rows.len() - TOP));
-    }
-    let now = rate(rows.iter().map(|row| row.bytes_per_second).sum());
-    let total = amount(rows.iter().map(|row| row.bytes).sum());
-    line(format_args!(
-        "  {:<12} {:<22} {now:>14} {total:>14}",
-        "all", ""
-    ));
-    line(format_args!(""));
-    for ((source, destination), bytes) in zones {
-        let (source, destination) = (or_none(source), or_none(destination));
-        let kind = if source == destination {
-            "in the zone"
-        } else {
-            "across zones"
-        };
-        let total = amount(*bytes);
-        line(format_args!(
-            "  {source:<12} -> {destination:<19} {kind:>14} {total:>14}"
-        ));
-    }
-    text
-}
-
-/// Bytes that left their zone, by the workloads at both ends.
-fn workloads(scrape: &Scrape) -> BTreeMap<(String, String), f64> {
-    let mut sums = BTreeMap::new();
-    for sample in scrape.samples(WORKLOAD_BYTES, &[]) {
-        if !["cross_zone", "cross_region"].contains(&sample.label("locality")) {
-            continue;
-        }
-        let end = |[kind, workload]: [&str; 2]| {
-            format!("{}/{}", sample.label(kind), sample.label(workload))
-        };
-        let ends = (
-            end(["src_kind", "src_workload"]),
-            end(["dst_kind", "dst_workload"]),
-        );
-        *sums.entry(ends).or_insert(0.0) += sample.value;
-    }
-    sums
-}
-
-/// The workloads between which most left its zone.
-fn between(workloads: &BTreeMap<(String, String), f64>) -> String {
-    let mut pairs: Vec<_> = workloads.iter().collect();
-    pairs.sort_by(|one, other| other.1.total_cmp(one.1));
-    let mut text = String::new();
-    for ((source, destination), bytes) in pairs.into_iter().take(TOP) {
-        let total = amount(*bytes);
-        writeln!(text, "  {source:<26} -> {destination:<26} {total:>12}")
-            .expect("writing to a string never fails");
-    }
-    if text.is_empty() {
-        return text;
-    }
-    format!("\n{text}")
-}
-
-fn or_none(zone: &str) -> &str {
-    if zone.is_empty() { "(none)" } else { zone }
 }
 
 /// Bytes as the whole number they are; metrics have them as floating point.
@@ -260,108 +299,5 @@ fn whole(bytes: f64) -> u64 {
     bytes as u64
 }
 
-fn rate(bytes_per_second: f64) -> String {
-    format!("{}/s", amount(bytes_per_second))
-}
-
-/// Bytes in powers of ten, as the README's queries have them.
-fn amount(bytes: f64) -> String {
-    let units = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
-    match units.into_iter().find(|(size, _)| bytes >= *size) {
-        Some((size, unit)) => format!("{:.1} {unit}", bytes / size),
-        None => format!("{bytes:.0} B"),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn page(postgres: u64, orders: u64) -> Scrape {
-        let page = format!(
-            "{CROSS_ZONE_BYTES}{{namespace=\"shop\",pod=\"orders\"}} {orders}\n\
-             {CROSS_ZONE_BYTES}{{namespace=\"shop\",pod=\"postgres-0\"}} {postgres}\n\
-             {ZONE_BYTES}{{src_zone=\"zone-b\",dst_zone=\"zone-a\"}} {postgres}\n\
-             {ZONE_BYTES}{{src_zone=\"zone-a\",dst_zone=\"zone-a\"}} 77\n"
-        );
-        Scrape::parse(&page).unwrap()
-    }
-
-    #[test]
-    fn the_pod_that_sends_most_now_is_on_top_even_if_another_has_sent_more() {
-        let (mut board, begun) = (Board::default(), Instant::now());
-        board.add_at(&page(0, 50_000_000), begun);
-        board.add_at(
-            &page(16_000_000, 50_004_000),
-            begun + Duration::from_secs(2),
-        );
-
-        let rows = board.rows();
-
-        assert_eq!(rows[0].pod, "postgres-0");
-        assert_eq!(
-            (rate(rows[0].bytes_per_second), amount(rows[0].bytes)),
-            ("8.0 MB/s".into(), "16.0 MB".into())
-        );
-        assert_eq!(
-            (rate(rows[1].bytes_per_second), amount(rows[1].bytes)),
-            ("2.0 kB/s".into(), "50.0 MB".into())
-        );
-    }
-
-    #[test]
-    fn rates_forget_what_is_longer_ago_than_their_window() {
-        let (mut board, begun) = (Board::default(), Instant::now());
-        for second in 0..60 {
-            let bytes = if second < 30 { second * 1_000 } else { 30_000 };
-            board.add_at(&page(bytes, 0), begun + Duration::from_secs(second));
-        }
-
-        assert_eq!(rate(board.rows()[0].bytes_per_second), "0 B/s");
-        assert!(
-            board.history.len() <= 12,
-            "{} scrapes are kept",
-            board.history.len()
-        );
-    }
-
-    #[test]
-    fn programs_are_told_bytes_as_whole_numbers() {
-        let (mut board, begun) = (Board::default(), Instant::now());
-        board.add_at(&page(16_000_000, 0), begun);
-        let mut report = Report::new(&board, Duration::from_secs(2));
-        report.comparisons = vec![Comparison {
-            what: "sent",
-            link_bytes: 7,
-            counted_bytes: 7.0,
-        }];
-
-        let json = report.json();
-
-        assert_eq!(json["pods"][0]["cross_zone_bytes"], json!(16_000_000));
-        assert_eq!(json["zones"][0]["bytes"], json!(77));
-        assert_eq!(json["comparisons"][0]["counted_bytes"], json!(7));
-    }
-
-    #[test]
-    fn the_table_shows_pods_sums_and_zones() {
-        let (mut board, begun) = (Board::default(), Instant::now());
-        board.add_at(&page(0, 0), begun);
-        assert_eq!(board.rows(), [], "a pod that has sent nothing is shown");
-        board.add_at(&page(16_000_000, 4_000), begun + Duration::from_secs(2));
-
-        let table = board.table(Duration::from_secs(2));
-
-        let expected = "  \
-  sent across zones, after 2 s
-  namespace    pod                               now          total
-  shop         postgres-0                   8.0 MB/s        16.0 MB
-  shop         orders                       2.0 kB/s         4.0 kB
-  all                                       8.0 MB/s        16.0 MB
-
-  zone-a       -> zone-a                 in the zone           77 B
-  zone-b       -> zone-a                across zones        16.0 MB
-";
-        assert_eq!(table, expected);
-    }
-}
+mod tests;

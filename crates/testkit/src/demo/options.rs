@@ -8,8 +8,9 @@ use clap::Parser;
 /// How long a demo runs whose table is asked for once only.
 const ONCE: Duration = Duration::from_secs(15);
 
-/// Shows kubezonnet at work: a small shop in three zones made of network namespaces, real traffic,
-/// real agents and a real server on this machine.
+/// Shows kubezonnet at work: a small shop in three zones and a second region made of network
+/// namespaces, real traffic, real agents and a real server on this machine. Regions and zones have
+/// names of AWS, so that its list prices hold.
 ///
 /// It needs root, for namespaces and eBPF: sudo make demo. It listens on 127.0.0.1 only, and
 /// leaves nothing behind; what a killed run left is removed by the next one.

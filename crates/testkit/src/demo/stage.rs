@@ -7,11 +7,17 @@ use serde_json::{Value, json};
 
 use super::signals::Signals;
 use super::story::{
-    self, DATABASE, DATABASE_NODE, FAR_NODE, MANAGED, REGIONS, SHIPPER, SHIPPER_NODE,
+    self, CLOUD, DATABASE, DATABASE_NODE, FAR_NODE, MANAGED, REGIONS, SHIPPER, SHIPPER_NODE,
 };
 use super::{CROSS_ZONE_BYTES, TOP_PODS_QUERY, TOTAL_QUERY};
 use crate::wait::wait_for;
 use crate::{Cluster, ControlGroup, Deployment, DeploymentOptions, Error, Scrape, Security};
+
+/// How long it may take until a program that does not answer any more is seen to have ended.
+const ENDING: Duration = Duration::from_millis(500);
+
+/// How long the programs may take to end: agents send their last windows, which takes a moment.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// All that runs.
 #[derive(Debug)]
@@ -53,6 +59,7 @@ impl Stage {
             server_arguments: vec![
                 "--flow-log=cross-zone".to_owned(),
                 format!("--networks={}", networks.display()),
+                format!("--cloud={CLOUD}"),
             ],
             agent_arguments: vec![
                 format!("--interval={}s", interval.as_secs()),
@@ -76,29 +83,31 @@ impl Stage {
         self.deployment.check()
     }
 
-    /// Asks the server for its metrics.
-    pub(super) fn scrape(&self) -> Result<Scrape, Error> {
-        self.deployment.scrape()
+    /// Asks the server for its metrics. If it does not answer because a program has ended, that is
+    /// the error.
+    pub(super) fn scrape(&mut self) -> Result<Scrape, Error> {
+        self.deployment.scrape().map_err(|error| {
+            // What is killed closes its sockets a moment before it has ended.
+            let ended = wait_for("an end", ENDING, || self.check().err());
+            ended.unwrap_or(error)
+        })
     }
 
     /// Waits for the first line of the flow log.
     pub(super) fn first_flow(&mut self, signals: &Signals) -> Result<String, Error> {
         let path = self.flow_log();
         let what = "the first line of the flow log";
-        self.deployment.wait_for_server(
-            what,
-            || signals.came(),
-            || {
-                let text = std::fs::read_to_string(&path).ok()?;
-                text.split_once('\n').map(|(line, _)| line.to_owned())
-            },
-        )
+        let give_up = || signals.came();
+        self.deployment.wait_while_all_run(what, give_up, |_| {
+            let text = std::fs::read_to_string(&path).ok()?;
+            text.split_once('\n').map(|(line, _)| line.to_owned())
+        })
     }
 
     /// Compares what links have carried with what the server counted, once nothing is on its way.
     /// Nothing if `give_up` says so before.
     pub(super) fn compare(
-        &self,
+        &mut self,
         deadline: Duration,
         give_up: impl Fn() -> bool,
     ) -> Result<Vec<Comparison>, Error> {
@@ -183,9 +192,9 @@ impl Stage {
         .sum()
     }
 
-    /// Ends all of it.
-    pub(super) fn end(self) -> Result<(), Error> {
-        self.deployment.end()
+    /// Ends all of it, at once if `give_up` says so.
+    pub(super) fn end(self, give_up: impl Fn() -> bool) -> Result<(), Error> {
+        self.deployment.end(GRACE, give_up)
     }
 
     /// Where to find what.

@@ -1,15 +1,17 @@
 //! Who is in the demo's cluster, and who talks to whom.
 //!
 //! ```text
-//!        zone-a                 zone-b                zone-c
+//!      us-east-1a              us-east-1b              us-east-1c
 //!   orders ◀════ 8 MB/s ═════ postgres-0 ◀── scraper-0 pulls from every zone
 //!     ▲ └─────────────────────── web                    web
 //!   web ⇄ cache               web ⇄ cache           web ⇄ cache      (stay at home)
 //! ```
 //!
-//! Beside them: a database that the cloud runs, in a zone of its own, which `web` asks; a node of
+//! Beside them: a database that the cloud runs in the third zone, which `web` asks; a node of
 //! another region, whose `reports` ask the database of the shop; and a node on whose own network a
 //! pod ships logs to `orders`.
+//!
+//! Regions and zones have the names of a cloud's, so that its list prices hold.
 
 use kubezonnet_model::Family;
 
@@ -29,7 +31,13 @@ pub(super) const MANAGED: &str = "orders-db";
 pub(super) const FAR_NODE: &str = "node-d";
 
 /// The region of all nodes but that one, and its own.
-pub(super) const REGIONS: (&str, &str) = ("region-1", "region-2");
+pub(super) const REGIONS: (&str, &str) = ("us-east-1", "eu-west-1");
+
+/// Whose names these are, and whose list prices hold.
+pub(super) const CLOUD: &str = "aws";
+
+/// The zone of the database that the cloud runs.
+const MANAGED_ZONE: &str = "us-east-1c";
 
 /// The pod on its node's own network, and the node, on which nobody else speaks.
 pub(super) const SHIPPER: (&str, &str) = ("logging", "shipper-5kq2v");
@@ -38,11 +46,11 @@ pub(super) const SHIPPER: (&str, &str) = ("logging", "shipper-5kq2v");
 pub(super) const SHIPPER_NODE: &str = "node-e";
 
 const NODES: [(&str, &str, &str); 5] = [
-    ("node-a", REGIONS.0, "zone-a"),
-    (DATABASE_NODE, REGIONS.0, "zone-b"),
-    ("node-c", REGIONS.0, "zone-c"),
-    (FAR_NODE, REGIONS.1, "zone-d"),
-    (SHIPPER_NODE, REGIONS.0, "zone-c"),
+    ("node-a", REGIONS.0, "us-east-1a"),
+    (DATABASE_NODE, REGIONS.0, "us-east-1b"),
+    ("node-c", REGIONS.0, "us-east-1c"),
+    (FAR_NODE, REGIONS.1, "eu-west-1a"),
+    (SHIPPER_NODE, REGIONS.0, "us-east-1c"),
 ];
 
 /// Node, namespace, pod, kind and name of its owner.
@@ -227,7 +235,7 @@ pub(super) fn networks(cluster: &Cluster) -> String {
     });
     let (region, _) = REGIONS;
     format!(
-        "networks:\n- name: {MANAGED}\n  kind: managed-database\n  cidrs: [{}]\n  zone: zone-m\n  \
+        "networks:\n- name: {MANAGED}\n  kind: managed-database\n  cidrs: [{}]\n  zone: {MANAGED_ZONE}\n  \
          region: {region}\n",
         addresses.join(", ")
     )

@@ -11,6 +11,7 @@ use kubezonnet_model::{Namespace, Timestamp};
 use crate::yaml::Form;
 use crate::{
     EndpointSliceState, FileError, NamespaceState, NodeState, PodState, ServiceState, Topology,
+    TopologyIndex,
 };
 
 mod document;
@@ -60,35 +61,37 @@ pub(crate) fn parse_text(text: &str) -> Result<FileView, crate::Problem> {
 }
 
 impl FileView {
-    /// Makes the topology what the file says: what it no longer has ends now.
+    /// Makes the topology what the file says: what it no longer has ends now. It is told one thing at
+    /// a time, as Kubernetes' watches tell it: nobody who reads waits for the whole file.
     pub fn give_to(self, topology: &Topology, now: Timestamp) {
         let kept = topology.labels();
-        let mut index = topology.write();
-        index.reset_nodes(self.nodes, now);
-        index.begin_namespaces(now);
-        for (name, labels) in &self.namespaces {
-            index.apply_namespace(NamespaceState {
-                name: name.clone(),
-                labels: kept.values(Some(labels)),
-            });
+        topology.tell(|index| index.begin_nodes(now));
+        for node in self.nodes {
+            topology.tell(|index| index.apply_node(node, now));
         }
-        index.end_namespaces();
-        let labels = self.labels;
-        let pods = self.pods.into_iter().map(|pod| PodState {
-            labels: kept.values(labels.get(&pod.uid)),
-            ..pod
-        });
-        index.reset_pods(pods, now);
-        index.begin_services(now);
-        index.begin_endpoints(now);
+        topology.tell(TopologyIndex::end_nodes);
+        topology.tell(|index| index.begin_namespaces(now));
+        for (name, labels) in self.namespaces {
+            let labels = kept.values(Some(&labels));
+            topology.tell(|index| index.apply_namespace_later(NamespaceState { name, labels }));
+        }
+        topology.tell(TopologyIndex::end_namespaces);
+        topology.tell(|index| index.begin_pods(now));
+        for pod in self.pods {
+            let labels = kept.values(self.labels.get(&pod.uid));
+            topology.tell(|index| index.apply_pod(PodState { labels, ..pod }, now));
+        }
+        topology.tell(TopologyIndex::end_pods_later);
+        topology.tell(|index| index.begin_services(now));
         for service in self.services {
-            index.apply_service(service);
+            topology.tell(|index| index.apply_service(service));
         }
+        topology.tell(TopologyIndex::end_services);
+        topology.tell(|index| index.begin_endpoints(now));
         for endpoints in self.endpoints {
-            index.apply_endpoints(endpoints);
+            topology.tell(|index| index.apply_endpoints(endpoints));
         }
-        index.end_services();
-        index.end_endpoints();
+        topology.tell(TopologyIndex::end_endpoints);
     }
 }
 

@@ -1,5 +1,8 @@
 //! What a file tells beside nodes and pods.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use kubezonnet_model::{NodeName, PodUid, Protocol, Timestamp, Window};
 
 use super::document::parse;
@@ -24,6 +27,38 @@ fn topology(text: &str) -> Topology {
     let topology = Topology::keeping(labels);
     parse(text).unwrap().give_to(&topology, Timestamp(10));
     topology
+}
+
+#[test]
+fn nobody_who_reads_waits_for_the_whole_file() {
+    const PODS: usize = 20_000;
+    let pods: Vec<_> = (0..PODS)
+        .map(|number| format!("- {{namespace: shop, name: p{number}, node: n1}}\n"))
+        .collect();
+    let text = format!("nodes: [{{name: n1}}]\npods:\n{}", pods.concat());
+    let view = parse(&text).unwrap();
+    let topology = Topology::new();
+    let reads = AtomicBool::new(false);
+
+    let is_seen_on_the_way = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            loop {
+                let pods = topology.read().sizes().pods;
+                reads.store(true, Ordering::Release);
+                if pods > 0 {
+                    return pods < PODS;
+                }
+            }
+        });
+        while !reads.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
+        view.give_to(&topology, Timestamp(10));
+        reader.join().unwrap()
+    });
+
+    assert!(is_seen_on_the_way);
+    assert_eq!(topology.read().sizes().pods, PODS);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::{NodeState, PodState};
 
 mod histories;
 mod places;
+mod portions;
 mod services;
 mod uids;
 

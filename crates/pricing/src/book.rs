@@ -166,6 +166,11 @@ impl PriceBook {
 
     /// What a byte of an edge costs its sender and its receiver.
     pub fn charges(&self, edge: &Edge<'_>) -> Charges {
+        let pays = Pays::of(edge);
+        // What costs nothing wherever it goes does so too where nobody knows how far that is.
+        if pays.nobody() || self.free.has(edge, &self.groups) {
+            return Charges::FREE;
+        }
         let class = match edge.locality {
             Locality::SameNode | Locality::SameZone => return Charges::FREE,
             Locality::Unknown(_) => return Charges::missing(Gap::UnknownPlace),
@@ -176,10 +181,6 @@ impl PriceBook {
             Locality::Internet if !self.internet_on => return Charges::missing(Gap::InternetOff),
             Locality::Internet => Class::Internet,
         };
-        let pays = Pays::of(edge);
-        if pays.nobody() || self.free.has(edge, &self.groups) {
-            return Charges::FREE;
-        }
         let Some((price, paid_by)) = self.price(class, edge) else {
             return Charges::missing(Gap::UnlistedRate);
         };

@@ -127,7 +127,11 @@ impl Free {
             })
             || self.regions.iter().any(|(one, other)| {
                 either_way(&|here: crate::Location<'_>, there: crate::Location<'_>| {
-                    groups.select(one, here.region) && groups.select(other, there.region)
+                    // All regions are not what is in none that is known, nor the internet.
+                    here.region.is_some()
+                        && there.region.is_some()
+                        && groups.select(one, here.region)
+                        && groups.select(other, there.region)
                 })
             })
     }

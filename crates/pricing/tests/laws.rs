@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use kubezonnet_model::{Billed, Locality, Located, Name, Region, Site, Zone};
 use kubezonnet_pricing::{
-    Amount, Bill, Cloud, Cost, Edge, Gap, Location, Overrides, Place, PriceBook, PriceTable,
-    apportion,
+    Amount, Bill, Charges, Cloud, Cost, Edge, Gap, Location, Overrides, Place, PriceBook,
+    PriceTable, apportion,
 };
 use proptest::prelude::*;
 
@@ -243,7 +243,14 @@ proptest! {
             if charges.gap.is_some() {
                 prop_assert_eq!(charges.cost(flow.bytes), Cost::default());
             }
-            if matches!(flow.edge().locality, Locality::Unknown(_)) {
+            let neither = |party: &Party| matches!(party.kind, Kind::Network(_, Billed::Neither));
+            let network = |party: &Party| matches!(party.kind, Kind::Network(..));
+            let parties = [&flow.source, &flow.destination];
+            if parties.into_iter().any(neither) {
+                prop_assert_eq!(charges, Charges::FREE);
+            } else if matches!(flow.edge().locality, Locality::Unknown(_))
+                && !parties.into_iter().all(network)
+            {
                 prop_assert_eq!(charges.gap.map(Gap::reason), Some("unknown_place"));
             }
         }

@@ -180,6 +180,55 @@ fn a_rate_that_is_not_listed_is_a_gap_unless_nobody_would_pay() {
 }
 
 #[test]
+fn what_is_free_wherever_it_is_needs_no_known_place() {
+    let names = names();
+    let unknown = |destination| Edge {
+        source: Place::Cluster(names.location(0, 0)),
+        destination,
+        locality: Locality::Unknown(UnknownReason::MissingZone),
+    };
+    let store = unknown(Place::Network {
+        name: &names.network,
+        billed: Billed::Both,
+        location: Location {
+            region: Some(&names.regions[0]),
+            ..Location::default()
+        },
+    });
+    let by_neither = unknown(Place::Network {
+        name: &names.network,
+        billed: Billed::Neither,
+        location: Location::default(),
+    });
+    let nowhere = unknown(Place::Unknown);
+    let to_internet = names.to_internet();
+    let off = PriceBook::new(
+        Some(&PriceTable::of(Cloud::Aws)),
+        &Overrides::parse("free: { regions: [['*', '*']] }").unwrap(),
+        false,
+    );
+
+    for (text, edge, gap) in [
+        ("", by_neither, None),
+        ("", store, Some(Gap::UnknownPlace)),
+        ("free: { networks: [cache] }", store, None),
+        ("free: { networks: [disk] }", store, Some(Gap::UnknownPlace)),
+        ("free: { regions: [[us-*, us-*]] }", store, None),
+        // Any region is no word on what is in none.
+        (
+            "free: { regions: [['*', '*']] }",
+            nowhere,
+            Some(Gap::UnknownPlace),
+        ),
+    ] {
+        let expected = gap.map_or(Charges::FREE, Charges::missing);
+        assert_eq!(book(Cloud::Aws, text).charges(&edge), expected, "{text}");
+    }
+    let charges = off.unwrap().charges(&to_internet);
+    assert_eq!(charges, Charges::missing(Gap::InternetOff));
+}
+
+#[test]
 fn the_operators_prices_go_before_the_tables() {
     let names = names();
     let text = "

@@ -77,6 +77,9 @@ pub struct Ingest {
     /// What bodies take of it is bounded, whoever sends them.
     memory: Arc<BodyMemory>,
     pace: Pace,
+    /// Of reports of the Go system, by the node they came from: anybody on a node can send them, so
+    /// they take nothing of what the node's own agent may.
+    legacy_pace: Pace,
     /// One permit for each body being resolved, as many as there are processors: more at once would
     /// not be done sooner, and each takes memory of its own.
     resolving: Arc<Semaphore>,
@@ -93,6 +96,7 @@ impl Ingest {
             limits,
             memory: BodyMemory::new(limits.memory),
             pace: Pace::new(limits.batches),
+            legacy_pace: Pace::new(limits.batches),
             resolving: Arc::new(Semaphore::new(processors())),
             clock,
             counts: IngestCounts::default(),

@@ -56,7 +56,8 @@ impl Ingest {
         let now = self.clock.now();
         let node = self.pipeline.node_at(peer, now);
         let node = node.ok_or(Refusal::LegacyPeer(peer))?;
-        self.pace(&node)?;
+        let paced = self.legacy_pace.step(&node);
+        paced.map_err(|seconds| Refusal::LegacyTooOften { seconds })?;
         let body::Whole { bytes, share } = body::read(body, &limits, self.memory.share()).await?;
         let ingest = Arc::clone(self);
         // Once begun it runs to its end, whether or not the sender still waits for the answer.

@@ -81,6 +81,15 @@ pub enum Refusal {
          by it, so nothing may translate it on the way"
     )]
     LegacyPeer(IpAddr),
+    /// Enough reports of agents of the Go system came from that node of late.
+    #[error(
+        "more reports of the Go system come from this node and its pods than its agent sends: check \
+         that the node has one such agent only, and what else on it posts to this path"
+    )]
+    LegacyTooOften {
+        /// When the next one is welcome.
+        seconds: u64,
+    },
     /// The server failed; nothing is known of the batch.
     #[error("the server failed on this batch")]
     Fault,
@@ -131,6 +140,7 @@ impl Refusal {
         Self::Denied(Denied::Unreviewed) => "unreviewed",
         Self::LegacyMalformed(_) => "legacy_malformed",
         Self::LegacyPeer(_) => "legacy_peer",
+        Self::LegacyTooOften { .. } => "legacy_too_often",
         Self::Fault => "fault",
     }
 
@@ -174,7 +184,7 @@ impl Refusal {
                 StatusCode::FORBIDDEN
             }
             Self::Interrupted | Self::Slow => StatusCode::REQUEST_TIMEOUT,
-            Self::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooOften { .. } | Self::LegacyTooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Rejected(Rejection::Implausible(_)) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Rejected(
                 Rejection::NotSynced
@@ -205,7 +215,7 @@ impl IntoResponse for Refusal {
         };
         let mut response = json(status, &explanation);
         let retry_after = match self {
-            Self::TooOften { seconds } => Some(seconds.into()),
+            Self::TooOften { seconds } | Self::LegacyTooOften { seconds } => Some(seconds.into()),
             _ if status == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER),
             _ => None,
         };

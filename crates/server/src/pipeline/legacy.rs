@@ -15,6 +15,7 @@ use kubezonnet_topology::HolderRef;
 
 use super::plausible::{Implausible, most_in};
 use super::{Pipeline, Rejection};
+use crate::books::Disposition;
 use crate::change::{Added, Change};
 use crate::committer::Ticket;
 use crate::ingest::legacy::LegacyFlow;
@@ -71,6 +72,12 @@ impl Pipeline {
         }
 
         let window = Window::placed(now, Duration::ZERO, WINDOW);
+        // They know of no such class, and tell of it as of any other.
+        let (to_many, flows): (Vec<LegacyFlow>, Vec<LegacyFlow>) = flows
+            .iter()
+            .copied()
+            .partition(|flow| flow.destination.is_multicast() || flow.destination.is_broadcast());
+        let flows = &flows;
         let ends = flows.iter().map(|flow| [flow.source, flow.destination]);
         let addresses: Vec<_> = ends.flatten().map(IpAddr::V4).collect();
         let resolved = self.resolve_addresses(node, &addresses, std::iter::empty(), window);
@@ -102,6 +109,13 @@ impl Pipeline {
 
         let mut entry = Entry::default();
         entry.see(SeenAt::LEGACY, FlowCounters { bytes, packets: 0 });
+        for flow in &to_many {
+            let counters = FlowCounters {
+                bytes: flow.bytes,
+                packets: 0,
+            };
+            entry.books.add(Disposition::Multicast, counters);
+        }
         let lease = self.enter(&mut entry, &batch);
         let change = Change::Added(Box::new(Added { now, entry }));
         let resolved = (!self.exporters.is_empty()).then_some(batch);

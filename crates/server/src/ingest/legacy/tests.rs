@@ -67,6 +67,17 @@ impl Edge {
         self.post(peer, body(flows)).await
     }
 
+    /// Posts a window of our own agent.
+    async fn ours(&self, report: &Report) -> StatusCode {
+        let request = Request::post(kubezonnet_wire::INGEST_PATH)
+            .header(header::CONTENT_TYPE, kubezonnet_wire::CONTENT_TYPE)
+            .header(kubezonnet_wire::AGE_HEADER, "0")
+            .body(Body::from(report.body()))
+            .unwrap();
+        let router = super::super::router(Arc::clone(&self.ingest));
+        router.oneshot(request).await.unwrap().status()
+    }
+
     /// The columns of the books that hold something; they balance.
     fn books(&self) -> Vec<(&'static str, u64)> {
         let totals = self.pipeline.snapshot().totals;
@@ -122,6 +133,22 @@ async fn what_a_nodes_pods_sent_is_egress_by_where_it_went() {
     assert_eq!(edge.books(), expected);
     assert_eq!(edge.seen_by_legacy(), 1234);
     assert_eq!(edge.ingest.counts().legacy_reports(), 1);
+}
+
+#[tokio::test]
+async fn what_goes_to_many_at_once_is_multicast() {
+    let edge = Edge::new();
+
+    let flows = [
+        ("10.67.1.1", "224.0.0.1", 1000),
+        ("10.67.1.1", "255.255.255.255", 200),
+        ("10.67.1.1", "10.67.2.1", 30),
+    ];
+    let answer = edge.told(N1, &flows).await;
+
+    assert_eq!(answer, OK);
+    assert_eq!(edge.books(), [("cross_zone", 30), ("multicast", 1200)]);
+    assert_eq!(edge.seen_by_legacy(), 1230);
 }
 
 #[tokio::test]
@@ -207,6 +234,24 @@ async fn who_is_no_node_is_refused_and_an_agent_pod_speaks_for_its_node() {
 
     assert_eq!(answer, OK);
     assert_eq!(edge.books(), [("cross_zone", 1000)]);
+}
+
+#[tokio::test]
+async fn reports_of_the_go_system_that_come_too_often_take_nothing_of_our_agents_pace() {
+    let edge = Edge::new();
+    let limit = BodyLimits::default().batches;
+    for _ in 0..limit {
+        let answer = edge.post("10.67.1.1", b"garbage".to_vec()).await;
+        assert_eq!(answer, (400, "legacy_malformed".to_owned()));
+    }
+
+    let beyond = edge.post("10.67.1.1", b"garbage".to_vec()).await;
+    let other_node = edge.told("10.66.0.2", &[]).await;
+    let ours = edge.ours(&Report::of("n1", 1)).await;
+
+    assert_eq!(beyond, (429, "legacy_too_often".to_owned()));
+    assert_eq!(other_node, OK);
+    assert_eq!(ours, StatusCode::OK);
 }
 
 #[tokio::test]

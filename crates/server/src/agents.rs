@@ -66,6 +66,10 @@ pub struct Agent {
     /// What was sent since the last verdict.
     judge: BypassJudge,
     heard: Timestamp,
+    /// The end of the last window of an epoch that did not say that it ends, while the first window of
+    /// the next is on its way to the disk.
+    #[serde(skip)]
+    broke_off: Option<Timestamp>,
     /// How far its wall clock is ahead of this server's, in milliseconds, where it tells.
     #[serde(skip)]
     skew: Option<i64>,
@@ -91,6 +95,9 @@ pub struct Applied {
     /// Nothing was known of the agent, and yet this is not its first window: another server had
     /// those before, or this one's data is lost or of an earlier day.
     pub midway: bool,
+    /// The agent before broke off without a word, and this is its successor's first window: so long
+    /// nobody counted what the node sent, and receivers took it for counted. More than [`TOLERANCE`].
+    pub uncounted: Option<Duration>,
 }
 
 /// All places are taken.
@@ -222,7 +229,7 @@ impl Agents {
             *last = sequence.max(*last);
             return Applied {
                 missed,
-                midway: false,
+                ..Applied::default()
             };
         }
         if let Some(bypassed) = agent.judge.judge(header.coverage.uplinks) {
@@ -230,10 +237,13 @@ impl Agents {
         }
         agent.last_window_end = window.end;
         let before = agent.last.replace(sequence);
+        let broke_off = agent.broke_off.take();
+        let uncounted = broke_off.map(|end| window.start.since(end));
         Applied {
             // What came before this server's time is not known to be missing.
             missed: before.map_or(0, |last| sequence.saturating_sub(last).saturating_sub(1)),
             midway: before.is_none() && sequence > 1,
+            uncounted: uncounted.filter(|time| *time > TOLERANCE),
         }
     }
 
@@ -401,6 +411,7 @@ impl Agent {
             bypassed: false,
             judge: BypassJudge::default(),
             heard: Timestamp::default(),
+            broke_off: None,
             skew: None,
         }
     }
@@ -422,6 +433,10 @@ impl Agent {
         }
         let old = std::mem::replace(&mut self.epoch, epoch);
         self.closed.push_back((old, self.last.unwrap_or(0)));
+        let goes_on = self.coverage.iter().any(Coverage::goes_on);
+        // Of one that this server has no window of, it does not know until when it counted.
+        let counted = self.last.is_some_and(|last| last > 0);
+        self.broke_off = (goes_on && counted).then_some(self.last_window_end);
         for coverage in &mut self.coverage {
             coverage.close(self.last_window_end);
         }

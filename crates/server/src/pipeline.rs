@@ -84,6 +84,8 @@ pub enum Acceptance {
         undeclared: u64,
         /// The server knew nothing of its agent, though it is not the agent's first.
         midway: bool,
+        /// For how long nobody counted what its node sent, as the agent before broke off.
+        uncounted: Option<Duration>,
     },
     /// It was counted before.
     Duplicate,
@@ -174,6 +176,7 @@ impl Acceptance {
                 missed: applied.missed,
                 undeclared,
                 midway: applied.midway,
+                uncounted: applied.uncounted,
             }),
             Ok(Outcome::Duplicate) => Ok(Self::Duplicate),
             Err(failure) => Err(Rejection::Storage(failure)),

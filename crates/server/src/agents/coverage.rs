@@ -97,6 +97,12 @@ impl Coverage {
         })
     }
 
+    /// Whether the node is held for covered until its agent says otherwise.
+    pub(crate) fn goes_on(&self) -> bool {
+        let last = self.0.back();
+        last.is_some_and(|last| last.end.is_none() && !last.bypassed)
+    }
+
     /// Ends the stretch that goes on, if one does.
     pub(crate) fn close(&mut self, end: Timestamp) {
         if let Some(open) = self.0.back_mut()

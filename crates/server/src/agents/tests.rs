@@ -38,6 +38,7 @@ const fn new(missed: u64) -> Option<Applied> {
     Some(Applied {
         missed,
         midway: false,
+        uncounted: None,
     })
 }
 
@@ -108,8 +109,8 @@ fn what_was_before_this_servers_time_is_no_gap() {
     let mut agents = Agents::default();
 
     let met_midway = Applied {
-        missed: 0,
         midway: true,
+        ..Applied::default()
     };
     assert_eq!(admit(&mut agents, &Report::of("n1", 500)), Some(met_midway));
     assert_eq!(admit(&mut agents, &Report::of("n1", 501)), new(0));
@@ -122,6 +123,32 @@ fn another_epoch_begins_a_new_count() {
 
     assert_eq!(admit(&mut agents, &Report::of("n1", 1).epoch(2)), new(0));
     assert_eq!(admit(&mut agents, &Report::of("n1", 3).epoch(2)), new(1));
+}
+
+#[test]
+fn from_an_agent_that_breaks_off_until_the_next_nobody_counts_and_that_is_told_once() {
+    let mut agents = Agents::default();
+    admit_at(&mut agents, &Report::of("n1", 1), 0);
+
+    let first = admit_at(&mut agents, &Report::of("n1", 1).epoch(2), 80);
+    let second = admit_at(&mut agents, &Report::of("n1", 2).epoch(2), 90);
+
+    let uncounted = first.and_then(|applied| applied.uncounted);
+    assert_eq!(uncounted, Some(Duration::from_secs(70)));
+    assert_eq!(second, new(0));
+}
+
+#[test]
+fn an_agent_that_says_that_it_ends_or_is_bypassed_leaves_nothing_uncounted() {
+    for last in [Report::of("n1", 2).ends(), Report::of("n1", 2).bypassed()] {
+        let mut agents = Agents::default();
+        admit_at(&mut agents, &Report::of("n1", 1), 0);
+        admit_at(&mut agents, &last, 10);
+
+        let next = admit_at(&mut agents, &Report::of("n1", 1).epoch(2), 80);
+
+        assert_eq!(next, new(0), "{last:?}");
+    }
 }
 
 #[test]

@@ -39,6 +39,9 @@ pub struct IngestCounts {
     body_bytes: AtomicU64,
     missed: AtomicU64,
     midway: AtomicU64,
+    /// Agents that broke off, and for how many milliseconds nobody counted for them.
+    broke_off: AtomicU64,
+    uncounted_millis: AtomicU64,
     undeclared: AtomicU64,
     legacy: AtomicU64,
     /// In the order of [`Refusal::reasons`].
@@ -89,6 +92,16 @@ impl IngestCounts {
         self.midway.load(Ordering::Relaxed)
     }
 
+    /// Agents that broke off and were followed by others.
+    pub fn broken_off_agents(&self) -> u64 {
+        self.broke_off.load(Ordering::Relaxed)
+    }
+
+    /// For how long nobody counted what the nodes of agents that broke off sent.
+    pub fn uncounted(&self) -> Duration {
+        Duration::from_millis(self.uncounted_millis.load(Ordering::Relaxed))
+    }
+
     /// Addresses that agents declared beyond the limit.
     pub fn undeclared_addresses(&self) -> u64 {
         self.undeclared.load(Ordering::Relaxed)
@@ -130,6 +143,7 @@ impl IngestCounts {
                 missed,
                 undeclared,
                 midway,
+                uncounted,
             } => {
                 self.applied.fetch_add(1, Ordering::Relaxed);
                 self.records.fetch_add(received.records, Ordering::Relaxed);
@@ -137,6 +151,9 @@ impl IngestCounts {
                 self.undeclared.fetch_add(undeclared, Ordering::Relaxed);
                 if midway {
                     self.met_midway(received);
+                }
+                if let Some(uncounted) = uncounted {
+                    self.broke_off(received, uncounted);
                 }
                 if missed > 0 {
                     tracing::warn!(
@@ -155,6 +172,18 @@ impl IngestCounts {
 
     pub(super) fn took_legacy(&self) {
         self.legacy.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn broke_off(&self, received: &Received, uncounted: Duration) {
+        self.broke_off.fetch_add(1, Ordering::Relaxed);
+        let millis = u64::try_from(uncounted.as_millis()).unwrap_or(u64::MAX);
+        rise(&self.uncounted_millis, millis);
+        tracing::warn!(
+            node = %received.header.node,
+            seconds = uncounted.as_secs_f64(),
+            "the agent before broke off without a word: what this node sent until the next one began \
+             is counted by nobody, and what receivers saw of it stands as counted by sender"
+        );
     }
 
     fn met_midway(&self, received: &Received) {
@@ -240,6 +269,7 @@ mod tests {
                 missed,
                 undeclared: 0,
                 midway: false,
+                uncounted: None,
             };
             counts.accepted(&received, applied);
             assert!(counts.missed_windows() >= u64::MAX - 1, "it fell");

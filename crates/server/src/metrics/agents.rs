@@ -64,6 +64,22 @@ pub(super) const FAMILIES: &[Family] = &[
         write: |scrape, samples| samples.counter(&[], scrape.ingest.met_midway),
     },
     Family {
+        name: "kubezonnet_agents_broken_off_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Agents that ended without a word, as by a kill or a restart of the node, and whose counts \
+               did not outlast them: another began anew",
+        write: |scrape, samples| samples.counter(&[], scrape.ingest.broken_off),
+    },
+    Family {
+        name: "kubezonnet_uncounted_seconds_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Time from the last window of an agent that broke off to the first of the next: what the \
+               node sent then is counted by nobody, and what receivers saw of it is in counted_by_sender",
+        write: |scrape, samples| samples.fraction(&[], scrape.ingest.uncounted.as_secs_f64()),
+    },
+    Family {
         name: "kubezonnet_agent_clock_skew_seconds",
         kind: Kind::Gauge,
         labels: &["node"],

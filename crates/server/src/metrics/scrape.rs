@@ -78,6 +78,10 @@ pub struct IngestScrape {
     pub missed: u64,
     /// Agents of which nothing was known when a window came that was not their first.
     pub met_midway: u64,
+    /// Agents that broke off and were followed by others.
+    pub broken_off: u64,
+    /// For how long nobody counted for their nodes.
+    pub uncounted: Duration,
     /// Addresses declared beyond the limit.
     pub undeclared: u64,
     /// Reports of agents of the Go system.
@@ -232,6 +236,8 @@ impl IngestScrape {
             body_bytes: counts.body_bytes(),
             missed: counts.missed_windows(),
             met_midway: counts.met_midway_agents(),
+            broken_off: counts.broken_off_agents(),
+            uncounted: counts.uncounted(),
             undeclared: counts.undeclared_addresses(),
             legacy_reports: counts.legacy_reports(),
             latency: counts.latency().buckets(),

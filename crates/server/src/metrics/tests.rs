@@ -66,6 +66,8 @@ fn scrape() -> Scrape {
     scrape.ingest.body_bytes = 1234;
     scrape.ingest.missed = 2;
     scrape.ingest.met_midway = 1;
+    scrape.ingest.broken_off = 1;
+    scrape.ingest.uncounted = Duration::from_millis(70_500);
     scrape.ingest.undeclared = 1;
     let bounds = LATENCY_BOUNDS.into_iter().chain([f64::INFINITY]);
     scrape.ingest.latency = bounds.zip(1..).collect();

@@ -175,6 +175,7 @@ fn a_window_sent_again_changes_nothing() {
         missed: 0,
         undeclared: 0,
         midway: false,
+        uncounted: None,
     };
     assert_eq!((first, second), (applied, Acceptance::Duplicate));
     assert_eq!(pipeline.snapshot().totals.books, before.totals.books);

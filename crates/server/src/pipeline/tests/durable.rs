@@ -45,6 +45,7 @@ fn what_is_acknowledged_is_there_after_a_crash() {
         missed: 1,
         undeclared: 0,
         midway: false,
+        uncounted: None,
     };
     assert_eq!(apply(&after, &report("n1", 5)), next);
 }

@@ -13,6 +13,7 @@
 mod address;
 mod batch;
 mod endpoint;
+mod excerpt;
 mod flow;
 mod locality;
 mod name;
@@ -26,6 +27,7 @@ pub use batch::{
 pub use endpoint::{
     Billed, Endpoint, Labels, Network, NetworkKind, Node, Pod, Service, UnknownReason, Workload,
 };
+pub use excerpt::excerpt;
 pub use flow::{
     Family, FlowCounters, FlowKey, FlowRecord, Hook, InterfaceClass, ObservationPoint, PodUid,
     PortSide, Protocol, ServicePort, SocketOwner, Transport,

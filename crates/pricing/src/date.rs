@@ -18,6 +18,11 @@ pub struct Retrieved {
 }
 
 impl Retrieved {
+    /// Whether that is yet to come; the next day may have begun elsewhere.
+    pub fn is_to_come(self, today: Date) -> bool {
+        self.since - today > Duration::DAY
+    }
+
     /// Says so if that was more than a year before `today`.
     pub fn stale(self, today: Date) -> Option<Stale> {
         (today - self.since > FRESH).then_some(Stale(self))
@@ -112,6 +117,15 @@ mod tests {
             stale.to_string(),
             "prices are of 2026-11, more than a year ago: compare them with a bill"
         );
+    }
+
+    #[test]
+    fn a_day_after_tomorrow_is_to_come() {
+        let retrieved: Retrieved = "2026-11-21".parse().unwrap();
+
+        assert!(retrieved.is_to_come(day(2026, Month::November, 19)));
+        assert!(!retrieved.is_to_come(day(2026, Month::November, 20)));
+        assert!(!retrieved.is_to_come(day(2027, Month::November, 20)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kubezonnet_model::Name;
+use kubezonnet_model::{Name, excerpt};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -46,7 +46,7 @@ pub(crate) type GroupsForm = BTreeMap<Name, Vec<Spanned<Selector>>>;
 pub(crate) fn problem<T>(at: &Spanned<T>, message: String) -> Problem {
     Problem {
         line: Some(at.referenced.line()).filter(|line| *line > 0),
-        message,
+        message: excerpt(message),
     }
 }
 

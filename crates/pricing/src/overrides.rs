@@ -1,6 +1,6 @@
 //! What one operator pays: the YAML file that goes before a table.
 
-use kubezonnet_model::Name;
+use kubezonnet_model::{Name, excerpt};
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
@@ -82,14 +82,45 @@ impl Overrides {
         let form: Option<Self> =
             serde_saphyr::from_str_with_options(text, options).map_err(|error| Problem {
                 line: error.location().map(|location| location.line()),
-                message: first_line(&error),
+                message: excerpt(words(&error)),
             })?;
         Ok(form.unwrap_or_default())
+    }
+
+    /// The named networks that it calls free.
+    pub fn free_networks(&self) -> &[Name] {
+        &self.free.networks
     }
 
     /// When the operator last compared the prices with a bill, if the file says so.
     pub fn retrieved(&self) -> Option<Retrieved> {
         self.retrieved
+    }
+}
+
+/// The parser's message, in words for who wrote the file and not for who wrote the program.
+fn words(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error;
+    match error.without_snippet() {
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("{key} is there twice"),
+        Error::DuplicateMappingKey { key: None, .. } => "a key is there twice".to_owned(),
+        Error::MultipleDocuments { .. } => {
+            "the file has more than one YAML document: take out the --- between them".to_owned()
+        }
+        Error::NullIntoString { .. } => "a value is left empty".to_owned(),
+        Error::SerdeInvalidLength { len, .. } => {
+            format!("expected a pair, like `[a, b]`, got a list of {len}")
+        }
+        Error::Unexpected { expected, .. } if expected.starts_with("mapping") => {
+            "expected keys and values, like `price: 0.01`".to_owned()
+        }
+        Error::Unexpected { expected, .. } if expected.starts_with("sequence") => {
+            "expected a list, like `[a, b]`".to_owned()
+        }
+        Error::Unexpected { expected, .. } if expected.ends_with("scalar") => {
+            "expected a single value, and no list nor keys".to_owned()
+        }
+        _ => first_line(error),
     }
 }
 

@@ -31,8 +31,8 @@ pub use index::{Holder, HolderRef, Sizes, TopologyIndex};
 pub use labels::{KeptLabel, KeptLabels, LabelError};
 pub use networks::Networks;
 pub use state::{
-    EndpointPort, EndpointSliceState, EndpointState, NODE_NAMESPACE, NamespaceState, NodeState,
-    OwnerKind, OwnerState, PodState, ServiceState,
+    EndpointPort, EndpointSliceState, EndpointState, FOLDED_NAMESPACE, NODE_NAMESPACE,
+    NamespaceState, NodeState, OwnerKind, OwnerState, PodState, ServiceState,
 };
 pub use topology::{FailureReason, Source, SourceCounts, Topology};
 pub use yaml::{FileError, Problem};

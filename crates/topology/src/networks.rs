@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use kubezonnet_model::{Located, Network, Site};
+use kubezonnet_model::{Located, Name, Network, Site};
 
 use self::table::Table;
 use crate::yaml::Form;
@@ -78,6 +78,11 @@ impl Networks {
     pub fn prefix_of(&self, address: IpAddr) -> Option<(IpNet, &Arc<Network>)> {
         let entry = self.table.find(address)?;
         Some((entry.prefix, &entry.network))
+    }
+
+    /// Whether one of them has that name.
+    pub fn has(&self, name: &Name) -> bool {
+        self.table.values().any(|entry| entry.network.name == *name)
     }
 
     /// How many prefixes they have.

@@ -11,6 +11,9 @@ use kubezonnet_model::{
 /// so, as `_` may not be in its name.
 pub const NODE_NAMESPACE: &str = "_node_";
 
+/// Under which namespace pods and nodes stand in metrics that are too many to have series of their own.
+pub const FOLDED_NAMESPACE: &str = "_other_";
+
 /// A pod as its source has it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodState {

@@ -8,7 +8,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use kubezonnet_model::InvalidName;
+use kubezonnet_model::{InvalidName, excerpt};
 use nix::fcntl::OFlag;
 use serde::de::DeserializeOwned;
 use serde_saphyr::Spanned;
@@ -143,7 +143,7 @@ pub(crate) fn document<D: DeserializeOwned>(text: &str) -> Result<D, Problem> {
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| Problem {
         line: error.location().map(|location| location.line()),
-        message: first_line(&error),
+        message: excerpt(words(&error)),
     })
 }
 
@@ -189,7 +189,30 @@ pub(crate) fn line_of<T>(value: &Spanned<T>) -> u64 {
 pub(crate) fn problem<T>(value: &Spanned<T>, message: String) -> Problem {
     Problem {
         line: Some(line_of(value)).filter(|line| *line > 0),
-        message,
+        message: excerpt(message),
+    }
+}
+
+/// The parser's message, in words for who wrote the file and not for who wrote the program.
+fn words(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error;
+    match error.without_snippet() {
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("{key} is there twice"),
+        Error::DuplicateMappingKey { key: None, .. } => "a key is there twice".to_owned(),
+        Error::MultipleDocuments { .. } => {
+            "the file has more than one YAML document: take out the --- between them".to_owned()
+        }
+        Error::NullIntoString { .. } => "a value is left empty".to_owned(),
+        Error::Unexpected { expected, .. } if expected.starts_with("mapping") => {
+            "expected keys and values, like `name: x`".to_owned()
+        }
+        Error::Unexpected { expected, .. } if expected.starts_with("sequence") => {
+            "expected a list, like `[a, b]`".to_owned()
+        }
+        Error::Unexpected { expected, .. } if expected.ends_with("scalar") => {
+            "expected a single value, and no list nor keys".to_owned()
+        }
+        _ => first_line(error),
     }
 }
 

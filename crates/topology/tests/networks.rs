@@ -106,6 +106,20 @@ async fn a_file_that_changes_is_in_force_for_both_families() {
 }
 
 #[tokio::test]
+async fn a_change_in_place_that_hides_its_time_and_keeps_its_size_is_seen() {
+    let followed = Followed::new(&text("one"));
+    let modified = fs::metadata(&followed.path).unwrap().modified().unwrap();
+
+    fs::write(&followed.path, text("two")).unwrap();
+    let file = fs::File::options().append(true).open(&followed.path);
+    file.unwrap().set_modified(modified).unwrap();
+
+    followed
+        .until("seen", |it| it.name("10.9.0.7").as_deref() == Some("two"))
+        .await;
+}
+
+#[tokio::test]
 async fn a_bad_file_is_counted_once_and_what_it_said_before_stays() {
     let followed = Followed::new(&text("one"));
 

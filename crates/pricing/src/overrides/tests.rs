@@ -110,6 +110,36 @@ fn a_pair_is_of_two() {
 }
 
 #[test]
+fn mistakes_of_yaml_are_told_in_words_for_who_wrote_the_file() {
+    let cases = [
+        ("unit: GB\nunit: GB\n", "unit is there twice"),
+        ("unit: GB\n---\nunit: GB\n", "more than one YAML document"),
+        ("internet:\n- price:\n", "a value is left empty"),
+        ("free: {zones: [[a]]}\n", "expected a pair"),
+        ("betweenZones: 3\n", "expected keys and values"),
+        ("internet: {price: 1}\n", "expected a list"),
+    ];
+    for (text, words) in cases {
+        let refusal = refusal(text);
+
+        assert!(refusal.contains(words), "{text:?}: {refusal}");
+    }
+}
+
+#[test]
+fn a_text_of_a_megabyte_is_not_repeated_whole() {
+    for text in [
+        format!("internet:\n- price: {}\n", "9".repeat(1 << 20)),
+        format!("currency: {}\n", "x".repeat(1 << 20)),
+        format!("{}: 1\n", "x".repeat(1 << 20)),
+    ] {
+        let refusal = refusal(&text);
+
+        assert!(refusal.len() < 1000, "{} bytes", refusal.len());
+    }
+}
+
+#[test]
 fn without_a_table_the_file_says_everything() {
     let book = |text| PriceBook::new(None, &Overrides::parse(text).unwrap(), false);
 

@@ -1,11 +1,8 @@
 //! Who is charged: what a series is of.
 
 use kubezonnet_model::{Name, Namespace, NodeName};
-use kubezonnet_topology::NODE_NAMESPACE;
+use kubezonnet_topology::{FOLDED_NAMESPACE, NODE_NAMESPACE};
 use serde::{Deserialize, Serialize};
-
-/// Stands for the namespace of what was folded. No namespace is called so.
-const FOLDED_NAMESPACE: &str = "_other_";
 
 /// Stands for the name of what was folded.
 const FOLDED: &str = "other";

@@ -10,7 +10,7 @@ use serde_saphyr::Spanned;
 use self::services::ServiceItem;
 use super::FileView;
 use crate::yaml::{self, label, line_of, name, problem};
-use crate::{NODE_NAMESPACE, NodeState, PodState, Problem};
+use crate::{FOLDED_NAMESPACE, NODE_NAMESPACE, NodeState, PodState, Problem};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,12 +26,18 @@ struct Document {
 
 mod services;
 
+/// The most bytes that Kubernetes allows for a label's key, prefix and all, and for its value.
+const MOST_OF_A_LABEL: (usize, usize) = (253 + 1 + 63, 63);
+
+/// Labels by key.
+type LabelsForm = BTreeMap<String, Spanned<String>>;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NamespaceItem {
     name: Spanned<String>,
     #[serde(default)]
-    labels: BTreeMap<String, String>,
+    labels: LabelsForm,
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,7 +64,7 @@ struct PodItem {
     #[serde(default)]
     host_network: bool,
     #[serde(default)]
-    labels: BTreeMap<String, String>,
+    labels: LabelsForm,
 }
 
 #[derive(Debug, Deserialize)]
@@ -127,9 +133,14 @@ impl Checked {
 
     fn pod(&mut self, item: &PodItem) -> Result<(), Problem> {
         let namespace = name("namespace", &item.namespace, Namespace::new)?;
-        if namespace.as_str() == NODE_NAMESPACE {
+        let stands_for = match namespace.as_str() {
+            NODE_NAMESPACE => Some("nodes"),
+            FOLDED_NAMESPACE => Some("pods that are too many"),
+            _ => None,
+        };
+        if let Some(what) = stands_for {
             let message =
-                format!("namespace {namespace} stands for nodes in metrics: pods need another");
+                format!("namespace {namespace} stands for {what} in metrics: pods need another");
             return Err(problem(&item.namespace, message));
         }
         let pod = name("pod", &item.name, Name::new)?;
@@ -160,7 +171,7 @@ impl Checked {
         let places = addresses.iter().map(|address| (*address, node.clone()));
         self.places.extend(places);
         if !item.labels.is_empty() {
-            self.view.labels.insert(uid.clone(), item.labels.clone());
+            self.view.labels.insert(uid.clone(), labels(&item.labels)?);
         }
         self.view.pods.push(PodState {
             node: Some(node),
@@ -175,7 +186,7 @@ impl Checked {
     fn namespace(&mut self, item: &NamespaceItem) -> Result<(), Problem> {
         let namespace = name("namespace", &item.name, Namespace::new)?;
         self.once("namespace", &item.name, namespace.as_str())?;
-        let labels = item.labels.clone();
+        let labels = labels(&item.labels)?;
         self.view.namespaces.push((namespace, labels));
         Ok(())
     }
@@ -231,6 +242,25 @@ impl Checked {
         }
         Ok(addresses)
     }
+}
+
+/// Labels that could be Kubernetes' own.
+fn labels(form: &LabelsForm) -> Result<BTreeMap<String, String>, Problem> {
+    let (most_of_key, most_of_value) = MOST_OF_A_LABEL;
+    for (key, value) in form {
+        if key.len() > most_of_key {
+            let message = format!("a label's key has more than {most_of_key} bytes");
+            return Err(problem(value, message));
+        }
+        if value.value.len() > most_of_value {
+            let message = format!("the value of label {key} has more than {most_of_value} bytes");
+            return Err(problem(value, message));
+        }
+    }
+    let labels = form.iter();
+    Ok(labels
+        .map(|(key, value)| (key.clone(), value.value.clone()))
+        .collect())
 }
 
 fn address(text: &Spanned<String>) -> Result<IpAddr, Problem> {

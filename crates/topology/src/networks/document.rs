@@ -111,10 +111,7 @@ impl Checked {
 /// A prefix without bits beyond its length; an address is a prefix of its own.
 fn prefix(text: &Spanned<String>) -> Result<IpNet, Problem> {
     let value = text.value.as_str();
-    let parsed = value
-        .parse::<IpNet>()
-        .or_else(|_| value.parse::<IpAddr>().map(IpNet::from));
-    let prefix = parsed.map_err(|_| {
+    let prefix = read(value).ok_or_else(|| {
         let message = format!("{value:?} is no network: write it like 10.9.0.0/24 or fd00:9::/64");
         problem(text, message)
     })?;
@@ -132,6 +129,15 @@ fn prefix(text: &Spanned<String>) -> Result<IpNet, Problem> {
         return Err(problem(text, message));
     }
     Ok(prefix)
+}
+
+/// Numbers have no leading zeros, which some take for octal ones, in prefixes as in addresses.
+fn read(text: &str) -> Option<IpNet> {
+    let Some((address, length)) = text.split_once('/') else {
+        return text.parse().map(IpAddr::into).ok();
+    };
+    let is_plain = address.parse::<IpAddr>().is_ok() && (length == "0" || !length.starts_with('0'));
+    is_plain.then(|| text.parse().ok()).flatten()
 }
 
 /// What cannot be named: each of these means something on one link or machine only, or many at once.

@@ -55,6 +55,11 @@ impl<V> Table<V> {
         table
     }
 
+    /// What all prefixes have.
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+        self.v4.iter().chain(&self.v6).map(|row| &row.value)
+    }
+
     /// What the longest prefix has that the address is in.
     pub(super) fn find(&self, address: IpAddr) -> Option<&V> {
         let address = address.to_canonical();

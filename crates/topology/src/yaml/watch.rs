@@ -78,6 +78,8 @@ pub(crate) enum Look<V> {
 enum Stamp {
     File {
         modified: Option<SystemTime>,
+        /// When anything of it changed, which nobody can set back: seconds and nanoseconds.
+        changed: (i64, i64),
         bytes: u64,
         inode: u64,
         device: u64,
@@ -90,6 +92,7 @@ impl Stamp {
         match std::fs::metadata(path) {
             Ok(metadata) => Self::File {
                 modified: metadata.modified().ok(),
+                changed: (metadata.ctime(), metadata.ctime_nsec()),
                 bytes: metadata.len(),
                 inode: metadata.ino(),
                 device: metadata.dev(),

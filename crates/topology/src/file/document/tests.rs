@@ -103,6 +103,12 @@ fn each_mistake_is_named_with_its_line() {
             "namespace _node_ stands for nodes in metrics: pods need another",
         ),
         (
+            "namespace: shop",
+            "namespace: _other_",
+            9,
+            "namespace _other_ stands for pods that are too many in metrics: pods need another",
+        ),
+        (
             "node: node-a\n    addresses",
             "node: node-x\n    addresses",
             11,
@@ -146,6 +152,23 @@ fn each_mistake_is_named_with_its_line() {
 
         assert_eq!(found, (line, message.to_owned()), "{bad}");
     }
+}
+
+#[test]
+fn labels_are_as_long_as_those_of_kubernetes() {
+    let with = |key: &str, value: &str| {
+        let labels = format!("hostNetwork: true\n    labels:\n      {key}: {value}");
+        GOOD.replacen("hostNetwork: true", &labels, 1)
+    };
+
+    assert!(parse(&with("team", &"x".repeat(63))).is_ok());
+    let value = refused(&with("team", &"x".repeat(64)));
+    let key = refused(&with(&"x".repeat(318), "shop"));
+
+    let expected = "the value of label team has more than 63 bytes";
+    assert_eq!(value, (19, expected.to_owned()));
+    let expected = "a label's key has more than 317 bytes";
+    assert_eq!(key, (19, expected.to_owned()));
 }
 
 #[test]

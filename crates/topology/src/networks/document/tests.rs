@@ -124,6 +124,18 @@ fn each_mistake_is_named_with_its_line() {
         ),
         (
             "cidr: 10.0.0.0/8",
+            "cidr: 010.0.0.0/8",
+            11,
+            "\"010.0.0.0/8\" is no network: write it like 10.9.0.0/24 or fd00:9::/64",
+        ),
+        (
+            "cidr: 10.0.0.0/8",
+            "cidr: 10.0.0.0/08",
+            11,
+            "\"10.0.0.0/08\" is no network: write it like 10.9.0.0/24 or fd00:9::/64",
+        ),
+        (
+            "cidr: 10.0.0.0/8",
             "cidr: office",
             11,
             "\"office\" is no network: write it like 10.9.0.0/24 or fd00:9::/64",
@@ -160,6 +172,47 @@ fn each_mistake_is_named_with_its_line() {
         let found = refused(&GOOD.replacen(good, bad, 1));
 
         assert_eq!(found, (line, message.to_owned()), "{bad}");
+    }
+}
+
+#[test]
+fn mistakes_of_yaml_are_told_in_words_for_who_wrote_the_file() {
+    let cases = [
+        (
+            "networks:\n- {name: a, name: b, cidr: 10.9.0.0/24}\n",
+            "name is there twice",
+        ),
+        (
+            "networks: []\n---\nnetworks: []\n",
+            "more than one YAML document",
+        ),
+        (
+            "networks:\n- {name: , cidr: 10.9.0.0/24}\n",
+            "a value is left empty",
+        ),
+        ("networks: [office]\n", "expected keys and values"),
+        ("networks: {name: a}\n", "expected a list"),
+    ];
+    for (text, words) in cases {
+        let (_, message) = refused(text);
+
+        assert!(message.contains(words), "{text:?}: {message}");
+        assert!(!message.contains("Option"), "{message}");
+    }
+}
+
+#[test]
+fn a_text_of_a_megabyte_is_not_repeated_whole() {
+    let long = "x".repeat(1 << 20);
+    for text in [
+        format!("networks:\n- {{name: {long}, cidr: 10.9.0.0/24}}\n"),
+        format!("networks:\n- {{name: a, cidr: {long}}}\n"),
+        format!("networks:\n- {{name: a, cidr: 10.9.0.0/24, kind: {long}}}\n"),
+        format!("networks:\n- {{{long}: a}}\n"),
+    ] {
+        let (_, message) = refused(&text);
+
+        assert!(message.len() < 1000, "{} bytes", message.len());
     }
 }
 

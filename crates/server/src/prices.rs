@@ -4,11 +4,11 @@
 //! begin anew with it. Which cloud it is can be told once the nodes are known.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, anyhow, bail};
-use kubezonnet_model::Timestamp;
+use kubezonnet_model::{Name, Timestamp};
 use kubezonnet_pricing::{BookError, Cloud, Overrides, PriceBook, PriceTable, Retrieved, Stale};
 use kubezonnet_topology::Topology;
 use time::{Date, OffsetDateTime};
@@ -22,14 +22,16 @@ mod tests;
 const MAX_BYTES: u64 = 4 << 20;
 
 /// What to say where no cloud is told.
-const NO_CLOUD: &str = "no node tells its cloud (spec.providerID), so there are no prices: name one \
-                        with --cloud, or give --pricing with currency and unit";
+const NO_CLOUD: &str = "no node tells its cloud, as Kubernetes' nodes do by spec.providerID and those of \
+                        a --topology-file never do, so there are no prices: name one with --cloud, or \
+                        give --pricing with currency and unit";
 
 /// What bytes cost, as far as it is known.
 #[derive(Debug, Default)]
 pub struct Prices {
     overrides: Overrides,
-    has_file: bool,
+    /// The operator's file.
+    file: Option<PathBuf>,
     internet: bool,
     /// What is in force; `None` if nothing is. Empty until the nodes are known.
     in_force: OnceLock<Option<InForce>>,
@@ -44,12 +46,17 @@ pub struct InForce {
     pub book: PriceBook,
     /// When they were looked up, as far as it is said.
     pub retrieved: Option<Retrieved>,
+    /// When those of the cloud were.
+    pub listed: Option<Retrieved>,
 }
 
 impl InForce {
     /// Says so if they are more than a year old.
     pub fn stale(&self, now: Timestamp) -> Option<Stale> {
-        self.retrieved?.stale(date(now)?)
+        let today = date(now)?;
+        // A day that is to come says nothing of the past.
+        let said = self.retrieved.filter(|said| !said.is_to_come(today));
+        said.or(self.listed)?.stale(today)
     }
 }
 
@@ -69,7 +76,7 @@ impl Prices {
     /// What is wrong with the file, and where.
     pub fn open(flags: &PriceFlags) -> anyhow::Result<Self> {
         let mut prices = Self {
-            has_file: flags.pricing.is_some(),
+            file: flags.pricing.clone(),
             internet: flags.internet_cost,
             ..Self::default()
         };
@@ -81,7 +88,7 @@ impl Prices {
         }
         let in_force = match flags.cloud {
             CloudChoice::Auto => return Ok(prices),
-            CloudChoice::None if !prices.has_file => None,
+            CloudChoice::None if prices.file.is_none() => None,
             CloudChoice::None => Some(prices.of(None)),
             CloudChoice::Of(cloud) => Some(prices.of(Some(cloud))),
         };
@@ -103,18 +110,20 @@ impl Prices {
         }
         let told = Cloud::of_nodes(topology.read().provider_ids());
         let in_force = self.in_force.get_or_init(|| match told {
-            Ok(None) if !self.has_file => {
+            Ok(None) if self.file.is_none() => {
                 tracing::info!("{NO_CLOUD}");
                 None
             }
             Ok(cloud) => match self.of(cloud) {
                 Ok(in_force) => Some(in_force),
                 Err(BookError::Missing(_)) => {
-                    tracing::warn!("{NO_CLOUD}");
+                    let pricing = self.shown_file();
+                    tracing::warn!(%pricing, "nothing of the file of --pricing holds: {NO_CLOUD}");
                     None
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the prices of --pricing do not go with the nodes' cloud: there are none");
+                    let pricing = self.shown_file();
+                    tracing::error!(%pricing, %error, "the prices of --pricing do not go with the nodes' cloud: there are none");
                     None
                 }
             },
@@ -136,10 +145,34 @@ impl Prices {
             let cloud = book.cloud().map_or("none", Cloud::as_str);
             let (currency, version) = (book.currency(), book.version());
             tracing::info!(cloud, %currency, %version, "prices are in force");
+            self.tell_of_file(topology, now);
             if let Some(stale) = in_force.stale(now) {
                 tracing::warn!("{stale}, and say so with `retrieved` in the file of --pricing");
             }
         });
+    }
+
+    /// Says what of the operator's file holds otherwise than it reads.
+    fn tell_of_file(&self, topology: &Topology, now: Timestamp) {
+        let pricing = self.shown_file();
+        if let (Some(retrieved), Some(today)) = (self.overrides.retrieved(), date(now))
+            && retrieved.is_to_come(today)
+        {
+            tracing::warn!(
+                %pricing, %retrieved,
+                "`retrieved` is a day to come: it says nothing of how old the prices are"
+            );
+        }
+        for network in unknown_networks(&self.overrides, topology) {
+            tracing::warn!(
+                %pricing, %network,
+                "`free` has a network that --networks does not name: nothing is free by it"
+            );
+        }
+    }
+
+    fn shown_file(&self) -> std::path::Display<'_> {
+        self.file.as_deref().unwrap_or(Path::new("")).display()
     }
 
     fn of(&self, cloud: Option<Cloud>) -> Result<InForce, BookError> {
@@ -148,8 +181,16 @@ impl Prices {
         Ok(InForce {
             book: PriceBook::new(table.as_ref(), &self.overrides, self.internet)?,
             retrieved: self.overrides.retrieved().or(listed),
+            listed,
         })
     }
+}
+
+/// The networks that are free by their names, and that nobody has named.
+fn unknown_networks<'a>(overrides: &'a Overrides, topology: &Topology) -> Vec<&'a Name> {
+    let named = topology.networks();
+    let free = overrides.free_networks().iter();
+    free.filter(|name| !named.has(name)).collect()
 }
 
 /// The day of a point in time; `None` far beyond any.

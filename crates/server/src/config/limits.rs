@@ -24,8 +24,8 @@ pub struct LimitFlags {
     #[arg(long, env = "KUBEZONNET_MAX_RECORDS", default_value_t = Limits::default().max_records, value_parser = positive, value_name = "COUNT")]
     pub max_records: usize,
 
-    /// Memory for batches that are being read or wait to be resolved, in bytes, at least
-    /// --max-body-bytes.
+    /// Memory for batches that are being read or wait to be resolved, in bytes; less than
+    /// --max-body-bytes is raised to that.
     ///
     /// Where it does not suffice, the slowest batch of those that are being read gives up its share, or
     /// the new one is told to come again (503).

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use kubezonnet_pricing::{Cloud, UnknownCloud};
+use kubezonnet_pricing::Cloud;
 
 /// What bytes cost.
 #[derive(Debug, Clone, clap::Args)]
@@ -42,13 +42,16 @@ pub enum CloudChoice {
 }
 
 impl FromStr for CloudChoice {
-    type Err = UnknownCloud;
+    type Err = String;
 
-    fn from_str(name: &str) -> Result<Self, UnknownCloud> {
+    fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "auto" => Ok(Self::Auto),
             "none" => Ok(Self::None),
-            name => name.parse().map(Self::Of),
+            name => name.parse().map(Self::Of).map_err(|_| {
+                let clouds = Cloud::ALL.map(Cloud::as_str).join(", ");
+                format!("there is no price table of it: give {clouds}, none or auto")
+            }),
         }
     }
 }

@@ -4,6 +4,7 @@ use kubezonnet_model::NodeName;
 use kubezonnet_topology::NodeState;
 
 use super::*;
+use crate::testing::name_networks;
 
 /// 2026-12-01.
 const NOW: Timestamp = Timestamp(1_796_083_200_000);
@@ -161,4 +162,36 @@ fn prices_are_as_old_as_the_file_says_they_are() {
     assert!(!stale(&listed, NOW));
     assert!(stale(&listed, later));
     assert!(!stale(&checked, later));
+}
+
+#[test]
+fn a_day_to_come_says_nothing_of_how_old_prices_are() {
+    let year = 365 * 24 * 60 * 60 * 1000;
+    let later = Timestamp(NOW.0 + year);
+    let (_folder, path) = file("retrieved: 2030-01-01\n");
+    let prices = Prices::open(&flags(CloudChoice::Of(Cloud::Aws), Some(path))).unwrap();
+
+    let stale = prices.in_force(&topology(&[])).unwrap().stale(later);
+
+    assert!(stale.is_some(), "the table is of more than a year ago");
+}
+
+#[test]
+fn a_free_network_that_nobody_has_named_is_found() {
+    let overrides = Overrides::parse("free: { networks: [cache, nosuch] }").unwrap();
+    let topology = topology(&[]);
+    name_networks(&topology, "networks: [{name: cache, cidr: 10.9.0.0/24}]");
+
+    let unknown = unknown_networks(&overrides, &topology);
+
+    assert_eq!(unknown, [&Name::new("nosuch").unwrap()]);
+}
+
+#[test]
+fn a_cloud_that_is_none_is_answered_with_all_that_may_be_given() {
+    let error = "ibm".parse::<CloudChoice>().unwrap_err();
+
+    let expected =
+        "there is no price table of it: give aws, gcp, azure, oci, alibaba, none or auto";
+    assert_eq!(error, expected);
 }

@@ -437,10 +437,10 @@ impl Store {
 
 fn open_last(directory: &Directory, id: StoreId) -> Result<(Last, Option<u64>), OpenError> {
     let path = directory.last();
-    Last::open(&path, id).map_err(|source| OpenError::Directory {
+    Last::open(&path, id).map_err(|says| OpenError::Directory {
         what: "open",
         path,
-        source,
+        says,
     })
 }
 

@@ -42,7 +42,7 @@ impl Directory {
     pub(super) fn lock(path: &Path) -> Result<Self, OpenError> {
         let failed = |what: &'static str, path: &Path| {
             let path = path.to_owned();
-            move |source| OpenError::Directory { what, path, source }
+            move |says| OpenError::Directory { what, path, says }
         };
         fs::create_dir_all(path).map_err(failed("make the directory", path))?;
         let lock_path = path.join(LOCK);
@@ -52,10 +52,19 @@ impl Directory {
             .open(&lock_path)
             .map_err(failed("open", &lock_path))?;
         let begun = Instant::now();
+        let mut told = false;
         loop {
             match lock.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
+                    if !told {
+                        tracing::info!(
+                            directory = %path.display(),
+                            seconds = PATIENCE.as_secs(),
+                            "another kubezonnet-server uses the data directory: waiting for it to end"
+                        );
+                        told = true;
+                    }
                     thread::sleep(Duration::from_millis(50));
                 }
                 Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned())),
@@ -142,7 +151,7 @@ impl Directory {
         }
         let failed = |what: &'static str, path: &Path| {
             let path = path.to_owned();
-            move |source| OpenError::Directory { what, path, source }
+            move |says| OpenError::Directory { what, path, says }
         };
         let new = self.path.join(format!("{FILE}-new"));
         for left in [new.clone(), self.path.join(format!("{FILE}-new-journal"))] {
@@ -189,6 +198,10 @@ impl Directory {
             return Err(OpenError::Foreign(path));
         }
         let found = pragma("user_version").map_err(of)?;
+        if found < 1 {
+            let what = format!("it has schema {found}, and the first there was is 1");
+            return Err(OpenError::Damaged { path, what });
+        }
         if usize::try_from(found).is_ok_and(|found| found > schema::CURRENT) {
             let what = format!(
                 "it has schema {found}, and this server knows schemas up to {}",

@@ -13,9 +13,7 @@ use super::schema::TooOld;
 pub enum OpenError {
     /// The directory, or a file in it, cannot be made or read.
     #[error(
-        "--data-dir: cannot {what} {}: {source}; make the directory writable for the server, give \
-         another one, or none to keep everything in memory",
-        .path.display()
+        "--data-dir: cannot {what} {}: {says}; {}", .path.display(), advice(.says.kind())
     )]
     Directory {
         /// What was tried.
@@ -23,7 +21,7 @@ pub enum OpenError {
         /// Where.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        says: io::Error,
     },
     /// Another server has it.
     #[error(
@@ -31,6 +29,13 @@ pub enum OpenError {
         .0.display()
     )]
     InUse(PathBuf),
+    /// Another program has the file open.
+    #[error(
+        "--data-dir: {} is in use by another program, such as sqlite3 or a backup: end that, or let it \
+         read a copy",
+        .0.display()
+    )]
+    Locked(PathBuf),
     /// The file is no database of a kubezonnet-server.
     #[error(
         "--data-dir: {} is a database of another program: give a directory of the server's own",
@@ -88,12 +93,16 @@ pub enum OpenError {
         note: PathBuf,
     },
     /// It cannot be read or written now.
-    #[error("--data-dir: cannot use {}: {source}", .path.display())]
+    #[error(
+        "--data-dir: cannot use {}: {}; look at its volume and at the rights of the file, or give another \
+         directory",
+        .path.display(), plain(.says)
+    )]
     Unusable {
         /// The database.
         path: PathBuf,
         /// What SQLite says.
-        source: rusqlite::Error,
+        says: rusqlite::Error,
     },
 }
 
@@ -103,11 +112,11 @@ impl OpenError {
         match Failure::of(&source) {
             Failure::Corrupt => Self::Damaged {
                 path,
-                what: source.to_string(),
+                what: plain(&source),
             },
-            Failure::Locked => Self::InUse(path),
+            Failure::Locked => Self::Locked(path),
             Failure::Full | Failure::ReadOnly | Failure::Io | Failure::Other => {
-                Self::Unusable { path, source }
+                Self::Unusable { path, says: source }
             }
         }
     }
@@ -126,22 +135,57 @@ impl OpenError {
     /// What kind of failure it is, for who tries again.
     pub fn failure(&self) -> Failure {
         match self {
-            Self::Directory { source, .. } => match source.kind() {
+            Self::Directory { says, .. } => match says.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Failure::Full,
                 io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
                     Failure::ReadOnly
                 }
                 _ => Failure::Io,
             },
-            Self::InUse(_) => Failure::Locked,
+            Self::InUse(_) | Self::Locked(_) => Failure::Locked,
             Self::Foreign(_)
             | Self::Newer { .. }
             | Self::Older { .. }
             | Self::Damaged { .. }
             | Self::Cut { .. } => Failure::Corrupt,
-            Self::Unusable { source, .. } => Failure::of(source),
+            Self::Unusable { says, .. } => Failure::of(says),
         }
     }
+}
+
+/// What to do where a directory, or a file in it, cannot be made or read.
+fn advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            "a file is where a directory is to be: give another one, or none to keep everything in memory"
+        }
+        io::ErrorKind::IsADirectory => {
+            "a directory is where a file is to be: give a directory of the server's own"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room on the volume, or give a directory on another one"
+        }
+        _ => {
+            "make the directory writable for the server, give another one, or none to keep everything \
+             in memory"
+        }
+    }
+}
+
+/// Whether SQLite could make nothing of a statement, as where a table is not there.
+fn is_of_a_statement(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_ERROR)
+}
+
+/// What SQLite says, once and without the statement that it says it of.
+fn plain(error: &rusqlite::Error) -> String {
+    let text = match error {
+        rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    };
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// Why something could not be written.
@@ -192,6 +236,8 @@ impl Failure {
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => Self::Io,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
+            // The statements are ours: what they ask for was there once.
+            _ if is_of_a_statement(error) => Self::Corrupt,
             _ => Self::Other,
         }
     }

@@ -124,6 +124,63 @@ fn a_schema_of_a_later_version_is_refused_and_left_as_it_is() {
 }
 
 #[test]
+fn a_database_of_no_schema_or_without_a_table_is_damaged_and_said_to_be_so_once() {
+    type Damage = fn(&Connection);
+    let cases: [(&str, Damage); 3] = [
+        ("it has schema 0, ", |db| {
+            db.pragma_update(None, "user_version", 0).unwrap();
+        }),
+        ("it has schema -1, ", |db| {
+            db.pragma_update(None, "user_version", -1).unwrap();
+        }),
+        ("no such table: meta", |db| {
+            db.execute_batch("DROP TABLE meta").unwrap();
+        }),
+    ];
+    for (words, damage) in cases {
+        let directory = used();
+        let connection = Connection::open(database(directory.path())).unwrap();
+        damage(&connection);
+        connection.close().unwrap();
+
+        let message = refused(directory.path());
+
+        assert!(message.contains("is damaged ("), "{message}");
+        assert_eq!(message.matches(words).count(), 1, "{message}");
+        assert!(!message.contains("CREATE"), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+}
+
+#[test]
+fn a_file_in_the_place_of_the_directory_is_named_as_what_it_is() {
+    let parent = tempfile::tempdir().unwrap();
+    let file = parent.path().join("data");
+    fs::write(&file, "mine").unwrap();
+
+    let message = refused(&file);
+
+    assert!(
+        message.contains("a file is where a directory is to be"),
+        "{message}"
+    );
+    assert_eq!(message.matches("os error").count(), 1, "{message}");
+}
+
+#[test]
+fn another_program_that_reads_the_database_is_not_called_a_server() {
+    let directory = used();
+    let reader = Connection::open(database(directory.path())).unwrap();
+    reader
+        .execute_batch("BEGIN; SELECT count(*) FROM meta;")
+        .unwrap();
+
+    let message = refused(directory.path());
+
+    assert!(message.contains("in use by another program"), "{message}");
+}
+
+#[test]
 fn a_damaged_file_is_refused_with_its_name_and_what_to_do() {
     type Damage = fn(&Path);
     let cases: [(&str, Damage); 4] = [

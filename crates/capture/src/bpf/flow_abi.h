@@ -147,14 +147,12 @@ struct interface_slot {
  */
 struct hot_flow {
 	struct flow_key key;
-	__u32 holder; /* the generation that it belongs to * 2, + HOT_TAKEN, + misses * HOT_MISS */
+	__u32 holder; /* the generation that it belongs to * 2, + HOT_TAKEN */
 	struct flow_counters counters;
 };
 
-/* In hot_flow.holder: a program works on it, and how often another flow came; see hot.bpf.h. */
+/* In hot_flow.holder while a program works on it; see hot.bpf.h. */
 #define HOT_TAKEN 1
-#define HOT_MISS 256
-#define HOT_GENERATION(holder) ((holder) % HOT_MISS / 2)
 
 /* A power of two; 4 KiB a CPU and generation. */
 #define HOT_FLOWS 64

@@ -4,8 +4,7 @@
  *
  * The map is what costs: a lookup among tens of thousands of entries misses the CPU's caches, and
  * an add is an atomic on a line that other CPUs want too. Here a hit compares a key and adds
- * plainly. A miss goes to the map; every fourth moves what was there to the map instead and takes
- * the place over, so that a flow which comes often stays where many come once.
+ * plainly. A miss moves what was there to the map and takes the place over.
  *
  * A place belongs to one CPU, but not to one program run: local output happens in process context,
  * and a softirq can interrupt it and come to the same place. So whoever works on a place takes it
@@ -31,9 +30,6 @@ static __always_inline void give_back(struct hot_flow *hot, __u32 holder)
 	__sync_lock_test_and_set(&hot->holder, holder);
 #endif
 }
-
-/* Of so many misses one takes the place over. */
-#define MISSES 4
 
 static __always_inline __u32 hot_place(const struct flow_key *key)
 {
@@ -70,7 +66,7 @@ static __noinline int replace_hot(struct hot_flow *hot, const struct flow_key *k
 	hot->counters = *what;
 	give_back(hot, holder);
 	if (old.bytes)
-		add_to_map(&old_key, &old, HOT_GENERATION(holder));
+		add_to_map(&old_key, &old, holder / 2);
 	return 0;
 }
 
@@ -84,7 +80,7 @@ static __always_inline void add_flow(const struct flow_key *key, const struct fl
 	/* The generation stays what it is, so what it looks like free is known. */
 	holder = hot->holder & ~HOT_TAKEN;
 	if (__sync_val_compare_and_swap(&hot->holder, holder, holder | HOT_TAKEN) != holder) {
-		add_to_map(key, what, HOT_GENERATION(holder));
+		add_to_map(key, what, holder / 2);
 		return;
 	}
 	if (same_key(&hot->key, key)) {
@@ -92,14 +88,6 @@ static __always_inline void add_flow(const struct flow_key *key, const struct fl
 		hot->counters.packets += what->packets;
 		give_back(hot, holder);
 		return;
-	}
-	if (hot->counters.bytes) {
-		holder += HOT_MISS;
-		if (holder / HOT_MISS % MISSES) {
-			give_back(hot, holder);
-			add_to_map(key, what, HOT_GENERATION(holder));
-			return;
-		}
 	}
 	replace_hot(hot, key, what, holder);
 }

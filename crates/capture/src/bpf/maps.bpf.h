@@ -127,7 +127,7 @@ static __always_inline __u32 active_generation(void)
 {
 	struct hot_flow *any = hot_flow_at(0);
 
-	return any ? HOT_GENERATION(any->holder) : GENERATIONS;
+	return any ? any->holder / 2 : GENERATIONS;
 }
 
 static __always_inline void add_total(__u32 generation, __u32 kind, const struct flow_key *key,

@@ -21,15 +21,16 @@ use crate::Outcome;
 use crate::cluster::{self, NOW};
 use crate::ingest::next_windows;
 
-/// Pods that make about so many series, and the milliseconds a page may take.
-const SIZES: [(u32, u32, f64); 2] = [(450, 5_000, 4.0), (10_500, 100_000, 60.0)];
+/// Pods, and flows of each node, that make about so many series, half of them of pairs of workloads;
+/// and the milliseconds a page may take.
+const SIZES: [(u32, usize, u32, f64); 2] = [(350, 300, 5_000, 4.0), (8_000, 300, 100_000, 60.0)];
 
 pub(crate) fn run(bench: &mut Bench) -> Outcome {
-    for (pods, series, most) in SIZES {
+    for (pods, flows, series, most) in SIZES {
         let pipeline = cluster::pipeline(cluster::topology(pods)?, Exporters::default());
         cluster::let_all_report(&pipeline, pods)?;
         let mut batches = (0..pods / cluster::PODS_OF_A_NODE)
-            .map(|node| cluster::batch(pods, node, 2_000))
+            .map(|node| cluster::batch(pods, node, flows))
             .collect::<Outcome<Vec<_>>>()?;
         apply_all(&pipeline, &mut batches, &AtomicBool::new(false))?;
         let rounds = bench.rounds(60, 8);

@@ -380,7 +380,12 @@ impl TopologyIndex {
         protocol: Protocol,
         port: u16,
     ) -> Option<&Arc<Service>> {
-        self.services.of(Address::from(endpoint), protocol, port)
+        let behind = self.services_behind(endpoint);
+        let mut services = behind
+            .filter(|(own, _)| own.is(protocol, port))
+            .map(|(_, service)| service);
+        let first = services.next()?;
+        services.all(|other| other == first).then_some(first)
     }
 
     /// The ports that address has as an endpoint, each with its Service.

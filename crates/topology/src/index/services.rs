@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use foldhash::HashMap;
-use kubezonnet_model::{Located, Protocol, Service, Site, Timestamp, UnknownReason};
+use kubezonnet_model::{Located, Service, Site, Timestamp, UnknownReason};
 
 use super::address::Address;
 use super::nodes::{Nodes, Slot};
@@ -117,23 +117,6 @@ impl Services {
         };
         let common = sites.try_fold(first.clone(), |common, site| common_of(&common, site?));
         common.unwrap_or(unknown)
-    }
-
-    /// The one Service that has that endpoint; none if several have.
-    pub(super) fn of(
-        &self,
-        address: Address,
-        protocol: Protocol,
-        port: u16,
-    ) -> Option<&Arc<Service>> {
-        let targets = self.targets.get(&address)?;
-        let slots = [&targets.first].into_iter().chain(&targets.more);
-        let slices = slots.filter_map(|slot| self.slice(*slot));
-        let mut services = slices
-            .filter(|slice| slice.ports.iter().any(|each| each.is(protocol, port)))
-            .map(|slice| &slice.service);
-        let first = services.next()?;
-        services.all(|other| other == first).then_some(first)
     }
 
     /// The ports that an endpoint has, each with its Service.

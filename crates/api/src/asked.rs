@@ -80,7 +80,7 @@ pub struct MatrixAsked {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Of {
-    /// Pods. Ranges longer than pods are kept for are refused.
+    /// Pods, of the last hour at most: longer ranges are refused.
     Pods,
     /// Workloads.
     Workloads,

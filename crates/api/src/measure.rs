@@ -70,4 +70,6 @@ pub enum Gap {
     UnlistedRate,
     /// Bytes to the internet are not charged unless that is asked for.
     InternetOff,
+    /// There were no prices then, or they were in another currency than those of today.
+    NoPrices,
 }

@@ -155,7 +155,7 @@ impl Gap {
 }
 
 /// What a byte of an edge costs each side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Charges {
     /// What the sender is charged.
     pub sender: Rate,

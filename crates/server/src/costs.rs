@@ -18,6 +18,7 @@ use kubezonnet_model::{Labels, Locality, Timestamp};
 use kubezonnet_pricing::{Amount, Gap, PriceBook};
 
 use self::charge::Bill;
+pub(crate) use self::charge::place;
 pub use self::party::Party;
 use crate::ledger::edges::EdgeList;
 use crate::ledger::{Place, Side};

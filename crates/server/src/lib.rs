@@ -24,6 +24,7 @@ pub mod connections;
 pub mod costs;
 mod edge;
 pub mod export;
+pub mod history;
 pub mod http;
 pub mod ingest;
 pub mod ledger;

@@ -114,7 +114,7 @@ impl<'a, 'b> Prices<'a, 'b> {
 }
 
 /// Where a side is, as a bill sees it.
-fn place(side: &Side) -> Place<'_> {
+pub(crate) fn place(side: &Side) -> Place<'_> {
     let location = Location {
         zone: side.place.zone.as_ref(),
         zone_id: side.place.zone_id.as_ref(),

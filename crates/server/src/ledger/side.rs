@@ -137,6 +137,21 @@ impl Side {
         Self { who, place, labels }
     }
 
+    /// What a bill sees of it: where it is, and who of those that an operator has named.
+    #[must_use]
+    pub fn place_only(&self) -> Self {
+        Self {
+            who: match &self.who {
+                Who::Workload(..) | Who::Node(_) | Who::Service(_) | Who::Other | Who::Gone => {
+                    Who::Other
+                }
+                who => who.clone(),
+            },
+            place: self.place.clone(),
+            labels: Labels::default(),
+        }
+    }
+
     /// The same place without the name: what edges of many are folded into.
     pub fn folded(&self, into: Who) -> Self {
         Self {

@@ -1,0 +1,65 @@
+//! The past: what went between whom, minute by minute, and what it cost.
+//!
+//! ```text
+//! Series + counters by minute ─▶ a source ─▶ Question ─▶ fold ─▶ Answer
+//! ```
+//!
+//! A [`Series`] is what the past is kept by. A [`Question`] says of which time, by what and for whom; its
+//! [`Answer`] has groups with cells. Every source answers by the same [`Fold`], which is pure: prices of
+//! the time, what counts for whom, and which cell it goes to are decided there and nowhere else.
+
+mod answer;
+mod fold;
+#[cfg(test)]
+pub(crate) mod plain;
+mod question;
+mod series;
+
+use std::fmt;
+use std::time::Duration;
+
+use kubezonnet_model::Timestamp;
+
+pub use self::answer::{Answer, Group, Measure, Unpriced, Value};
+pub use self::fold::{Books, Fold, Row};
+pub use self::question::{By, EdgePart, Ends, Filter, PartyPart, Question, SidePart};
+pub use self::series::Series;
+
+/// Whoever can be asked of the past.
+pub trait Past: fmt::Debug + Send + Sync {
+    /// Answers a question; may take hundreds of milliseconds, in which it blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError`], which says why there is no answer.
+    fn ask(&self, question: &Question) -> Result<Answer, AskError>;
+
+    /// How it is.
+    fn status(&self) -> Status;
+}
+
+/// How whoever is asked of the past is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// `embedded` or `prometheus`.
+    pub source: &'static str,
+    /// Since when there is any history.
+    pub since: Option<Timestamp>,
+    /// How far it is behind what was counted.
+    pub behind: Duration,
+    /// What it takes on disk, in bytes.
+    pub bytes: u64,
+    /// Why it cannot be asked.
+    pub failing: Option<String>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// It cannot be read.
+    #[error("the past cannot be read: {0}")]
+    Unreadable(String),
+    /// This source cannot tell that.
+    #[error("{0}")]
+    Unsupported(String),
+}

@@ -3,6 +3,8 @@
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
+use serde::{Deserialize, Deserializer, Serialize, de};
+
 use crate::Rate;
 
 #[cfg(test)]
@@ -19,7 +21,7 @@ pub(crate) const PARTS: u128 = (1 << 39) * 5_u128.pow(18);
 const MOST_DIGITS: u8 = 9;
 
 /// An exact amount of money that is not negative; in which currency, its book knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize)]
 pub struct Amount {
     /// Whole nano-units (10⁻⁹ of the currency).
     nanos: u128,
@@ -27,9 +29,31 @@ pub struct Amount {
     rest: u128,
 }
 
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Parts {
+            nanos: u128,
+            rest: u128,
+        }
+        let Parts { nanos, rest } = Parts::deserialize(deserializer)?;
+        if rest >= PARTS {
+            return Err(de::Error::custom(
+                "an amount with more than one in its rest",
+            ));
+        }
+        Ok(Self { nanos, rest })
+    }
+}
+
 impl Amount {
     /// Nothing.
     pub const ZERO: Self = Self { nanos: 0, rest: 0 };
+
+    /// Whole nano-units.
+    pub(crate) const fn from_nanos(nanos: u128) -> Self {
+        Self { nanos, rest: 0 }
+    }
 
     /// What so many bytes cost at that rate, exactly.
     pub fn of(bytes: u64, rate: Rate) -> Self {

@@ -55,25 +55,34 @@ impl<const DECIMALS: usize> FromStr for Fixed<DECIMALS> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-        let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if !are_digits(whole) || !are_digits(decimals) {
-            return Err(format!(
-                "a number here is digits with at most one point, like 0.02, got {text:?}"
-            ));
-        }
-        if whole.len() > MOST_WHOLE_DIGITS || decimals.len() > DECIMALS {
-            return Err(format!(
-                "a number here has at most {MOST_WHOLE_DIGITS} digits before the point and \
-                 {DECIMALS} after it, got {text:?}"
-            ));
-        }
-        let digits = format!("{whole}{decimals:0<DECIMALS$}");
-        let scaled = digits
-            .parse()
-            .expect("fifteen digits are a number of 64 bits");
-        Ok(Self(scaled))
+        let scaled = scaled(text, MOST_WHOLE_DIGITS, DECIMALS)?;
+        Ok(Self(
+            scaled
+                .try_into()
+                .expect("fifteen digits are a number of 64 bits"),
+        ))
     }
+}
+
+/// A plain decimal as a whole number of 10^-`decimals`, if it has no more digits than that.
+pub(crate) fn scaled(text: &str, most_whole: usize, most_decimals: usize) -> Result<u128, String> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !are_digits(whole) || !are_digits(decimals) {
+        return Err(format!(
+            "a number here is digits with at most one point, like 0.02, got {text:?}"
+        ));
+    }
+    if whole.len() > most_whole || decimals.len() > most_decimals {
+        return Err(format!(
+            "a number here has at most {most_whole} digits before the point and {most_decimals} after \
+             it, got {text:?}"
+        ));
+    }
+    let digits = format!("{whole}{decimals:0<most_decimals$}");
+    Ok(digits
+        .parse()
+        .expect("a few dozen digits are a number of 128 bits"))
 }
 
 impl FromStr for Percent {

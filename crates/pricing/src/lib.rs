@@ -21,6 +21,7 @@
 
 mod amount;
 mod book;
+mod budgets;
 mod cloud;
 mod date;
 mod decimal;
@@ -35,6 +36,7 @@ mod table;
 
 pub use amount::{Amount, Cost, apportion, decimal};
 pub use book::{BookError, PriceBook, Version};
+pub use budgets::{Account, Budgets};
 pub use cloud::{Cloud, MixedClouds, UnknownCloud};
 pub use date::{Retrieved, Stale};
 pub use edge::{Bill, Charges, Class, Edge, Gap, Location, Place};

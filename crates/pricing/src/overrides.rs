@@ -1,6 +1,7 @@
 //! What one operator pays: the YAML file that goes before a table.
 
 use kubezonnet_model::{Name, excerpt};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
@@ -72,19 +73,7 @@ impl Overrides {
     /// [`Problem`] if the text is no YAML of this form: a key that is none, a number that is none, more
     /// than any operator has to say.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        let options = serde_saphyr::options! {
-            with_snippet: false,
-            budget: serde_saphyr::budget! {
-                max_nodes: MAX_YAML_NODES,
-                max_events: 4 * MAX_YAML_NODES,
-            },
-        };
-        let form: Option<Self> =
-            serde_saphyr::from_str_with_options(text, options).map_err(|error| Problem {
-                line: error.location().map(|location| location.line()),
-                message: excerpt(words(&error)),
-            })?;
-        Ok(form.unwrap_or_default())
+        read(text)
     }
 
     /// The named networks that it calls free.
@@ -96,6 +85,23 @@ impl Overrides {
     pub fn retrieved(&self) -> Option<Retrieved> {
         self.retrieved
     }
+}
+
+/// Reads the text of a file; one that says nothing is the default.
+pub(crate) fn read<T: DeserializeOwned + Default>(text: &str) -> Result<T, Problem> {
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        budget: serde_saphyr::budget! {
+            max_nodes: MAX_YAML_NODES,
+            max_events: 4 * MAX_YAML_NODES,
+        },
+    };
+    let form: Option<T> =
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| Problem {
+            line: error.location().map(|location| location.line()),
+            message: excerpt(words(&error)),
+        })?;
+    Ok(form.unwrap_or_default())
 }
 
 /// The parser's message, in words for who wrote the file and not for who wrote the program.

@@ -14,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+use crate::budgets::BudgetFile;
 use crate::bypass::Warning;
 use crate::config::Config;
 use crate::connections;
@@ -103,6 +104,9 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         .map_err(Failure::Configuration)?;
     let networks = source::named_networks(config, &topology).map_err(Failure::Configuration)?;
     let prices = Prices::open(&config.prices).map_err(Failure::Configuration)?;
+    let budgets = config.prices.budgets.as_deref();
+    let budgets = BudgetFile::open(budgets, topology.labels(), &prices);
+    let budgets = budgets.map_err(Failure::Configuration)?;
     let edge = Edge::open(config, &source, &topology, &clock).map_err(Failure::Configuration)?;
 
     let settings = Settings {
@@ -112,6 +116,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         limits: config.metrics.series(),
     };
     let pipeline = open_pipeline(config, topology, settings)?.with_prices(prices);
+    let pipeline = pipeline.with_budgets(budgets);
     let pipeline = Arc::new(pipeline);
     let ingest = Ingest::new(Arc::clone(&pipeline), config.limits.bodies(), clock.clone());
     let ingest = Arc::new(ingest.guarded(Arc::clone(&edge.door)));
@@ -229,6 +234,7 @@ async fn keep_up(pipeline: Arc<Pipeline>, clock: Clock) {
             _ = forget.tick() => {
                 warning.give(&pipeline.uplinks(), now);
                 pipeline.prices().tell(pipeline.topology(), now);
+                pipeline.tell_of_budgets();
                 tokio::task::spawn_blocking(move || pipeline.forget(now))
             }
         };

@@ -9,17 +9,21 @@
 
 mod charge;
 mod party;
+mod statement;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use foldhash::HashMap;
 use kubezonnet_model::{Labels, Locality, Timestamp};
-use kubezonnet_pricing::{Amount, Gap, PriceBook};
+use kubezonnet_pricing::{Account, Amount, Gap, PriceBook};
 
 use self::charge::Bill;
 pub(crate) use self::charge::place;
 pub use self::party::Party;
+use self::statement::Statements;
+pub use self::statement::{Accounting, KeptMonth};
+use crate::budgets::{Month, Spent};
 use crate::ledger::edges::EdgeList;
 use crate::ledger::{Place, Side};
 use crate::names::{Id, Key, Names};
@@ -34,11 +38,13 @@ const MOST_EDGES: usize = 50_000;
 /// that no sum moves. Five thousand workloads in three zones, with what crosses zones and regions.
 const MOST_PARTIES: usize = 30_000;
 
-/// What bytes cost since the server started.
+/// What bytes cost: since the server started, and in a month over all its starts.
 #[derive(Debug, Default)]
 pub struct CostLedger {
     /// The prices in force; nothing is gathered before.
     book: OnceLock<PriceBook>,
+    /// Whose sums are kept by month; the cluster's and namespaces' if it is not said.
+    accounting: OnceLock<Accounting>,
     /// Locked while sums may be, and for moments only: who makes changes adds to it.
     gathered: Mutex<Gathered>,
     /// Locked while bytes are charged: what is gathered at that moment is charged once this can be had.
@@ -48,8 +54,23 @@ pub struct CostLedger {
 /// Bytes that are not charged yet.
 #[derive(Debug, Default)]
 struct Gathered {
+    /// By the month they came in.
+    months: BTreeMap<Month, Bytes>,
+    /// Those of the journal, which came before the server started: they are in sums by month only, and
+    /// wait for the prices.
+    recovered: BTreeMap<Month, Bytes>,
+    /// What was kept by month, likewise.
+    kept: Vec<KeptMonth>,
+    /// Prices may come yet.
+    expects_prices: bool,
+}
+
+/// Bytes of a month.
+#[derive(Debug, Default)]
+struct Bytes {
     edges: HashMap<(Id, Id, Locality), u64>,
-    /// When the last of them came.
+    /// When the first and the last of them came.
+    first: Timestamp,
     latest: Timestamp,
 }
 
@@ -59,6 +80,7 @@ struct Sums {
     parties: HashMap<Party, (Amount, Timestamp)>,
     zones: BTreeMap<[String; 2], Amount>,
     unpriced: BTreeMap<Gap, u128>,
+    statements: Statements,
 }
 
 /// What bytes cost, at one instant.
@@ -73,9 +95,31 @@ pub struct Costs {
 }
 
 impl CostLedger {
+    /// Says whose sums are kept by month; to be called once, and before it begins.
+    pub fn account_for(&self, accounting: Accounting) {
+        self.accounting.get_or_init(|| accounting);
+    }
+
     /// Begins to count by these prices; nothing happens if it has begun.
     pub fn begin(&self, book: &PriceBook) {
-        self.book.get_or_init(|| book.clone());
+        self.book.get_or_init(|| {
+            let kept = std::mem::take(&mut self.gathered().kept);
+            self.sums().statements.restore(kept, book.currency());
+            book.clone()
+        });
+    }
+
+    /// Prices may come: what came before is to wait for them.
+    pub fn expect_prices(&self) {
+        self.gathered().expects_prices = true;
+    }
+
+    /// There are no prices, and none can come: what waits for them is let go.
+    pub fn give_up(&self) {
+        let mut gathered = self.gathered();
+        gathered.expects_prices = false;
+        gathered.recovered.clear();
+        gathered.kept.clear();
     }
 
     /// Whether it has begun.
@@ -89,20 +133,43 @@ impl CostLedger {
             return;
         }
         let mut gathered = self.gathered();
-        for (key, counters) in lists.into_iter().flat_map(|list| &list.0) {
-            let locality = key.towards.class.locality();
-            if matches!(locality, Locality::SameNode | Locality::SameZone) {
-                continue;
-            }
-            let edge = (key.source, key.towards.destination, locality);
-            *gathered.edges.entry(edge).or_default() += counters.bytes;
-        }
-        gathered.latest = gathered.latest.max(now);
-        let is_much = gathered.edges.len() > MOST_EDGES;
+        let bytes = gathered.months.entry(Month::of(now)).or_default();
+        bytes.add(lists, now);
+        let is_much = bytes.edges.len() > MOST_EDGES;
         drop(gathered);
         if is_much {
             self.charge(names);
         }
+    }
+
+    /// Gathers what a change brought that was made before the server started, and is in nothing that was
+    /// kept.
+    pub fn recover(&self, lists: [&EdgeList; 2], now: Timestamp) {
+        let mut gathered = self.gathered();
+        if gathered.expects_prices {
+            let bytes = gathered.recovered.entry(Month::of(now)).or_default();
+            bytes.add(lists, now);
+        }
+    }
+
+    /// Takes over what was kept.
+    pub fn restore(&self, kept: Vec<KeptMonth>) {
+        self.gathered().kept = kept;
+    }
+
+    /// What is to be kept of all that was gathered so far. `None` as long as it cannot be told: what was
+    /// kept before, and the changes since, are to stay then.
+    pub fn kept(&self, names: &Names) -> Option<Vec<KeptMonth>> {
+        let Some(book) = self.book.get() else {
+            let has_nothing = self.gathered().recovered.is_empty();
+            return has_nothing.then(Vec::new);
+        };
+        Some(self.charged(names).statements.kept(book.currency()))
+    }
+
+    /// What these accounts spent in a month.
+    pub fn spent(&self, names: &Names, month: Month, accounts: &[&Account]) -> Vec<Spent> {
+        self.charged(names).statements.spent(month, accounts)
     }
 
     /// Charges what was gathered: to be called before names are retired, by who makes changes.
@@ -145,17 +212,26 @@ impl CostLedger {
     /// The sums with all that was gathered.
     fn charged(&self, names: &Names) -> MutexGuard<'_, Sums> {
         let mut sums = self.sums();
-        if let Some(book) = self.book.get() {
-            let Gathered { edges, latest } = {
-                let mut gathered = self.gathered();
-                let latest = gathered.latest;
-                let edges = std::mem::take(&mut gathered.edges);
-                Gathered { edges, latest }
-            };
-            let edges: Vec<_> = edges.into_iter().collect();
+        let Some(book) = self.book.get() else {
+            return sums;
+        };
+        let (recovered, months) = {
+            let mut gathered = self.gathered();
+            let recovered = std::mem::take(&mut gathered.recovered);
+            (recovered, std::mem::take(&mut gathered.months))
+        };
+        let accounting = self.accounting.get_or_init(Accounting::default);
+        let recovered = recovered.into_values().map(|bytes| (bytes, false));
+        let all = recovered.chain(months.into_values().map(|bytes| (bytes, true)));
+        for (bytes, is_new) in all {
+            let edges: Vec<_> = bytes.edges.into_iter().collect();
             let ends = edges.iter().flat_map(|((from, to, _), _)| [*from, *to]);
             let sides = names.sides(ends);
-            sums.add(Bill::of(&edges, &sides, book), latest);
+            let bill = Bill::of(&edges, &sides, book);
+            sums.statements.add(bytes.first, &bill, accounting);
+            if is_new {
+                sums.add(bill, bytes.latest);
+            }
         }
         sums
     }
@@ -166,6 +242,24 @@ impl CostLedger {
 
     fn sums(&self) -> MutexGuard<'_, Sums> {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Bytes {
+    fn add(&mut self, lists: [&EdgeList; 2], now: Timestamp) {
+        if self.edges.is_empty() {
+            self.first = now;
+        }
+        self.first = self.first.min(now);
+        self.latest = self.latest.max(now);
+        for (key, counters) in lists.into_iter().flat_map(|list| &list.0) {
+            let locality = key.towards.class.locality();
+            if matches!(locality, Locality::SameNode | Locality::SameZone) {
+                continue;
+            }
+            let edge = (key.source, key.towards.destination, locality);
+            *self.edges.entry(edge).or_default() += counters.bytes;
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod agents;
 pub mod app;
 pub mod authenticate;
 pub mod books;
+pub mod budgets;
 mod bypass;
 pub mod change;
 pub mod committer;

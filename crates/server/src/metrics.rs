@@ -7,6 +7,7 @@
 
 mod agents;
 mod books;
+mod budget;
 mod build;
 mod columns;
 mod cost;
@@ -39,7 +40,8 @@ pub use self::columns::{ColumnError, Columns};
 pub use self::group::Group;
 pub use self::samples::Samples;
 pub use self::scrape::{
-    IngestScrape, PriceScrape, Scrape, SecurityScrape, StoreScrape, TopologyScrape,
+    Budget, BudgetScrape, IngestScrape, PriceScrape, Scrape, SecurityScrape, StoreScrape,
+    TopologyScrape,
 };
 
 /// Every family but those of the process, in the order of the page.
@@ -51,6 +53,7 @@ pub const FAMILIES: &[&[Family]] = &[
     networks::FAMILIES,
     hosts::FAMILIES,
     cost::FAMILIES,
+    budget::FAMILIES,
     unknown::FAMILIES,
     books::FAMILIES,
     series::FAMILIES,

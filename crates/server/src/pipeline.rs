@@ -26,9 +26,10 @@ use self::existing::exists;
 pub use self::plausible::Implausible;
 use self::plausible::plausible;
 use crate::agents::{self, Admission, MAX_AGENTS, NodeUplinks, TooManyAgents};
+use crate::budgets::{self, BudgetFile, Spending};
 use crate::change::{Arrived, Change, Gone};
 use crate::committer::{Committer, Outcome, Ticket};
-use crate::costs::Costs;
+use crate::costs::{Accounting, Costs};
 use crate::export::Exporters;
 use crate::ledger::{Entry, SeriesLimits, Snapshot};
 use crate::names::{Id, Key};
@@ -56,6 +57,7 @@ pub struct Pipeline {
     id: StoreId,
     claims: Claims,
     prices: Prices,
+    budgets: BudgetFile,
 }
 
 /// What of the configuration the pipeline needs.
@@ -205,6 +207,7 @@ impl Pipeline {
         pace: Pace,
     ) -> Result<Self, OpenError> {
         let state = State::with_room(MAX_AGENTS, MAX_PENDING_RECORDS).with_limits(settings.limits);
+        state.costs().expect_prices();
         let store = Store::open(directory, &state, pace)?;
         let exporters = Arc::new(exporters);
         Ok(Self::on(topology, exporters, settings, state, Some(store)))
@@ -244,6 +247,7 @@ impl Pipeline {
             id,
             claims: Claims::default(),
             prices: Prices::none(),
+            budgets: BudgetFile::default(),
         }
     }
 
@@ -251,6 +255,16 @@ impl Pipeline {
     #[must_use]
     pub fn with_prices(self, prices: Prices) -> Self {
         Self { prices, ..self }
+    }
+
+    /// The same, with what may be spent.
+    #[must_use]
+    pub fn with_budgets(self, budgets: BudgetFile) -> Self {
+        self.state.costs().account_for(Accounting {
+            team: budgets::team(self.topology.labels()),
+            budgeted: budgets.accounts().cloned().collect(),
+        });
+        Self { budgets, ..self }
     }
 
     /// Counts a batch whose window ended `age` before `now`, unless it was counted before, and waits
@@ -357,6 +371,8 @@ impl Pipeline {
             // What exists is not known yet, as after a start.
             return;
         }
+        // Before names go that what waits for prices has.
+        self.begin_costs_if_known();
         let before = now.minus(REMEMBER);
         let gone = self.gone(now.minus(self.settings.series_retention), before);
         // What cannot be written now is found again the next time.
@@ -420,6 +436,8 @@ impl Pipeline {
 
     /// Waits until what is under way is on disk, and closes the store. Nothing is taken after that.
     pub fn close(&self) {
+        // What waits for prices that are known by now would keep the journal from the tables.
+        self.begin_costs_if_known();
         self.committer.close();
     }
 
@@ -468,6 +486,25 @@ impl Pipeline {
     pub fn priced(&self) -> Option<(&InForce, Costs)> {
         let in_force = self.prices.in_force(&self.topology)?;
         Some((in_force, self.costs()))
+    }
+
+    /// What may be spent.
+    pub fn budgets(&self) -> &BudgetFile {
+        &self.budgets
+    }
+
+    /// Says in the log, once, if budgets do not go with the prices.
+    pub fn tell_of_budgets(&self) {
+        if self.topology.is_synced() {
+            self.budgets.tell(self.prices.in_force(&self.topology));
+        }
+    }
+
+    /// Who knows what was spent.
+    pub fn spending(&self) -> &dyn Spending {
+        // What was kept counts at once, and not from the first window on.
+        self.begin_costs_if_known();
+        &*self.state
     }
 
     /// What bytes cost.

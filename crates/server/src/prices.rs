@@ -69,6 +69,19 @@ impl Prices {
         }
     }
 
+    /// No cloud's, and those of a file of that text.
+    #[cfg(test)]
+    pub(crate) fn of_text(text: &str, internet: bool) -> anyhow::Result<Self> {
+        let overrides = Overrides::parse(text)?;
+        let mut prices = Self {
+            overrides,
+            internet,
+            ..Self::default()
+        };
+        prices.in_force = OnceLock::from(Some(prices.of(None)?));
+        Ok(prices)
+    }
+
     /// Reads what the flags name.
     ///
     /// # Errors
@@ -98,6 +111,16 @@ impl Prices {
         })?;
         prices.in_force = OnceLock::from(in_force);
         Ok(prices)
+    }
+
+    /// What is in force, as far as it is known without the nodes.
+    pub fn known(&self) -> Option<&InForce> {
+        self.in_force.get()?.as_ref()
+    }
+
+    /// Whether it is known that there are none.
+    pub fn are_none(&self) -> bool {
+        matches!(self.in_force.get(), Some(None))
     }
 
     /// What is in force, as far as the nodes that are known tell.
@@ -199,7 +222,8 @@ fn date(now: Timestamp) -> Option<Date> {
     Some(OffsetDateTime::from_unix_timestamp(seconds).ok()?.date())
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
+/// Reads a file of the operator's.
+pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     // To open a pipe without a writer would wait for one.
     if !std::fs::metadata(path)?.is_file() {
         bail!("it is no regular file");

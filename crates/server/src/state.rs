@@ -9,8 +9,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kubezonnet_model::Timestamp;
+use kubezonnet_pricing::Account;
 
 use crate::agents::{Agents, Applied};
+use crate::budgets::{Month, Spending, Spent};
 use crate::change::{Added, Arrived, Forgotten, Gone, Settled};
 use crate::costs::CostLedger;
 use crate::ledger::{self, AllEdges, Entry, Folded, Ledger, SeriesLimits, Snapshot, Subject, Who};
@@ -28,6 +30,12 @@ pub struct State {
     /// A mutex: one merge a batch and one copy a scrape, both short.
     ledger: Mutex<Ledger>,
     costs: CostLedger,
+}
+
+impl Spending for State {
+    fn spent(&self, month: Month, accounts: &[&Account]) -> Vec<Spent> {
+        self.costs.spent(&self.names, month, accounts)
+    }
 }
 
 impl State {

@@ -32,7 +32,7 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use self::checkpoint::{Checkpoint, WaitingChanges};
-pub use self::counts::{StoreCounts, StoreSizes};
+pub use self::counts::{Disk, StoreCounts, StoreSizes};
 use self::database::Directory;
 pub use self::error::{Failure, OpenError};
 use self::last::Last;
@@ -340,18 +340,23 @@ impl Store {
         if !due || self.checkpoint.is_some() {
             return false;
         }
-        self.begin_checkpoint(state);
-        true
+        self.begin_checkpoint(state)
     }
 
-    /// Begins to bring the journal into the tables, if that is not under way already.
-    pub fn begin_checkpoint(&mut self, state: &State) {
+    /// Begins to bring the journal into the tables, if that is not under way already; says whether it
+    /// did. What is in it has to have its price first: then nothing new is taken either.
+    pub fn begin_checkpoint(&mut self, state: &State) -> bool {
         let at = self.next - 1;
-        if self.checkpoint.is_none() && at >= self.first {
-            let waiting = std::mem::take(&mut self.waiting);
-            self.checkpoint = Some(Checkpoint::of(state, at, self.first, waiting));
-            self.journal_bytes = 0;
+        if self.checkpoint.is_some() || at < self.first {
+            return false;
         }
+        let Some(spent) = state.costs().kept(state.names()) else {
+            return false;
+        };
+        let waiting = std::mem::take(&mut self.waiting);
+        self.checkpoint = Some(Checkpoint::of(state, at, self.first, waiting, spent));
+        self.journal_bytes = 0;
+        true
     }
 
     /// Whether a checkpoint is under way.
@@ -370,6 +375,7 @@ impl Store {
             journal_bytes: self.journal_bytes,
             database_bytes: bytes.sum(),
             log_failures: self.log_failures,
+            disk: Disk::of(self.directory.path()),
         }
     }
 

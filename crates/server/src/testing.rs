@@ -12,7 +12,8 @@ use kubezonnet_model::{
     Transport, Uplinks, Workload, Zone,
 };
 use kubezonnet_topology::{
-    EndpointPort, EndpointSliceState, EndpointState, NodeState, PodState, ServiceState, Topology,
+    EndpointPort, EndpointSliceState, EndpointState, KeptLabels, NodeState, PodState, ServiceState,
+    Topology,
 };
 use kubezonnet_wire::{DecodedBatch, Limits};
 use tempfile::TempDir;
@@ -68,7 +69,12 @@ pub(crate) fn node_name(text: &str) -> NodeName {
 /// without labels. Node `nN` has 10.66.0.N and `fd66::N`.
 /// Pods `pN` in namespace `shop` run on them with 10.67.N.1 and `fd67:N::1`, and `q1` beside `p1`.
 pub(crate) fn cluster() -> Topology {
-    let topology = Topology::new();
+    cluster_keeping(KeptLabels::default())
+}
+
+/// The same, which keeps these labels of what is added.
+pub(crate) fn cluster_keeping(labels: KeptLabels) -> Topology {
+    let topology = Topology::keeping(labels);
     for (number, zone, region) in [(1, "a", "r1"), (2, "b", "r1"), (3, "c", "r2"), (4, "", "")] {
         let state = NodeState {
             name: node_name(&format!("n{number}")),

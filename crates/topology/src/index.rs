@@ -298,6 +298,11 @@ impl TopologyIndex {
         self.nodes.find(name).is_some_and(|entry| entry.live)
     }
 
+    /// The nodes there are now; in no order.
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.live().filter_map(|entry| entry.node.as_ref())
+    }
+
     /// What clouds call the nodes there are, as far as they are told; in no order.
     pub fn provider_ids(&self) -> impl Iterator<Item = &str> {
         let nodes = self.nodes.live();

@@ -25,6 +25,10 @@ pub struct PriceFlags {
     #[arg(long, env = "KUBEZONNET_PRICING", value_name = "FILE")]
     pub pricing: Option<PathBuf>,
 
+    /// YAML file that says how much the cluster, namespaces and teams may spend in a month.
+    #[arg(long, env = "KUBEZONNET_BUDGETS", value_name = "FILE")]
+    pub budgets: Option<PathBuf>,
+
     /// Charge bytes to the internet too.
     #[arg(long, env = "KUBEZONNET_INTERNET_COST")]
     pub internet_cost: bool,

@@ -182,6 +182,7 @@ fn what_waited_over_a_restart_is_charged_though_no_window_came_since() {
         pricing: Some(file),
         cloud: CloudChoice::None,
         internet_cost: false,
+        budgets: None,
     };
     let data = directory.path().join("data");
     let before = durable(&cluster(), &data);

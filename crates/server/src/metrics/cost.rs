@@ -62,7 +62,8 @@ pub(super) const FAMILIES: &[Family] = &[
 /// Digits after the point: what is beyond is rounded down, so that no counter falls.
 const DIGITS: u8 = 9;
 
-fn money(amount: Amount) -> f64 {
+/// An amount as samples have it.
+pub(super) fn money(amount: Amount) -> f64 {
     let text = decimal(amount.floor(DIGITS), DIGITS);
     text.parse().expect("a decimal is a number")
 }

@@ -1,14 +1,17 @@
 //! Everything a page is made of: the ledger as it was at one instant, and the rest a moment later.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kubezonnet_exposition::Process;
-use kubezonnet_model::{NodeName, Timestamp};
+use kubezonnet_model::{Node, NodeName, Timestamp};
+use kubezonnet_pricing::{Account, Amount, Currency};
 use kubezonnet_topology::{Sizes, Source, SourceCounts, Topology};
 
 use super::{Columns, Group};
 use crate::agents::NodeUplinks;
 use crate::authenticate::{Door, Outcome};
+use crate::budgets::{Month, Spent};
 use crate::costs::Costs;
 use crate::export::ExportCounts;
 use crate::ingest::IngestCounts;
@@ -47,6 +50,8 @@ pub struct Scrape {
     pub store: StoreScrape,
     /// What it costs; `None` where no prices are in force.
     pub prices: Option<PriceScrape>,
+    /// What may be spent, and what was; `None` where there are no budgets.
+    pub budgets: Option<BudgetScrape>,
     /// The topology.
     pub topology: TopologyScrape,
     /// Credentials and reviews of tokens.
@@ -103,6 +108,28 @@ pub struct PriceScrape {
     pub costs: Costs,
 }
 
+/// Budgets of a month.
+#[derive(Debug)]
+pub struct BudgetScrape {
+    /// In what money.
+    pub currency: Currency,
+    /// This month.
+    pub month: Month,
+    /// All of them.
+    pub all: Vec<Budget>,
+}
+
+/// A budget, and what was spent of it.
+#[derive(Debug)]
+pub struct Budget {
+    /// Whose.
+    pub account: Account,
+    /// What may be spent.
+    pub limit: Amount,
+    /// What was.
+    pub spent: Spent,
+}
+
 /// How the store fares.
 #[derive(Debug, Default)]
 pub struct StoreScrape {
@@ -129,6 +156,8 @@ pub struct TopologyScrape {
     pub synced: bool,
     /// How long ago its source told anything.
     pub age: Option<Duration>,
+    /// The nodes there are, by name.
+    pub nodes: Vec<Arc<Node>>,
     /// How much it holds.
     pub sizes: Sizes,
     /// How many prefixes its named networks have.
@@ -202,6 +231,7 @@ impl Scrape {
             clock_skews: pipeline.clock_skews(),
             store: StoreScrape::of(pipeline.store()),
             prices: PriceScrape::of(pipeline, now),
+            budgets: BudgetScrape::of(pipeline, now),
             topology: TopologyScrape::of(pipeline.topology(), now),
             security: SecurityScrape::default(),
             exports: pipeline.exporters().counts(),
@@ -218,6 +248,34 @@ impl PriceScrape {
             in_force: in_force.clone(),
             is_stale: in_force.stale(now).is_some(),
             costs,
+        })
+    }
+}
+
+impl BudgetScrape {
+    fn of(pipeline: &Pipeline, now: Timestamp) -> Option<Self> {
+        let currency = pipeline
+            .prices()
+            .in_force(pipeline.topology())?
+            .book
+            .currency();
+        let budgets = pipeline.budgets().of(currency).ok()?;
+        if budgets.is_empty() {
+            return None;
+        }
+        let month = Month::of(now);
+        let (accounts, limits): (Vec<_>, Vec<_>) = budgets.limits().unzip();
+        let spent = pipeline.spending().spent(month, &accounts);
+        let all = accounts.into_iter().zip(limits).zip(spent);
+        let all = all.map(|((account, limit), spent)| Budget {
+            account: account.clone(),
+            limit,
+            spent,
+        });
+        Some(Self {
+            currency,
+            month,
+            all: all.collect(),
         })
     }
 }
@@ -265,6 +323,7 @@ impl TopologyScrape {
         Self {
             synced: topology.is_synced(),
             age: topology.age(now),
+            nodes: nodes(topology),
             sizes: topology.read().sizes(),
             networks: topology.networks().len(),
             overlapping: topology.overlapping(),
@@ -274,4 +333,10 @@ impl TopologyScrape {
                 .collect(),
         }
     }
+}
+
+fn nodes(topology: &Topology) -> Vec<Arc<Node>> {
+    let mut nodes: Vec<_> = topology.read().nodes().cloned().collect();
+    nodes.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    nodes
 }

@@ -68,4 +68,24 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "Size of the database, with the write-ahead log of SQLite",
         write: |scrape, samples| samples.gauge(&[], &scrape.store.sizes.database_bytes),
     },
+    Family {
+        name: "kubezonnet_store_disk_size_bytes",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Size of the file system that the database is on, at the last commit",
+        write: |scrape, samples| match scrape.store.sizes.disk {
+            Some(disk) => samples.gauge(&[], &disk.size_bytes),
+            None => Ok(()),
+        },
+    },
+    Family {
+        name: "kubezonnet_store_disk_free_bytes",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "What the server may still write to that file system, at the last commit",
+        write: |scrape, samples| match scrape.store.sizes.disk {
+            Some(disk) => samples.gauge(&[], &disk.free_bytes),
+            None => Ok(()),
+        },
+    },
 ];

@@ -10,11 +10,12 @@ use kubezonnet_topology::{KeptLabel, KeptLabels, PodState};
 
 use super::*;
 use crate::authenticate::Outcome;
+use crate::budgets::BudgetFile;
 use crate::config::{CloudChoice, PriceFlags};
 use crate::export::ExportCounts;
 use crate::ingest::{IngestCounts, LATENCY_BOUNDS, Refusal};
 use crate::prices::Prices;
-use crate::store::{Failure, StoreSizes};
+use crate::store::{Disk, Failure, StoreSizes};
 use crate::testing::{
     IN, NOW, OUT, POD_TO_HOST, Report, TO_HOST, cluster, ip, name_networks, node_name, pipeline,
 };
@@ -31,7 +32,11 @@ fn scrape() -> Scrape {
         &topology,
         "networks: [{name: orders-db, kind: managed-database, cidr: 10.9.0.0/24, zone: b, region: r1}]",
     );
-    let pipeline = pipeline(&topology).with_prices(prices());
+    let prices = prices();
+    let budgets = budgets(&prices);
+    let pipeline = pipeline(&topology)
+        .with_prices(prices)
+        .with_budgets(budgets);
     let reports = [
         Report::of("n2", 1).uplinks(900_000, 2_000_000),
         Report::of("n1", 1)
@@ -88,6 +93,10 @@ fn scrape() -> Scrape {
         journal_bytes: 40_000,
         database_bytes: 8_192,
         log_failures: 3,
+        disk: Some(Disk {
+            size_bytes: 2_000_000_000,
+            free_bytes: 1_500_000_000,
+        }),
     };
     scrape.topology.age = Some(Duration::from_millis(1500));
     scrape.topology.overlapping = 2;
@@ -129,8 +138,17 @@ betweenRegions: [{ price: 10 }]
         cloud: CloudChoice::None,
         pricing: Some(path),
         internet_cost: false,
+        budgets: None,
     };
     Prices::open(&flags).unwrap()
+}
+
+/// A budget of the whole cluster, and one of a namespace.
+fn budgets(prices: &Prices) -> BudgetFile {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("budgets.yaml");
+    std::fs::write(&path, "cluster: 1000\nnamespaces: { shop: 99.95 }\n").unwrap();
+    BudgetFile::open(Some(&path), &KeptLabels::default(), prices).unwrap()
 }
 
 fn promtool() -> PathBuf {

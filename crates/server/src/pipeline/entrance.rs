@@ -7,14 +7,22 @@ use crate::names::Lease;
 use crate::resolve::ResolvedBatch;
 
 impl Pipeline {
+    /// Begins to count money once prices are known, or lets go of what waits for them.
+    pub(super) fn begin_costs_if_known(&self) {
+        if self.state.costs().has_begun() {
+            return;
+        }
+        match self.prices.in_force(&self.topology) {
+            Some(in_force) => self.begin_costs(&in_force.book),
+            None if self.prices.are_none() => self.state.costs().give_up(),
+            None => {}
+        }
+    }
+
     /// Adds to the entry of a change where the flows of its batch went, as there is room in the ledger.
     /// From the first on they cost money, if prices are known by now.
     pub(super) fn enter(&self, entry: &mut Entry, batch: &ResolvedBatch) -> Lease {
-        if !self.state.costs().has_begun()
-            && let Some(in_force) = self.prices.in_force(&self.topology)
-        {
-            self.begin_costs(&in_force.book);
-        }
+        self.begin_costs_if_known();
         let lease = entry.flows(batch, self.state.names());
         self.state.fit(entry);
         lease

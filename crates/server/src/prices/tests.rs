@@ -14,6 +14,7 @@ fn flags(cloud: CloudChoice, pricing: Option<PathBuf>) -> PriceFlags {
         cloud,
         pricing,
         internet_cost: false,
+        budgets: None,
     }
 }
 

@@ -12,6 +12,7 @@ use rusqlite::{Transaction, params};
 
 use super::tables;
 use crate::agents::Agent;
+use crate::costs::KeptMonth;
 use crate::ledger::Unsaved;
 use crate::names::Id;
 use crate::pending::Waiting;
@@ -49,6 +50,7 @@ pub(super) struct Checkpoint {
     /// The last row of the journal that is in it.
     at: u64,
     ledger: Unsaved,
+    spent: Vec<KeptMonth>,
     agents: Vec<(NodeName, Agent)>,
     put: Vec<Waiting>,
     removed: Vec<u64>,
@@ -72,8 +74,15 @@ pub(super) struct Position {
 }
 
 impl Checkpoint {
-    /// Of the state as it is after that row of the journal. `first` is the first one there is.
-    pub(super) fn of(state: &State, at: u64, first: u64, waiting: WaitingChanges) -> Self {
+    /// Of the state as it is after that row of the journal. `first` is the first one there is, `spent`
+    /// what was spent up to then.
+    pub(super) fn of(
+        state: &State,
+        at: u64,
+        first: u64,
+        waiting: WaitingChanges,
+        spent: Vec<KeptMonth>,
+    ) -> Self {
         // One lock after the other: in one expression they would be held together.
         let unused = state.names().take_unused();
         let next_id = state.names().next();
@@ -82,6 +91,7 @@ impl Checkpoint {
         Self {
             at,
             ledger,
+            spent,
             agents,
             put: waiting.put.into_values().collect(),
             removed: waiting.removed,
@@ -116,6 +126,7 @@ impl Checkpoint {
             }
         } else if !next.folded {
             tables::put_totals(transaction, &self.ledger.totals)?;
+            tables::put_spent(transaction, &self.spent)?;
             tables::remove_agents_before(transaction, self.at)?;
             tables::set_meta(transaction, "next_id", self.next_id.cast_signed())?;
             tables::set_meta(transaction, "folded", self.at.cast_signed())?;

@@ -1,5 +1,6 @@
 //! How the store fares, for metrics and health.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +23,29 @@ pub struct StoreSizes {
     pub database_bytes: u64,
     /// How often SQLite's own journal could not be brought into the database.
     pub log_failures: u64,
+    /// The file system that all of it is on, where it tells.
+    pub disk: Option<Disk>,
+}
+
+/// A file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disk {
+    /// Its size.
+    pub size_bytes: u64,
+    /// What who is not root may still write.
+    pub free_bytes: u64,
+}
+
+impl Disk {
+    /// That of a directory.
+    pub(super) fn of(directory: &Path) -> Option<Self> {
+        let told = nix::sys::statvfs::statvfs(directory).ok()?;
+        let fragment = told.fragment_size();
+        Some(Self {
+            size_bytes: told.blocks().saturating_mul(fragment),
+            free_bytes: told.blocks_available().saturating_mul(fragment),
+        })
+    }
 }
 
 /// How the store fares.

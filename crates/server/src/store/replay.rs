@@ -117,6 +117,7 @@ fn load(
         }
         state.agents_mut().restore(node, agent);
     }
+    state.costs().restore(tables::spent(connection)?);
     for waiting in tables::waiting(connection)? {
         state.pending().restore(waiting);
     }
@@ -129,7 +130,10 @@ fn make(state: &State, noted: &mut WaitingChanges, ahead: &Ahead, id: u64, chang
         let folded = ahead.ids.get(&name);
         folded.is_some_and(|folded| *folded >= id)
     };
-    let leave_out = |entry: &mut Entry| {
+    let leave_out = |entry: &mut Entry, now| {
+        // All of it: what was spent is in the tables up to one row, and nowhere further.
+        let edges = [&entry.edges, &entry.unlisted];
+        state.costs().recover(edges, now);
         entry.subjects.retain(|(subject, _)| !is_ahead(*subject));
         for list in [&mut entry.edges, &mut entry.folded] {
             list.0.retain(|(key, _)| !is_ahead(key.source));
@@ -149,7 +153,7 @@ fn make(state: &State, noted: &mut WaitingChanges, ahead: &Ahead, id: u64, chang
                 mut entry,
                 waiting,
             } = *arrived;
-            leave_out(&mut entry);
+            leave_out(&mut entry, now);
             state.ledger().record(entry, now);
             keep(state, noted, waiting);
             if !agent_is_ahead(&header.node) {
@@ -166,7 +170,7 @@ fn make(state: &State, noted: &mut WaitingChanges, ahead: &Ahead, id: u64, chang
                 mut entry,
                 waiting,
             } = *settled;
-            leave_out(&mut entry);
+            leave_out(&mut entry, now);
             state.ledger().record(entry, now);
             state.pending().remove(id);
             noted.remove(id);
@@ -174,7 +178,7 @@ fn make(state: &State, noted: &mut WaitingChanges, ahead: &Ahead, id: u64, chang
         }
         Change::Added(added) => {
             let Added { now, mut entry } = *added;
-            leave_out(&mut entry);
+            leave_out(&mut entry, now);
             state.ledger().record(entry, now);
         }
         Change::Forgotten(mut forgotten) => {

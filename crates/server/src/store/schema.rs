@@ -18,7 +18,7 @@ use super::blob::{self, Unreadable};
 pub(super) const CURRENT: usize = STEPS.len();
 
 /// Every step, from nothing on.
-const STEPS: [Step; 2] = [
+const STEPS: [Step; 3] = [
     Step {
         blobs: 2,
         make: first,
@@ -26,6 +26,10 @@ const STEPS: [Step; 2] = [
     Step {
         blobs: 3,
         make: told_apart,
+    },
+    Step {
+        blobs: 3,
+        make: with_spent,
     },
 ];
 
@@ -41,7 +45,8 @@ struct Step {
     make: fn(&Transaction<'_>) -> Result<(), Stop>,
 }
 
-/// Columns that have what [`blob`] writes, by their tables and keys, but for the journal.
+/// Columns that had what [`blob`] writes up to schema 2, by their tables and keys, but for the journal.
+/// Since schema 3 there is `state` of `spent` too.
 const BLOBS: [[&str; 3]; 4] = [
     ["names", "id", "key"],
     ["series", "id", "traffic"],
@@ -139,6 +144,11 @@ fn told_apart(transaction: &Transaction<'_>) -> Result<(), Stop> {
         return Err(TooOld::Journal(left).into());
     }
     rewrite(transaction, |bytes| blob::renumber(bytes, 2, 3))
+}
+
+/// To schema 3: what is spent in a month is kept, from now on.
+fn with_spent(transaction: &Transaction<'_>) -> Result<(), Stop> {
+    Ok(transaction.execute_batch(include_str!("schema/schema-3.sql"))?)
 }
 
 /// Gives every row other bytes.

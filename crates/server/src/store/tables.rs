@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::blob::{self, Unreadable};
 use crate::agents::Agent;
 use crate::books::Disposition;
+use crate::costs::KeptMonth;
 use crate::ledger::edges::Fan;
 use crate::ledger::{Folded, Host, SeenAt, SeenBy, Series, Totals};
 use crate::names::{Id, Key};
@@ -251,6 +252,35 @@ pub(super) fn put_totals(transaction: &Transaction<'_>, totals: &Totals) -> rusq
         put("folded", [what, "", ""], count)?;
     }
     put("pending", ["", "", ""], totals.pending)?;
+    Ok(())
+}
+
+/// What was spent, by month and currency.
+pub(super) fn spent(connection: &Connection) -> Loaded<Vec<KeptMonth>> {
+    let mut statement = connection.prepare("SELECT state FROM spent ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(read("spent", &row.get::<_, Vec<u8>>(0)?)?);
+    }
+    Ok(all)
+}
+
+/// Puts what was spent in these months, and removes what is of earlier ones.
+pub(super) fn put_spent(
+    transaction: &Transaction<'_>,
+    months: &[KeptMonth],
+) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO spent (id, state) VALUES (?1, ?2)";
+    let mut statement = transaction.prepare_cached(sql)?;
+    for kept in months {
+        let id = format!("{} {}", kept.month, kept.currency);
+        statement.execute(params![id, blob::write(kept)])?;
+    }
+    if let Some(first) = months.iter().map(|kept| kept.month).min() {
+        let sql = "DELETE FROM spent WHERE id < ?1";
+        transaction.execute(sql, [first.to_string()])?;
+    }
     Ok(())
 }
 

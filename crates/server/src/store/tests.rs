@@ -117,7 +117,7 @@ fn a_schema_of_a_later_version_is_refused_and_left_as_it_is() {
     let message = refused(directory.path());
 
     assert!(
-        message.contains("has schema 3, and this server knows schemas up to 2"),
+        message.contains("has schema 4, and this server knows schemas up to 3"),
         "{message}"
     );
     assert_eq!(fs::read(&path).unwrap(), before);

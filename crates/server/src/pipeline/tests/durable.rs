@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use kubezonnet_model::Namespace;
+use kubezonnet_pricing::{Account, Amount};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::budgets::Month;
 use crate::ledger::SeriesLimits;
 use crate::testing::{add_pod, add_service, crashed, durable, durable_with, ip, to_port};
 
@@ -220,6 +223,27 @@ fn window_of(node: usize, agent: Agent) -> Report {
     }
 }
 
+/// The same with prices, of which every byte that leaves its zone has one.
+fn priced(pipeline: Pipeline) -> Pipeline {
+    let text = "
+currency: EUR
+unit: GB
+betweenZones: { price: 0.010000001, paidBy: both }
+betweenRegions: [{ price: 0.5 }]
+internet: [{ price: 3 }]
+";
+    let prices = Prices::of_text(text, true).unwrap();
+    pipeline.with_prices(prices)
+}
+
+/// What was spent in the month of all these tests, to the last part of a nano-unit.
+fn spent(pipeline: &Pipeline) -> Vec<Amount> {
+    let shop = Account::Namespace(Namespace::new("shop").unwrap());
+    let accounts = [&Account::Cluster, &shop];
+    let spent = pipeline.spending().spent(Month::of(NOW), &accounts);
+    spent.into_iter().map(|spent| spent.amount).collect()
+}
+
 proptest! {
     // Each case opens databases and syncs.
     #![proptest_config(ProptestConfig::with_cases(48))]
@@ -239,13 +263,14 @@ proptest! {
         };
         let mut directory: TempDir = tempfile::tempdir().unwrap();
         let durable = |topology: &Topology, directory: &Path| {
-            durable_with(limits, topology, directory)
+            priced(durable_with(limits, topology, directory))
         };
         let mut tested = durable(&topology, directory.path());
         // One that never ends, and is sent each window once.
-        let plain = pipeline(&topology).with_limits(limits);
+        let plain = priced(pipeline(&topology).with_limits(limits));
         let mut agents = [Agent { epoch: 1, sequence: 0 }; 3];
         let mut before = (tested.snapshot(), plain.snapshot());
+        let mut spent_before = spent(&tested);
         for (step, event) in (0_u64..).zip(events) {
             // What is not sent again within two steps is idle.
             let now = later(step * 600);
@@ -314,6 +339,9 @@ proptest! {
                 assert_only_rose(&before.1, &after.1, may_go);
             }
             before = after;
+            let now_spent = spent(&tested);
+            prop_assert!(now_spent >= spent_before, "{:?} {:?}", spent_before, now_spent);
+            spent_before = now_spent;
         }
         // Whatever a restart has made earlier or later, all of it is settled in the end.
         for pipeline in [&tested, &plain] {
@@ -331,10 +359,13 @@ proptest! {
         } else {
             prop_assert_eq!(&tested_at, &plain_at);
         }
+        prop_assert_eq!(spent(&tested), spent(&plain));
         let again = durable(&topology, directory.path());
+        prop_assert_eq!(spent(&again), spent(&plain));
         prop_assert_eq!(&again.snapshot(), &tested_at);
         let after_crash = durable(&topology, left.path());
         assert_balanced(&after_crash);
+        prop_assert_eq!(spent(&after_crash), spent(&plain));
         let after_crash = after_crash.snapshot();
         prop_assert_eq!(after_crash.zones(), tested_at.zones());
         prop_assert_eq!(tested.uplinks(), plain.uplinks());

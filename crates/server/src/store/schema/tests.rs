@@ -78,8 +78,8 @@ fn rows_of_version(directory: &Path, version: u8) -> i64 {
 fn a_new_database_has_the_schema_of_today() {
     let directory = used();
 
-    assert_eq!(number(directory.path(), "PRAGMA user_version"), 2);
-    assert_eq!(CURRENT, 2);
+    assert_eq!(number(directory.path(), "PRAGMA user_version"), 3);
+    assert_eq!(CURRENT, 3);
     assert!(rows_of_version(directory.path(), blob::VERSION) > 0);
 }
 
@@ -95,11 +95,29 @@ fn a_database_of_schema_1_is_brought_to_todays_with_all_that_is_in_it() {
     store.close().unwrap();
 
     assert_eq!(found, expected);
-    assert_eq!(number(directory.path(), "PRAGMA user_version"), 2);
+    assert_eq!(number(directory.path(), "PRAGMA user_version"), 3);
     assert_eq!(rows_of_version(directory.path(), 2), 0);
     assert_eq!(rows_of_version(directory.path(), 3), rows);
     // And it stays so.
     assert_eq!(all(&open(directory.path()).unwrap().1), expected);
+}
+
+#[test]
+fn a_database_of_schema_2_is_brought_to_todays_with_its_journal_and_begins_to_keep_what_is_spent() {
+    let directory = used();
+    let expected = all(&open(directory.path()).unwrap().1);
+    change(
+        directory.path(),
+        "DROP TABLE spent; PRAGMA user_version = 2;",
+    );
+
+    let (store, state) = open(directory.path()).unwrap();
+    let found = all(&state);
+    store.close().unwrap();
+
+    assert_eq!(found, expected);
+    assert_eq!(number(directory.path(), "PRAGMA user_version"), 3);
+    assert_eq!(number(directory.path(), "SELECT count(*) FROM spent"), 0);
 }
 
 #[test]

@@ -1,0 +1,71 @@
+//! What may be spent in this month, and what was.
+
+use std::fmt;
+
+use kubezonnet_pricing::Account;
+
+use super::cost::money;
+use super::{Budget, BudgetScrape, Family, Kind, Scrape};
+
+/// The families of this file; none has samples where there are no budgets, or no prices.
+pub(super) const FAMILIES: &[Family] = &[
+    Family {
+        name: "kubezonnet_budget_limit",
+        kind: Kind::Gauge,
+        labels: &["currency", "kind", "name"],
+        help: "Money that may be spent in a calendar month (UTC)",
+        write: |scrape, samples| {
+            each(scrape, |budgets, account, budget| {
+                let labels = [budgets.currency.as_str(), account.kind(), account.name()];
+                samples.gauge(&labels, &money(budget.limit))
+            })
+        },
+    },
+    Family {
+        name: "kubezonnet_budget_spent_total",
+        kind: Kind::Counter,
+        labels: &["currency", "kind", "name"],
+        help: "Money that was spent of a budget in this calendar month (UTC): begins at zero with each \
+               month, and goes on over restarts of the server",
+        write: |scrape, samples| {
+            each(scrape, |budgets, account, budget| {
+                let labels = [budgets.currency.as_str(), account.kind(), account.name()];
+                samples.fraction(&labels, money(budget.spent.amount))
+            })
+        },
+    },
+    Family {
+        name: "kubezonnet_budget_since_timestamp_seconds",
+        kind: Kind::Gauge,
+        labels: &["kind", "name"],
+        help: "Since when what was spent is counted: the begin of the month, or later if nobody counted \
+               then; absent while nothing was",
+        write: |scrape, samples| {
+            each(scrape, |_, account, budget| match budget.spent.since {
+                Some(since) => samples.gauge(&[account.kind(), account.name()], &(since.0 / 1000)),
+                None => Ok(()),
+            })
+        },
+    },
+    Family {
+        name: "kubezonnet_budget_month_end_timestamp_seconds",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "When this calendar month (UTC) ends, and budgets begin anew",
+        write: |scrape, samples| match &scrape.budgets {
+            Some(budgets) => samples.gauge(&[], &(budgets.month.end().0 / 1000)),
+            None => Ok(()),
+        },
+    },
+];
+
+fn each(
+    scrape: &Scrape,
+    mut write: impl FnMut(&BudgetScrape, &Account, &Budget) -> fmt::Result,
+) -> fmt::Result {
+    let Some(budgets) = &scrape.budgets else {
+        return Ok(());
+    };
+    let mut all = budgets.all.iter();
+    all.try_for_each(|budget| write(budgets, &budget.account, budget))
+}

@@ -13,6 +13,7 @@ use kubezonnet_exposition::Format;
 use kubezonnet_topology::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::dashboard;
 use crate::ingest::{self, Ingest};
 use crate::metrics::{self, Columns, Group, Scrape, SecurityScrape};
 use crate::pipeline::Pipeline;
@@ -106,6 +107,7 @@ pub fn routes(shown: Shown) -> Router {
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .merge(dashboard::routes())
         .with_state(shown)
 }
 

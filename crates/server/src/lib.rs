@@ -23,6 +23,7 @@ pub mod committer;
 pub mod config;
 pub mod connections;
 pub mod costs;
+pub mod dashboard;
 mod edge;
 pub mod export;
 pub mod history;

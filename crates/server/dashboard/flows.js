@@ -1,0 +1,88 @@
+// The way of the bytes: who sends, from which zone, into which zone, to whom.
+
+import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
+import { lay } from "./graph.js";
+import { Amount, Locality, Panel, size } from "./parts.js";
+import { Pair, pairKey } from "./pairs.js";
+import { bytes, money, share } from "./units.js";
+import { LOCALITIES, end, filterOf, place } from "./words.js";
+
+const HEIGHT = 320;
+
+/** One pair as the picture needs it. */
+const flowOf = (item, unit) => {
+  const { source, destination, locality } = item.key;
+  const zone = (one) => one.zone ?? (one.kind === "internet" ? "internet" : "");
+  return {
+    source: JSON.stringify([filterOf(source) ?? null, end(source).group, end(source).name]), sourceZone: zone(source),
+    destination: JSON.stringify([filterOf(destination) ?? null, end(destination).group, end(destination).name]), destinationZone: zone(destination),
+    locality, value: size(item, unit),
+  };
+};
+
+/** What a box stands for: `[filter, group, name]` of an end, or a zone. */
+const label = (box) => {
+  if (box.column === 1 || box.column === 2) return { name: place(box.name) };
+  if (box.name === undefined) return { name: "all others" };
+  const [filter, group, name] = JSON.parse(box.name);
+  return { filter, name, title: group ? `${group}/${name}` : name };
+};
+
+const Box = ({ box, thick, total, text, change }) => {
+  const { filter, name, title = name } = label(box);
+  const isLeft = box.column === 0;
+  const isZone = box.column === 1 || box.column === 2;
+  const choose = filter ? () => change({ workload: [filter] }) : undefined;
+  const press = (event) => {
+    if (!choose || !["Enter", " "].includes(event.key)) return;
+    event.preventDefault();
+    choose();
+  };
+  const [x, anchor] = isLeft ? [box.x - 6, "end"] : [box.x + thick + 6, "start"];
+  const short = name.length > 20 ? `${name.slice(0, 19)}…` : name;
+  const more = choose ? { role: "button", tabindex: 0, onClick: choose, onKeyDown: press } : {};
+  return html`<g class="box ${isZone ? "zone" : ""} ${choose ? "link" : ""}" ...${more}>
+    <title>${title}, ${text(box.value)}, ${share(box.value, total)}</title>
+    <rect x=${box.x} y=${box.y} width=${thick} height=${Math.max(1, box.height)} rx="2" />
+    <text x=${x} y=${box.y + box.height / 2} text-anchor=${anchor} dominant-baseline="central">${short}</text>
+  </g>`;
+};
+
+const Picture = ({ answer, unit, change }) => {
+  const box = useRef(null);
+  const [width, setWidth] = useState(0);
+  useEffect(() => {
+    const fit = new ResizeObserver(([entry]) => setWidth(Math.max(620, Math.floor(entry.contentRect.width))));
+    fit.observe(box.current);
+    return () => fit.disconnect();
+  }, []);
+  const flows = answer.items.map((item) => flowOf(item, unit)).filter((flow) => flow.value > 0);
+  const total = flows.reduce((sum, flow) => sum + flow.value, 0);
+  const text = (value) => (unit === "cost" ? money(String(value), answer.currency) : bytes(value));
+  const { boxes, bands, thick } = lay(flows, { width: width || 620, height: HEIGHT, margin: 150 });
+  return html`<div class="flow wide" ref=${box}>${width > 0 && html`<svg width=${width} height=${HEIGHT + 44} viewBox="0 -28 ${width} ${HEIGHT + 44}"
+      role="group" aria-label="Who sends from which zone into which zone to whom; the same is in the table below">
+    ${[["from", 150, "end"], ["out of zone", 150 + (width - 312) / 3, "middle"], ["into zone", 150 + (2 * (width - 312)) / 3, "middle"], ["to", width - 150, "start"]]
+      .map(([words, x, anchor]) => html`<text class="head" x=${x} y="-16" text-anchor=${anchor}>${words}</text>`)}
+    ${bands.map((band) => html`<path key=${band.from + band.to + band.locality} class="band ${band.locality}" d=${band.path}>
+      <title>${label(band.source).name} to ${label(band.destination).name}, ${LOCALITIES[band.locality]?.toLowerCase()}: ${text(band.value)}</title></path>`)}
+    ${boxes.map((one) => html`<${Box} key=${one.id} box=${one} ...${{ thick, total, text, change }} />`)}
+  </svg>`}</div>`;
+};
+
+const Numbers = ({ items, unit, currency, change }) => html`<details><summary>As a table</summary>
+  <div class="scroll low" tabindex="0" role="region" aria-label="Flows as a table"><table class="list">
+    <caption class="spoken">Flows, the largest first</caption>
+    <thead><tr><th scope="col">From and to</th><th scope="col">Zones</th><th scope="col">Boundary</th><th scope="col" class="number">${unit === "cost" ? "Cost" : "Bytes"}</th></tr></thead>
+    <tbody>${items.map((item) => html`<tr key=${pairKey(item)}><th scope="row"><${Pair} of=${item.key} change=${change} /></th>
+      <td>${place(item.key.source.zone ?? "")} → ${place(item.key.destination.zone ?? "")}</td>
+      <td><${Locality} of=${item.key.locality} /></td><td class="number"><${Amount} of=${item} unit=${unit} currency=${currency} /></td></tr>`)}</tbody>
+  </table></div></details>`;
+
+export const Flows = ({ view, state, unit, change }) => html`<${Panel} id="flows" state=${state} lines=${9}
+  title=${view.workload.length > 0 ? `Flows of ${view.workload.map((one) => one.split("/").at(-1)).join(" and ")}` : "Flows"}
+  note=${view.workload.length > 0 ? "who sends to it and to whom it sends, through which zones" : "who sends to whom through which zones; choose a name to look at its flows alone"}
+  empty=${(answer) => answer.items.every((item) => size(item, unit) === 0) && (unit === "cost" ? "Nothing here costs anything." : "Nobody sent anything here in this range.")}>
+  ${(answer) => html`<${Picture} answer=${answer} unit=${unit} change=${change} />
+    <ul class="legend">${[...new Set(answer.items.filter((item) => size(item, unit) > 0).map((item) => item.key.locality))].map((name) => html`<li key=${name}><${Locality} of=${name} /></li>`)}</ul>
+    <${Numbers} items=${answer.items.filter((item) => size(item, unit) > 0)} unit=${unit} currency=${answer.currency} change=${change} />`}<//>`;

@@ -1,0 +1,84 @@
+// The top of the page: whose it is, whether it is live, and light or dark.
+
+import { html, useEffect, useState } from "./vendor/htm-preact.js";
+import { present, refresh, usePulse } from "./ask.js";
+import { duration } from "./units.js";
+
+const THEMES = { "": ["Light or dark as the system", "dark"], dark: ["Dark", "light"], light: ["Light", ""] };
+
+const ThemeSwitch = () => {
+  const [theme, setTheme] = useState(document.documentElement.dataset.theme ?? "");
+  const [label, next] = THEMES[theme] ?? THEMES[""];
+  const turn = () => {
+    if (next) document.documentElement.dataset.theme = next;
+    else delete document.documentElement.dataset.theme;
+    try {
+      localStorage.setItem("theme", next);
+    } catch {
+      // It holds until the page is left, then.
+    }
+    setTheme(next);
+    // What is painted on a canvas does not follow by itself.
+    dispatchEvent(new Event("theme"));
+  };
+  return html`<button type="button" class="quiet" onClick=${turn} title="Change between light, dark and the system's choice">
+    <span aria-hidden="true">${theme === "dark" ? "☾" : theme === "light" ? "☀" : "◐"}</span> ${label === "Light or dark as the system" ? "Auto" : label}
+    <span class="spoken"> colours</span></button>`;
+};
+
+/** Seconds since a moment, counted on. */
+const useAge = (since) => {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  return since === undefined ? undefined : Math.max(0, (now - since) / 1000);
+};
+
+const Pulse = () => {
+  const { lastGood, failing } = usePulse();
+  const age = useAge(lastGood);
+  const isWell = failing.size === 0;
+  const words = lastGood === undefined ? "Asking …" : isWell ? `Live, ${duration(age)} ago` : `Old: ${duration(age)} ago`;
+  return html`<button type="button" class="quiet pulse ${isWell ? "well" : "ill"}" onClick=${refresh} title="Ask again now">
+    <span class="dot" aria-hidden="true"></span><span>${words}</span></button>`;
+};
+
+/** Said in full when answers fail: what is shown then is of before. */
+export const Stale = () => {
+  const { lastGood, failing } = usePulse();
+  const age = useAge(lastGood);
+  const problem = [...failing.values()].find((one) => one.status !== 401);
+  // A wrong filter is told beside the filters, and nothing is old then.
+  if (!problem || problem.field || lastGood === undefined) return html`<div role="status" class="spoken"></div>`;
+  return html`<div role="status" class="banner"><strong>${problem.message}</strong>
+    ${" "}What you see is ${duration(age)} old. It is tried again every 15 seconds.
+    ${" "}<button type="button" onClick=${refresh}>Try now</button></div>`;
+};
+
+/** Asks for the token, where the server wants one. */
+export const Door = () => {
+  const { failing } = usePulse();
+  const isLocked = [...failing.values()].some((problem) => problem.status === 401);
+  if (!isLocked) return undefined;
+  const enter = (event) => {
+    event.preventDefault();
+    present(new FormData(event.target).get("token").trim());
+  };
+  return html`<form class="door" onSubmit=${enter} aria-labelledby="door-title">
+    <h2 id="door-title">This server wants a token</h2>
+    <p>It is the one of <code>--bearer-token-file</code>. It is kept in this tab and gone with it.</p>
+    <label>Token <input name="token" type="password" autocomplete="off" required autofocus /></label>
+    <button type="submit">Show</button>
+  </form>`;
+};
+
+export const Head = ({ version }) => html`<header class="top">
+  <a class="skip" href="#main">To the numbers</a>
+  <h1><svg viewBox="0 0 32 32" width="22" height="22" aria-hidden="true"><rect width="32" height="32" rx="7" class="mark" />
+    <path d="M6 12h19m-5-5 5 5-5 5" class="forth" /><path d="M26 22H12" class="back" /></svg>kubezonnet</h1>
+  ${version && html`<span class="version">${version.version}</span>`}
+  <span class="gap"></span>
+  <${Pulse} /><${ThemeSwitch} />
+</header>`;

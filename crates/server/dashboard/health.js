@@ -1,0 +1,60 @@
+// Whether to believe what is shown: the agents, what the server knows of the cluster, and its disk.
+
+import { html } from "./vendor/htm-preact.js";
+import { Panel } from "./parts.js";
+import { Table } from "./table.js";
+import { bytes, duration, moment, whole } from "./units.js";
+import { AGENTS } from "./words.js";
+
+/** What is wrong with an agent, in words; nothing, if all is well. */
+const faults = (agent) => {
+  const found = agent.state === "reporting" ? [] : [AGENTS[agent.state]?.[1] ?? agent.state];
+  if (agent.coarsened) found.push("too many flows: less detail");
+  if (agent.lost_bytes > 0) found.push(`lost ${bytes(agent.lost_bytes)}`);
+  if (agent.bypassed) found.push("packets bypass its hooks");
+  return found;
+};
+
+/** Lines about the server itself; `[is it well, words]`. */
+const lines = ({ ready, not_ready: why, topology, store, history, prices, agents }) => {
+  const reporting = agents.filter((agent) => agent.state === "reporting").length;
+  const found = [
+    [reporting === agents.length && agents.length > 0, `${whole(reporting)} of ${whole(agents.length)} nodes have an agent that reports.`],
+    [ready, ready ? "The server takes windows." : `The server takes no windows: ${why ?? "it is not ready"}.`],
+    [topology.nodes_without_zone === 0, `${whole(topology.nodes)} nodes and ${whole(topology.pods)} pods are known${topology.nodes_without_zone > 0 ? `; ${whole(topology.nodes_without_zone)} nodes have no zone` : ""}${topology.age_seconds === undefined ? "" : `, as of ${duration(topology.age_seconds)} ago`}.`],
+    store.failing !== undefined
+      ? [false, `The disk cannot be written: ${store.failing}.`]
+      : [store.durable, store.durable ? `All is kept on disk, in ${bytes(store.bytes)}.` : "Nothing is kept on disk: it is gone with the server (--data-dir)."],
+    history.failing !== undefined
+      ? [false, `History cannot be asked: ${history.failing}.`]
+      : [true, history.since ? `History begins ${moment(history.since)}${history.behind_seconds >= 120 ? `, and is ${duration(history.behind_seconds)} behind` : ""}.` : "There is no history yet."],
+  ];
+  if (prices) {
+    const list = prices.cloud ? `list prices of ${prices.cloud}` : "your own prices";
+    found.push([!prices.stale, `Costs are by ${list}${prices.retrieved ? ` of ${prices.retrieved}` : ""}, in ${prices.currency}${prices.stale ? ": more than a year old" : ""}.`]);
+  }
+  return found;
+};
+
+const State = ({ agent }) => {
+  const found = faults(agent);
+  return found.length === 0
+    ? html`<span class="good"><span aria-hidden="true">✓ </span>${AGENTS[agent.state][0]}</span>`
+    : html`<span class="bad"><span aria-hidden="true">! </span>${AGENTS[agent.state]?.[0] ?? agent.state}${agent.state !== "reporting" || found.length > 0 ? `: ${found.join("; ")}` : ""}</span>`;
+};
+
+const COLUMNS = [
+  { label: "Node", cell: (agent) => agent.node },
+  { label: "Zone", cell: (agent) => agent.zone ?? "no zone" },
+  { label: "Agent", cell: (agent) => html`<${State} agent=${agent} />` },
+  { label: "Last window", number: true, cell: (agent) => agent.last_window_seconds === undefined ? "never" : `${duration(agent.last_window_seconds)} ago` },
+];
+
+export const Health = ({ state }) => html`<${Panel} id="health" title="Health" state=${state} lines=${5}>
+  ${(answer) => {
+    const ill = answer.agents.filter((agent) => faults(agent).length > 0);
+    const well = answer.agents.filter((agent) => faults(agent).length === 0);
+    return html`<ul class="checks">${lines(answer).map(([isWell, words]) => html`<li key=${words} class=${isWell ? "good" : "bad"}>
+        <span aria-hidden="true">${isWell ? "✓" : "!"}</span><span class="spoken">${isWell ? "Well: " : "Look: "}</span><span>${words}</span></li>`)}</ul>
+      <${Table} caption="Agents by node, those with trouble first" rows=${[...ill, ...well]} rowKey=${(agent) => agent.node} columns=${COLUMNS} most=${6} />`;
+  }}<//>`;

@@ -39,6 +39,7 @@ mod overlay;
 mod plan;
 mod pod;
 mod spec;
+mod statistics;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -51,6 +52,7 @@ pub use self::node_port::NodePort;
 pub use self::overlay::Overlay;
 pub(crate) use self::plan::{BRIDGE, UPLINK};
 pub use self::spec::{NodeSpec, PodSpec, Segmentation};
+pub use self::statistics::ClusterStatistics;
 use crate::wait::wait_until_steady;
 use crate::{Error, LinkCounters, Netns, Run};
 

@@ -41,12 +41,14 @@ mod wait;
 
 pub use cgroup::{CgroupDriver, ControlGroup};
 pub use cluster::{
-    BridgeNetfilter, Cluster, ClusterBuilder, ClusterNode, ClusterPod, Fabric, NodePort, NodeSpec,
-    Overlay, Place, PodSpec, Segmentation,
+    BridgeNetfilter, Cluster, ClusterBuilder, ClusterNode, ClusterPod, ClusterStatistics, Fabric,
+    NodePort, NodeSpec, Overlay, Place, PodSpec, Segmentation,
 };
 pub use deployment::{Deployment, DeploymentOptions, Security};
 pub use error::Error;
-pub use netns::{ETHERNET_HEADER_BYTES, FragmentCounters, LargePackets, LinkCounters, Netns};
+pub use netns::{
+    ETHERNET_HEADER_BYTES, FragmentCounters, LargePackets, LinkCounters, Netns, Statistics,
+};
 pub use privilege::{check_root, require_root};
 pub use process::{Process, binary};
 pub use relay::{Relay, Way};

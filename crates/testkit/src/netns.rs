@@ -5,6 +5,7 @@
 
 mod fragments;
 mod large_packets;
+mod statistics;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -17,6 +18,7 @@ use nix::sched::{CloneFlags, setns};
 
 pub use self::fragments::FragmentCounters;
 pub use self::large_packets::LargePackets;
+pub use self::statistics::Statistics;
 use crate::{Error, tool};
 
 /// Where `ip netns` keeps its namespaces.

@@ -4,6 +4,7 @@
 //! clusters are silent, so everything on an uplink belongs to the test; what does not is in the
 //! drained window under a name of its own, and fails the test there.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use kubezonnet_capture::{Config, Drained, SeenFlow};
@@ -12,14 +13,34 @@ use kubezonnet_model::{
 };
 use kubezonnet_testkit::traffic::Sent;
 use kubezonnet_testkit::{
-    Cluster, ClusterPod, LinkCounters, NodeSpec, Overlay, Place, PodSpec, require_root,
+    Cluster, ClusterPod, ClusterStatistics, Error, LinkCounters, NodeSpec, Overlay, Place, PodSpec,
+    require_root,
 };
 
 use crate::nodes::{CapturingNode, seen_at, sent_by};
 use crate::page::{Cell, Section};
 
 /// One kind of traffic: its name, its protocol, and how it is made.
-pub(crate) type Kind = (&'static str, Protocol, fn(&Cluster, Family) -> Sent);
+pub(crate) type Kind = (
+    &'static str,
+    Protocol,
+    fn(&Cluster, Family) -> Result<Sent, Error>,
+);
+
+/// What is measured, in words, and what the kernel has counted since: where packets were lost or
+/// sent again, a message says so.
+struct Case<'a> {
+    name: String,
+    cluster: &'a Cluster,
+    before: ClusterStatistics,
+}
+
+impl fmt::Display for Case<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = self.cluster.statistics().unwrap().since(&self.before);
+        write!(f, "{}\nthe kernel counted meanwhile:\n{counted}", self.name)
+    }
+}
 
 pub(crate) const NODES: [&str; 2] = ["node-a", "node-b"];
 
@@ -94,10 +115,15 @@ impl Bench {
     /// Sends one kind of traffic and holds what was counted against what the uplinks carried.
     pub(crate) fn measure(&mut self, kind: Kind, family: Family, section: &mut Section) {
         let (name, protocol, traffic) = kind;
-        let case = format!("{name}, {}, {}", family.as_str(), self.what);
+        let case = Case {
+            name: format!("{name}, {}, {}", family.as_str(), self.what),
+            cluster: &self.cluster,
+            before: self.cluster.statistics().unwrap(),
+        };
 
         let sent = traffic(&self.cluster, family);
 
+        let sent = sent.unwrap_or_else(|error| panic!("{error}: {case}"));
         let now = uplinks(&self.cluster);
         let [a, b] = [0, 1].map(|node| now[node].since(&self.links[node]));
         self.links = now;
@@ -106,7 +132,7 @@ impl Bench {
         let into = |point: ObservationPoint| point.input == InterfaceClass::Uplink;
         assert!(
             a.tx_ip_bytes() > sent.payload_bytes,
-            "{case}: nothing was sent"
+            "nothing was sent: {case}"
         );
         for drained in [&at_sender, &at_receiver] {
             self.assert_only_of_test(drained, (protocol, family), &case);
@@ -114,7 +140,7 @@ impl Bench {
         assert_eq!(
             (a.dropped, b.dropped),
             (0, 0),
-            "{case}: the uplinks dropped packets"
+            "the uplinks dropped packets: {case}"
         );
         // What arrived is what the other node sent: a veth with receive offload counts what it has
         // received without link layer.
@@ -123,8 +149,11 @@ impl Bench {
             ("back", &b, &at_receiver, &at_sender),
         ] {
             let (wire, leaving, arriving) = (sent_by(link), seen_at(from, out), seen_at(to, into));
-            assert_eq!(leaving, wire, "{case}: {way}, leaving");
-            assert_eq!(arriving, wire, "{case}: {way}, arriving");
+            assert_eq!(
+                (leaving, arriving),
+                (wire, wire),
+                "{way}, counted leaving and arriving: {case}"
+            );
             if wire == FlowCounters::ZERO {
                 continue;
             }
@@ -143,7 +172,7 @@ impl Bench {
     /// Every record is of the test: between these two, and of this protocol (or what the network
     /// says of it: too big), but for the share of the nodes, which has no packets of its own. What
     /// is left out is what went into tunnels or came out of them.
-    fn assert_only_of_test(&self, drained: &Drained, kind: (Protocol, Family), case: &str) {
+    fn assert_only_of_test(&self, drained: &Drained, kind: (Protocol, Family), case: &Case<'_>) {
         let protocol = match kind {
             (Protocol::ICMP, Family::Ipv6) => Protocol::ICMPV6,
             (protocol, _) => protocol,
@@ -160,13 +189,13 @@ impl Bench {
             skipped
                 .iter()
                 .all(|skipped| skipped.reason == SkipReason::Encapsulated),
-            "{case}: {skipped:?}"
+            "{skipped:?}: {case}"
         );
         for record in &of_pods {
             let key = &record.key;
             assert!(
                 pods.contains(&key.source) && pods.contains(&key.destination),
-                "{case}: a stranger on the uplink: {record:?}"
+                "a stranger on the uplink: {record:?}: {case}"
             );
             assert_eq!(
                 key.transport.map(|transport| transport.protocol),
@@ -181,7 +210,7 @@ impl Bench {
             bytes: self.nodes_share * sum(&of_pods).packets,
             packets: 0,
         };
-        assert_eq!(sum(&nodes), share, "{case}: what is the nodes'");
+        assert_eq!(sum(&nodes), share, "what is the nodes': {case}");
     }
 }
 

@@ -121,7 +121,7 @@ fn a_wireguard_counts_as_the_nodes_until_its_port_is_told_and_once_it_is_gone() 
         let before = cluster.settled_uplink("node-a").unwrap();
 
         let (_, _, send) = UDP_SMALL;
-        send(&cluster, Family::Ipv4);
+        send(&cluster, Family::Ipv4).unwrap();
 
         let link = cluster.settled_uplink("node-a").unwrap().since(&before);
         let drained = node.take();

@@ -17,38 +17,35 @@ pub(crate) const SCTP_BULK: Kind = ("raw protocol 132", Protocol::SCTP, |cluster
         60,
         1_000,
     )
-    .unwrap()
 });
 pub(crate) const TCP_BULK: Kind = ("tcp bulk", Protocol::TCP, |cluster, family| {
-    traffic::tcp_bulk(client(cluster), server(cluster), family, 5_000_003).unwrap()
+    traffic::tcp_bulk(client(cluster), server(cluster), family, 5_000_003)
 });
 const TCP_LONG: Kind = ("tcp bulk, long", Protocol::TCP, |cluster, family| {
-    traffic::tcp_bulk(client(cluster), server(cluster), family, 40_000_003).unwrap()
+    traffic::tcp_bulk(client(cluster), server(cluster), family, 40_000_003)
 });
 pub(crate) const TCP_REQUESTS: Kind = ("tcp requests", Protocol::TCP, |cluster, family| {
-    traffic::tcp_requests(client(cluster), server(cluster), family, 200, 100, 5_000).unwrap()
+    traffic::tcp_requests(client(cluster), server(cluster), family, 200, 100, 5_000)
 });
 pub(crate) const UDP_SMALL: Kind = ("udp small", Protocol::UDP, |cluster, family| {
-    traffic::udp(client(cluster), server(cluster), family, 1_000, 33).unwrap()
+    traffic::udp(client(cluster), server(cluster), family, 1_000, 33)
 });
 pub(crate) const UDP_LARGE: Kind = (
     "udp larger than the mtu",
     Protocol::UDP,
-    |cluster, family| traffic::udp(client(cluster), server(cluster), family, 40, 9_001).unwrap(),
+    |cluster, family| traffic::udp(client(cluster), server(cluster), family, 40, 9_001),
 );
 pub(crate) const UDP_GSO: Kind = ("udp gso", Protocol::UDP, |cluster, family| {
-    traffic::udp_segmented(client(cluster), server(cluster), family, 777, 1_200).unwrap()
+    traffic::udp_segmented(client(cluster), server(cluster), family, 777, 1_200)
 });
 /// Segments that just fit the MTU of the pod's link.
 const UDP_GSO_FULL: Kind = (
     "udp gso, full segments",
     Protocol::UDP,
-    |cluster, family| {
-        traffic::udp_segmented(client(cluster), server(cluster), family, 770, 1_390).unwrap()
-    },
+    |cluster, family| traffic::udp_segmented(client(cluster), server(cluster), family, 770, 1_390),
 );
 pub(crate) const ICMP: Kind = ("icmp", Protocol::ICMP, |cluster, family| {
-    traffic::ping(client(cluster), server(cluster), family, 20, 800).unwrap()
+    traffic::ping(client(cluster), server(cluster), family, 20, 800)
 });
 
 pub(crate) const KINDS: [Kind; 7] = [

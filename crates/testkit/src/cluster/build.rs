@@ -17,7 +17,7 @@ use crate::{Error, Netns, tool};
 
 /// Settings of every namespace, before it has a link. Forwarding is switched on for the namespace
 /// only and not for its links, for a link that forwards joins the all-routers groups and reports it.
-const QUIET: [(&str, &str); 7] = [
+const QUIET: [(&str, &str); 8] = [
     ("ipv6/conf/default/addr_gen_mode", "1"),
     ("ipv6/conf/default/accept_ra", "0"),
     ("ipv6/conf/default/accept_dad", "0"),
@@ -25,10 +25,14 @@ const QUIET: [(&str, &str); 7] = [
     // Group numbers that may send echo requests through ordinary datagram sockets: all of them.
     ("ipv4/ping_group_range", "0 2147483647"),
     ("ipv4/conf/all/send_redirects", "0"),
-    // The most that a TCP sender has on its way, in segments of MTU 1500 some 850 with BIG TCP: a
-    // virtual link drops what a processor's receive queue of 1,000 packets has no room for, and
-    // does not count it as sent.
-    ("ipv4/tcp_wmem", "4096 16384 1048576"),
+    // The most that a TCP sender has on its way: some 220 segments of MTU 1500, 330 with a packet of
+    // BIG TCP, 440 packets if each is fragmented. A virtual link drops what a processor's receive
+    // queue of 1,000 packets has no room for, and all clusters of a machine share these queues.
+    ("ipv4/tcp_wmem", "4096 16384 262144"),
+    // Two fragments of a packet belong together however many others of the same sender came between
+    // them. By default no more than 64 may: what is sent from two processors at a time, one of which
+    // is kept from its work for a moment, has more, and the kernel then loses the packet.
+    ("ipv4/ipfrag_max_dist", "0"),
 ];
 
 /// Further settings of what forwards: nodes and the fabric.

@@ -1,7 +1,11 @@
 //! Datagrams and packets of other protocols that are larger than what they must pass through.
 
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
 use kubezonnet_model::{Family, Protocol};
 use kubezonnet_testkit::{Cluster, NodeSpec, Place, PodSpec, require_root, traffic};
+use socket2::{Domain, Socket, Type};
 
 use crate::wire::{carried, packets, received_by, sent_by};
 
@@ -172,4 +176,68 @@ fn packets_of_any_protocol_arrive_whole_or_as_fragments() {
             assert_eq!(received_by(&a), (0, 0), "something was refused");
         }
     }
+}
+
+/// One of the two fragments of a datagram of IPv4 that says its own number.
+fn half(number: u16, [source, destination]: [SocketAddr; 2], is_first: bool) -> Vec<u8> {
+    let octets = |socket: SocketAddr| match socket.ip() {
+        IpAddr::V4(address) => address.octets(),
+        IpAddr::V6(address) => panic!("{address} is not of IPv4"),
+    };
+    let more_or_offset: u16 = if is_first { 0x2000 } else { 1 };
+    let mut packet = vec![0x45, 0];
+    packet.extend(28_u16.to_be_bytes());
+    packet.extend(number.to_be_bytes());
+    packet.extend(more_or_offset.to_be_bytes());
+    packet.extend([64, 17, 0, 0]);
+    packet.extend(octets(source));
+    packet.extend(octets(destination));
+    if is_first {
+        for field in [source.port(), destination.port(), 16, 0] {
+            packet.extend(field.to_be_bytes());
+        }
+    } else {
+        packet.extend([number.to_be_bytes(); 4].as_flattened());
+    }
+    packet
+}
+
+#[test]
+fn fragments_find_each_other_however_many_of_others_came_between() {
+    let cluster = two(
+        |name| NodeSpec::new(name),
+        |name| PodSpec::new("test", name),
+    );
+    let (client, server) = (cluster.pod("test/client"), cluster.pod("test/server"));
+    let bind = || UdpSocket::bind((server.address(Family::Ipv4), 0)).unwrap();
+    let sink = server.netns().run(bind).unwrap();
+    sink.set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let raw = || Socket::new(Domain::IPV4, Type::RAW, Some(socket2::Protocol::from(255))).unwrap();
+    let origin = client.netns().run(raw).unwrap();
+    let ends = [
+        SocketAddr::new(client.address(Family::Ipv4), 9),
+        sink.local_addr().unwrap(),
+    ];
+    let send = |number, is_first| {
+        let packet = half(number, ends, is_first);
+        origin.send_to(&packet, &ends[1].into()).unwrap();
+    };
+
+    send(1, true);
+    for number in 2..=100 {
+        send(number, true);
+        send(number, false);
+    }
+    send(1, false);
+
+    let mut arrived: Vec<u16> = (1..=100)
+        .map(|_| {
+            let mut datagram = [0; 8];
+            assert_eq!(sink.recv(&mut datagram).expect("each arrives"), 8);
+            u16::from_be_bytes([datagram[0], datagram[1]])
+        })
+        .collect();
+    arrived.sort_unstable();
+    assert_eq!(arrived, (1..=100).collect::<Vec<_>>());
 }

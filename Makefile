@@ -18,6 +18,10 @@ export PATH := $(TOOLS)/bin:$(PATH)
 export PROMETHEUS ?= $(TOOLS)/prometheus/usr/bin/prometheus
 export PROMTOOL ?= $(TOOLS)/prometheus/usr/bin/promtool
 
+# What drives a browser in tests of the dashboard, and the browser.
+export KUBEZONNET_BROWSER_TOOLS ?= $(TOOLS)/browser
+export CHROMIUM ?= chromium
+
 export FUZZ_SECONDS ?= 60
 
 # Read by crates/capture/build.rs.

@@ -45,6 +45,9 @@ need_demo() {
 
 need_test() {
     need_demo
+    need chromium "shows the dashboard to its tests" command -v chromium
+    need nodejs "drives the browser" command -v node
+    need npm "fetches what drives the browser" command -v npm
 }
 
 need_bench() {
@@ -107,7 +110,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 case "$1" in
-test) scripts/tools.sh nextest prometheus ;;
+test) scripts/tools.sh nextest prometheus browser ;;
 lint) scripts/tools.sh deny ;;
 fuzz) scripts/tools.sh nightly fuzz ;;
 esac

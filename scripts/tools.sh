@@ -1,7 +1,7 @@
 #!/bin/bash
 # Fetches tools into target/tools, where nothing else on the machine sees them, unless they are there.
 #
-# Usage: scripts/tools.sh nextest|deny|fuzz|nightly|prometheus...
+# Usage: scripts/tools.sh nextest|deny|fuzz|nightly|prometheus|browser...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -66,11 +66,28 @@ prometheus() {
     mv "$work/root" "$tools/prometheus"
 }
 
+# What tests of the dashboard drive a browser with, by the sums in the lock file.
+browser() {
+    local lock=tests/browser/package-lock.json place=${KUBEZONNET_BROWSER_TOOLS:-$tools/browser}
+    if cmp --silent "$lock" "$place/package-lock.json" && [ -d "$place/node_modules" ]; then
+        return
+    fi
+    echo "missing: playwright-core, axe-core — drive a browser and check the dashboard in it"
+    rm -rf "$place"
+    mkdir -p "$place"
+    cp tests/browser/package.json "$lock" "$place"
+    # Nothing of a package is run while it is installed, and nothing half is left behind.
+    if ! (cd "$place" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null); then
+        rm -rf "$place"
+        exit 1
+    fi
+}
+
 for tool in "$@"; do
     case "$tool" in
-    nextest | deny | fuzz | nightly | prometheus) "$tool" ;;
+    nextest | deny | fuzz | nightly | prometheus | browser) "$tool" ;;
     *)
-        echo "usage: $0 nextest|deny|fuzz|nightly|prometheus..." >&2
+        echo "usage: $0 nextest|deny|fuzz|nightly|prometheus|browser..." >&2
         exit 64
         ;;
     esac

@@ -15,8 +15,8 @@ import { Timeline } from "./timeline.js";
 import { asked, useView } from "./view.js";
 import { CROSSING, LOCALITIES } from "./words.js";
 
-/** How many pairs are asked for: all are drawn as flows, and the first ones listed. */
-const PAIRS = 40;
+/** How many pairs are listed. */
+const PAIRS = 10;
 
 /** Colours by class, for what is painted where no style sheet reaches. */
 const Probe = () => html`<div class="probe" hidden>
@@ -47,7 +47,7 @@ const App = () => {
       <${Timeline} view=${view} state=${series} summary=${summary} unit=${unit} change=${change} />
       <${Pairs} state=${pairs} unit=${unit} change=${change} />
       <${Matrix} view=${view} state=${matrix} unit=${unit} change=${change} />
-      <${Flows} view=${view} state=${pairs} unit=${unit} change=${change} />
+      <${Flows} view=${view} matrix=${matrix} unit=${unit} change=${change} />
       <${Ranking} ...${{ view, unit, hasTeams, change }} />
       <${Doubts} state=${summary} />
       <${Health} state=${health} />

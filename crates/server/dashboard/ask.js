@@ -97,11 +97,12 @@ const useBeat = () => {
   return now;
 };
 
-const went = (path, problem) => {
+/** Notes how a question went: the problem, and since when what is shown in its place is old. */
+const went = (name, problem, lastGood) => {
   if (problem) {
-    pulse.failing.set(path, problem);
+    pulse.failing.set(name, { problem, lastGood });
   } else {
-    pulse.failing.delete(path);
+    pulse.failing.delete(name);
     pulse.lastGood = Date.now();
   }
   tell();
@@ -115,7 +116,9 @@ const went = (path, problem) => {
 export const useAnswer = (path, query, rhythm = true) => {
   const beat = useBeat();
   const [state, setState] = useState({});
-  const name = useRef(`${path} ${Math.random()}`).current;
+  // A question of its own, even if another panel asks the same.
+  const name = useRef({}).current;
+  const lastGood = useRef();
   useEffect(() => {
     if (query === undefined) {
       // What is asked no more does not fail either.
@@ -127,12 +130,13 @@ export const useAnswer = (path, query, rhythm = true) => {
       (answer) => {
         if (control.signal.aborted) return;
         setState({ answer, query });
+        lastGood.current = Date.now();
         went(name);
       },
       (problem) => {
         if (control.signal.aborted) return;
         setState((before) => ({ ...before, problem }));
-        went(name, problem);
+        went(name, problem, lastGood.current);
       },
     );
     return () => control.abort();

@@ -89,7 +89,7 @@ const Chips = ({ view, change }) => {
 /** What the server says of a filter or range that it does not take. */
 const Wrong = () => {
   const { failing } = usePulse();
-  const problem = [...failing.values()].find((one) => one.field);
+  const problem = [...failing.values()].map((one) => one.problem).find((one) => one.field);
   return problem ? html`<p class="wrong" role="alert"><strong>${problem.field}</strong>: ${problem.message}</p>` : undefined;
 };
 

@@ -1,24 +1,23 @@
-// The way of the bytes: who sends, from which zone, into which zone, to whom.
+// The way of the bytes: who sends, from which zone, into which zone, to whom; as a picture and a table.
 
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { lay } from "./graph.js";
 import { Amount, Locality, Panel, size } from "./parts.js";
 import { Pair, pairKey } from "./pairs.js";
+import { useWays } from "./ways.js";
 import { bytes, money, share } from "./units.js";
 import { LOCALITIES, end, filterOf, place } from "./words.js";
 
 const HEIGHT = 320;
 
 /** One pair as the picture needs it. */
-const flowOf = (item, unit) => {
-  const { source, destination, locality } = item.key;
-  const zone = (one) => one.zone ?? (one.kind === "internet" ? "internet" : "");
-  return {
-    source: JSON.stringify([filterOf(source) ?? null, end(source).group, end(source).name]), sourceZone: zone(source),
-    destination: JSON.stringify([filterOf(destination) ?? null, end(destination).group, end(destination).name]), destinationZone: zone(destination),
-    locality, value: size(item, unit),
-  };
-};
+const flowOf = ({ key, source, destination, ...item }, unit) => ({
+  source: key && nameOf(key.source), sourceZone: source,
+  destination: key && nameOf(key.destination), destinationZone: destination,
+  locality: key?.locality ?? item.locality, value: size(item, unit),
+});
+
+const nameOf = (one) => JSON.stringify([filterOf(one) ?? null, end(one).group, end(one).name]);
 
 /** What a box stands for: `[filter, group, name]` of an end, or a zone. */
 const label = (box) => {
@@ -56,7 +55,7 @@ const Picture = ({ answer, unit, change }) => {
     fit.observe(box.current);
     return () => fit.disconnect();
   }, []);
-  const flows = answer.items.map((item) => flowOf(item, unit)).filter((flow) => flow.value > 0);
+  const flows = answer.items.map((item) => flowOf(item, unit));
   const total = flows.reduce((sum, flow) => sum + flow.value, 0);
   const text = (value) => (unit === "cost" ? money(String(value), answer.currency) : bytes(value));
   const { boxes, bands, thick } = lay(flows, { width: width || 620, height: HEIGHT, margin: 150 });
@@ -70,19 +69,40 @@ const Picture = ({ answer, unit, change }) => {
   </svg>`}</div>`;
 };
 
+/** Whether an element has come into sight: what nobody sees is not asked for. */
+const useSeen = () => {
+  const anchor = useRef(null);
+  const [isSeen, setSeen] = useState(false);
+  useEffect(() => {
+    const watch = new IntersectionObserver(([entry]) => setSeen(entry.isIntersecting), { rootMargin: "400px" });
+    watch.observe(anchor.current);
+    return () => watch.disconnect();
+  }, []);
+  return [anchor, isSeen];
+};
+
 const Numbers = ({ items, unit, currency, change }) => html`<details><summary>As a table</summary>
   <div class="scroll low" tabindex="0" role="region" aria-label="Flows as a table"><table class="list">
     <caption class="spoken">Flows, the largest first</caption>
     <thead><tr><th scope="col">From and to</th><th scope="col">Zones</th><th scope="col">Boundary</th><th scope="col" class="number">${unit === "cost" ? "Cost" : "Bytes"}</th></tr></thead>
-    <tbody>${items.map((item) => html`<tr key=${pairKey(item)}><th scope="row"><${Pair} of=${item.key} change=${change} /></th>
-      <td>${place(item.key.source.zone ?? "")} → ${place(item.key.destination.zone ?? "")}</td>
+    <tbody>${items.map((item) => html`<tr key=${item.source + item.destination + pairKey(item)}><th scope="row"><${Pair} of=${item.key} change=${change} /></th>
+      <td>${place(item.source)} → ${place(item.destination)}</td>
       <td><${Locality} of=${item.key.locality} /></td><td class="number"><${Amount} of=${item} unit=${unit} currency=${currency} /></td></tr>`)}</tbody>
   </table></div></details>`;
 
-export const Flows = ({ view, state, unit, change }) => html`<${Panel} id="flows" state=${state} lines=${9}
-  title=${view.workload.length > 0 ? `Flows of ${view.workload.map((one) => one.split("/").at(-1)).join(" and ")}` : "Flows"}
-  note=${view.workload.length > 0 ? "who sends to it and to whom it sends, through which zones" : "who sends to whom through which zones; choose a name to look at its flows alone"}
-  empty=${(answer) => answer.items.every((item) => size(item, unit) === 0) && (unit === "cost" ? "Nothing here costs anything." : "Nobody sent anything here in this range.")}>
-  ${(answer) => html`<${Picture} answer=${answer} unit=${unit} change=${change} />
-    <ul class="legend">${[...new Set(answer.items.filter((item) => size(item, unit) > 0).map((item) => item.key.locality))].map((name) => html`<li key=${name}><${Locality} of=${name} /></li>`)}</ul>
-    <${Numbers} items=${answer.items.filter((item) => size(item, unit) > 0)} unit=${unit} currency=${answer.currency} change=${change} />`}<//>`;
+export const Flows = ({ view, matrix, unit, change }) => {
+  const [anchor, isSeen] = useSeen();
+  const state = useWays(view, matrix, unit, isSeen);
+  const names = view.workload.map((one) => one.split("/").at(-1)).join(" and ");
+  return html`<div class="full" ref=${anchor}><${Panel} id="flows" state=${state} lines=${9} title=${names ? `Flows of ${names}` : "Flows"}
+    note=${names ? "who sends to it and to whom it sends, through which zones" : "who sends to whom through which zones; choose a name to look at its flows alone"}
+    empty=${({ items }) => items.every((item) => size(item, unit) === 0) && (items.length > 0 && unit === "cost" ? "Nothing here costs anything." : "Nobody sent anything here in this range.")}>
+    ${(answer) => {
+      const items = answer.items.filter((item) => size(item, unit) > 0);
+      const localities = [...new Set(items.map((item) => item.key?.locality ?? item.locality))];
+      return html`<${Picture} answer=${{ ...answer, items }} unit=${unit} change=${change} />
+        <ul class="legend">${localities.map((name) => html`<li key=${name}><${Locality} of=${name} /></li>`)}</ul>
+        ${answer.left > 0 && html`<p class="sum">${answer.left} smaller ways between zones are left out.</p>`}
+        <${Numbers} items=${items.filter((item) => item.key)} unit=${unit} currency=${answer.currency} change=${change} />`;
+    }}<//></div>`;
+};

@@ -26,6 +26,12 @@ const ThemeSwitch = () => {
     <span class="spoken"> colours</span></button>`;
 };
 
+/** Since when the oldest answer is old that is shown all the same. */
+const oldest = (failing) => {
+  const times = [...failing.values()].map(({ lastGood }) => lastGood).filter(Boolean);
+  return times.length > 0 ? Math.min(...times) : undefined;
+};
+
 /** Seconds since a moment, counted on. */
 const useAge = (since) => {
   const [now, setNow] = useState(Date.now());
@@ -40,19 +46,20 @@ const Pulse = () => {
   const { lastGood, failing } = usePulse();
   const age = useAge(lastGood);
   const isWell = failing.size === 0;
-  const words = lastGood === undefined ? "Asking …" : isWell ? `Live, ${duration(age)} ago` : `Old: ${duration(age)} ago`;
+  const live = lastGood === undefined ? "Asking …" : `Live, ${duration(age)} ago`;
+  const words = isWell ? live : oldest(failing) === undefined ? "Answers are missing" : "Not live";
   return html`<button type="button" class="quiet pulse ${isWell ? "well" : "ill"}" onClick=${refresh} title="Ask again now">
     <span class="dot" aria-hidden="true"></span><span>${words}</span></button>`;
 };
 
 /** Said in full when answers fail: what is shown then is of before. */
 export const Stale = () => {
-  const { lastGood, failing } = usePulse();
-  const age = useAge(lastGood);
-  const problem = [...failing.values()].find((one) => one.status !== 401);
-  // A wrong filter is told beside the filters, and nothing is old then.
-  if (!problem || problem.field || lastGood === undefined) return html`<div role="status" class="spoken"></div>`;
-  return html`<div role="status" class="banner"><strong>${problem.message}</strong>
+  const { failing } = usePulse();
+  const age = useAge(oldest(failing));
+  // A wrong filter is told beside the filters, and a token is asked for.
+  const told = [...failing.values()].find(({ problem, lastGood }) => lastGood && problem.status !== 401 && !problem.field);
+  if (!told) return html`<div role="status" class="spoken"></div>`;
+  return html`<div role="status" class="banner"><strong>${told.problem.message}</strong>
     ${" "}What you see is ${duration(age)} old. It is tried again every 15 seconds.
     ${" "}<button type="button" onClick=${refresh}>Try now</button></div>`;
 };
@@ -60,7 +67,7 @@ export const Stale = () => {
 /** Asks for the token, where the server wants one. */
 export const Door = () => {
   const { failing } = usePulse();
-  const isLocked = [...failing.values()].some((problem) => problem.status === 401);
+  const isLocked = [...failing.values()].some(({ problem }) => problem.status === 401);
   if (!isLocked) return undefined;
   const enter = (event) => {
     event.preventDefault();

@@ -4,9 +4,6 @@ import { html } from "./vendor/htm-preact.js";
 import { Amount, Bytes, Change, Locality, Panel, Spark, size, trendWords } from "./parts.js";
 import { end, filterOf } from "./words.js";
 
-/** How many are listed. */
-const LISTED = 10;
-
 /** One end by name, which narrows the page to it. */
 export const End = ({ of, change }) => {
   const { kind, group, name } = end(of);
@@ -28,7 +25,7 @@ export const Pairs = ({ state, unit, change }) => html`<${Panel} id="pairs" titl
   empty=${(answer) => answer.items.every((item) => size(item, unit) === 0) && (answer.items.length > 0 ? "Nothing here costs anything." : "Nobody sent anything here in this range.")}>
   ${({ items: all, currency, total, count }) => {
     // What costs nothing is no answer to what costs most.
-    const items = all.filter((item) => size(item, unit) > 0).slice(0, LISTED);
+    const items = all.filter((item) => size(item, unit) > 0);
     return html`<div class="wide"><table class="list">
     <caption class="spoken">The pairs of workloads that have most, the largest first</caption>
     <thead><tr><th scope="col">From and to</th><th scope="col">Boundary</th><th scope="col" class="minor">Trend</th>

@@ -16,7 +16,7 @@ const KINDS = [
 ];
 
 /** How many are asked for at once. */
-const PAGE = 200;
+const PAGE = 500;
 
 /** How far from the top somebody may be for the list to follow what is new, in pixels. */
 const TOP = 40;

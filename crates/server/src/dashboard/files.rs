@@ -62,5 +62,6 @@ pub(super) const FILES: &[File] = &[
     file!("vendor/uplot.css"),
     file!("vendor/uplot.js"),
     file!("view.js"),
+    file!("ways.js"),
     file!("words.js"),
 ];

@@ -1,4 +1,4 @@
-//! What may be spent in this month, and what was.
+//! What was spent in this month, and what may be.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use kubezonnet_pricing::Account;
 use super::cost::money;
 use super::{Budget, BudgetScrape, Family, Kind, Scrape};
 
-/// The families of this file; none has samples where there are no budgets, or no prices.
+/// The families of this file; none has samples where no prices are in force.
 pub(super) const FAMILIES: &[Family] = &[
     Family {
         name: "kubezonnet_budget_limit",
@@ -17,7 +17,10 @@ pub(super) const FAMILIES: &[Family] = &[
         write: |scrape, samples| {
             each(scrape, |budgets, account, budget| {
                 let labels = [budgets.currency.as_str(), account.kind(), account.name()];
-                samples.gauge(&labels, &money(budget.limit))
+                match budget.limit {
+                    Some(limit) => samples.gauge(&labels, &money(limit)),
+                    None => Ok(()),
+                }
             })
         },
     },
@@ -25,8 +28,8 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "kubezonnet_budget_spent_total",
         kind: Kind::Counter,
         labels: &["currency", "kind", "name"],
-        help: "Money that was spent of a budget in this calendar month (UTC): begins at zero with each \
-               month, and goes on over restarts of the server",
+        help: "Money that was spent in this calendar month (UTC), by the whole cluster and by who has a \
+               budget: begins at zero with each month, and goes on over restarts of the server",
         write: |scrape, samples| {
             each(scrape, |budgets, account, budget| {
                 let labels = [budgets.currency.as_str(), account.kind(), account.name()];

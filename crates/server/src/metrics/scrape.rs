@@ -1,11 +1,12 @@
 //! Everything a page is made of: the ledger as it was at one instant, and the rest a moment later.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kubezonnet_exposition::Process;
 use kubezonnet_model::{Node, NodeName, Timestamp};
-use kubezonnet_pricing::{Account, Amount, Currency};
+use kubezonnet_pricing::{Account, Amount, Budgets, Currency};
 use kubezonnet_topology::{Sizes, Source, SourceCounts, Topology};
 
 use super::{Columns, Group};
@@ -50,7 +51,7 @@ pub struct Scrape {
     pub store: StoreScrape,
     /// What it costs; `None` where no prices are in force.
     pub prices: Option<PriceScrape>,
-    /// What may be spent, and what was; `None` where there are no budgets.
+    /// What may be spent, and what was; `None` where no prices are in force.
     pub budgets: Option<BudgetScrape>,
     /// The topology.
     pub topology: TopologyScrape,
@@ -108,24 +109,24 @@ pub struct PriceScrape {
     pub costs: Costs,
 }
 
-/// Budgets of a month.
+/// What was spent in a month: of all, and of each budget.
 #[derive(Debug)]
 pub struct BudgetScrape {
     /// In what money.
     pub currency: Currency,
     /// This month.
     pub month: Month,
-    /// All of them.
+    /// The cluster's, and those of who else has a budget.
     pub all: Vec<Budget>,
 }
 
-/// A budget, and what was spent of it.
+/// What somebody spent, and may spend.
 #[derive(Debug)]
 pub struct Budget {
     /// Whose.
     pub account: Account,
-    /// What may be spent.
-    pub limit: Amount,
+    /// What may be spent; `None` without a budget.
+    pub limit: Option<Amount>,
     /// What was.
     pub spent: Spent,
 }
@@ -259,12 +260,14 @@ impl BudgetScrape {
             .in_force(pipeline.topology())?
             .book
             .currency();
-        let budgets = pipeline.budgets().of(currency).ok()?;
-        if budgets.is_empty() {
-            return None;
-        }
+        let budgets = pipeline.budgets().of(currency).ok();
+        let limits = budgets.into_iter().flat_map(Budgets::limits);
+        let limits = limits.map(|(account, limit)| (account, Some(limit)));
+        // Of the cluster there may be a budget too, and it takes this place.
+        let all = [(&Account::Cluster, None)].into_iter().chain(limits);
+        let (accounts, limits): (Vec<_>, Vec<_>) =
+            all.collect::<BTreeMap<_, _>>().into_iter().unzip();
         let month = Month::of(now);
-        let (accounts, limits): (Vec<_>, Vec<_>) = budgets.limits().unzip();
         let spent = pipeline.spending().spent(month, &accounts);
         let all = accounts.into_iter().zip(limits).zip(spent);
         let all = all.map(|((account, limit), spent)| Budget {

@@ -34,27 +34,9 @@ impl Chunk {
         *self.0.entry(series).or_default().entry(slot).or_default() += counters;
     }
 
-    /// Adds another of the same stretch.
-    ///
-    /// # Errors
-    ///
-    /// [`Damaged`] if the bytes are no chunk of that resolution.
-    pub fn merge(&mut self, bytes: &[u8], resolution: Resolution) -> Result<(), Damaged> {
-        Reader::new(bytes, resolution)
-            .each(|series, slot, counters| self.add(series, slot, counters))
-    }
-
     /// Whether it has nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// What each series has in all slots: a slot of the next coarser resolution.
-    pub fn sums(&self) -> impl Iterator<Item = (SeriesId, FlowCounters)> {
-        let sum = |cells: &BTreeMap<u8, FlowCounters>| cells.values().copied().sum();
-        self.0
-            .iter()
-            .map(move |(series, cells)| (*series, sum(cells)))
     }
 
     /// As bytes.
@@ -62,26 +44,30 @@ impl Chunk {
         let mut bytes = Vec::new();
         let mut before = 0;
         for (SeriesId(series), cells) in &self.0 {
-            put(&mut bytes, u64::from(series - before));
-            put(&mut bytes, cells.len() as u64);
+            let cells: Vec<_> = cells
+                .iter()
+                .map(|(slot, counters)| (*slot, *counters))
+                .collect();
+            write_series(&mut bytes, series - before, &cells);
             before = *series;
-            let mut slot_before = 0;
-            for (slot, counters) in cells {
-                put(&mut bytes, u64::from(slot - slot_before));
-                put(&mut bytes, counters.bytes);
-                put(&mut bytes, counters.packets);
-                slot_before = *slot;
-            }
         }
         bytes
     }
 }
 
-/// Reads a chunk without making one: a view of months looks at millions of cells.
-#[derive(Debug, Clone, Copy)]
+/// What one series had in one slot.
+pub type Cell = (SeriesId, u8, FlowCounters);
+
+/// Reads a chunk without making one: a view of months looks at millions of cells. Cells come by series
+/// and then by slot. After damage there is nothing more.
+#[derive(Debug, Clone)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
     slots: u8,
+    series: u32,
+    slot: u64,
+    /// Cells of the series that are still to come.
+    left: u64,
 }
 
 impl<'a> Reader<'a> {
@@ -90,34 +76,108 @@ impl<'a> Reader<'a> {
         Self {
             bytes,
             slots: resolution.slots(),
+            series: 0,
+            slot: 0,
+            left: 0,
         }
     }
 
-    /// Tells of every cell, by series and then by slot.
+    /// Tells of every cell.
     ///
     /// # Errors
     ///
     /// [`Damaged`]; cells before the damage were told of.
     pub fn each(self, mut tell: impl FnMut(SeriesId, u8, FlowCounters)) -> Result<(), Damaged> {
-        let mut bytes = self.bytes;
-        let mut series = 0_u32;
-        while !bytes.is_empty() {
-            let step = u32::try_from(take(&mut bytes).ok_or(Damaged)?).map_err(|_| Damaged)?;
-            series = series.checked_add(step).ok_or(Damaged)?;
-            let cells = take(&mut bytes).ok_or(Damaged)?;
-            let mut slot = 0_u64;
-            for _ in 0..cells {
-                let step = take(&mut bytes).ok_or(Damaged)?;
-                slot = slot.checked_add(step).ok_or(Damaged)?;
-                let position = u8::try_from(slot).ok().filter(|slot| *slot < self.slots);
-                let counters = FlowCounters {
-                    bytes: take(&mut bytes).ok_or(Damaged)?,
-                    packets: take(&mut bytes).ok_or(Damaged)?,
-                };
-                tell(SeriesId(series), position.ok_or(Damaged)?, counters);
-            }
+        for cell in self {
+            let (series, slot, counters) = cell?;
+            tell(series, slot, counters);
         }
         Ok(())
+    }
+
+    fn cell(&mut self) -> Option<Cell> {
+        while self.left == 0 {
+            let step = u32::try_from(take(&mut self.bytes)?).ok()?;
+            self.series = self.series.checked_add(step)?;
+            self.left = take(&mut self.bytes)?;
+            self.slot = 0;
+        }
+        self.slot = self.slot.checked_add(take(&mut self.bytes)?)?;
+        self.left -= 1;
+        let slot = u8::try_from(self.slot)
+            .ok()
+            .filter(|slot| *slot < self.slots)?;
+        let counters = FlowCounters {
+            bytes: take(&mut self.bytes)?,
+            packets: take(&mut self.bytes)?,
+        };
+        Some((SeriesId(self.series), slot, counters))
+    }
+}
+
+impl Iterator for Reader<'_> {
+    type Item = Result<Cell, Damaged>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.bytes.is_empty() && self.left == 0 {
+            return None;
+        }
+        let cell = self.cell().ok_or(Damaged);
+        if cell.is_err() {
+            (self.bytes, self.left) = (&[], 0);
+        }
+        Some(cell)
+    }
+}
+
+/// Chunks of one stretch as one, in little more memory than its bytes.
+///
+/// # Errors
+///
+/// [`Damaged`] if one of them is no chunk of that resolution.
+pub fn merge(parts: &[&[u8]], resolution: Resolution) -> Result<Vec<u8>, Damaged> {
+    let mut readers: Vec<_> = parts
+        .iter()
+        .map(|part| Reader::new(part, resolution))
+        .collect();
+    let mut heads = Vec::with_capacity(readers.len());
+    for reader in &mut readers {
+        heads.push(reader.next().transpose()?);
+    }
+    let mut bytes = Vec::new();
+    let mut before = 0;
+    let place = |(series, slot, _): &Cell| (*series, *slot);
+    while let Some(SeriesId(series)) = heads.iter().flatten().map(|(series, ..)| *series).min() {
+        let mut cells: Vec<(u8, FlowCounters)> = Vec::new();
+        while let Some(next) = heads.iter().flatten().map(place).min()
+            && next.0.0 == series
+        {
+            let mut sum = FlowCounters::ZERO;
+            for (head, reader) in heads.iter_mut().zip(&mut readers) {
+                while let Some(cell) = head
+                    && place(cell) == next
+                {
+                    sum += cell.2;
+                    *head = reader.next().transpose()?;
+                }
+            }
+            cells.push((next.1, sum));
+        }
+        write_series(&mut bytes, series - before, &cells);
+        before = series;
+    }
+    Ok(bytes)
+}
+
+fn write_series(bytes: &mut Vec<u8>, step: u32, cells: &[(u8, FlowCounters)]) {
+    put(bytes, u64::from(step));
+    put(bytes, cells.len() as u64);
+    let mut slot_before = 0;
+    for (slot, counters) in cells {
+        put(bytes, u64::from(slot - slot_before));
+        put(bytes, counters.bytes);
+        put(bytes, counters.packets);
+        slot_before = *slot;
     }
 }
 
@@ -147,14 +207,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_chunk_comes_back_as_it_was_and_adds_up(one in any_cells(), other in any_cells()) {
+        fn chunks_come_back_as_they_were_and_add_up(
+            parts in proptest::collection::vec(any_cells(), 0..5),
+        ) {
+            let bytes: Vec<_> = parts.iter().map(|cells| chunk(cells).to_bytes()).collect();
+            let bytes: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+
+            let merged = merge(&bytes, Resolution::Minute).unwrap();
+
+            prop_assert_eq!(&merged, &chunk(&parts.concat()).to_bytes());
             let mut read = Chunk::default();
-
-            read.merge(&chunk(&one).to_bytes(), Resolution::Minute).unwrap();
-            prop_assert_eq!(&read, &chunk(&one));
-            read.merge(&chunk(&other).to_bytes(), Resolution::Minute).unwrap();
-
-            prop_assert_eq!(read, chunk(&[one, other].concat()));
+            Reader::new(&merged, Resolution::Minute)
+                .each(|series, slot, counters| read.add(series, slot, counters))
+                .unwrap();
+            prop_assert_eq!(read, chunk(&parts.concat()));
         }
 
         #[test]
@@ -165,6 +231,7 @@ mod tests {
                 assert!(slot < 24);
                 cells += 1;
             }).ok();
+            merge(&[&bytes, &bytes], Resolution::Hour).ok();
 
             prop_assert!(cells <= bytes.len());
         }

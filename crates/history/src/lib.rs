@@ -1,10 +1,10 @@
 //! Traffic over time: by minute, by hour and by day, exact and in bounded room.
 //!
 //! ```text
-//! a window's edges ──spread()──▶ what each minute has ──▶ Chunk of minutes ──coarser()──▶ of hours, of days
+//! a window's edges ──spread()──▶ what each minute has ──▶ Chunks of minutes, of hours, of days
 //!                                                             │ to_bytes()
 //!                                                             ▼
-//!                                                         a row on disk, added to by further rows
+//!                                  rows on disk, which add up ──merge()──▶ fewer rows
 //! ```
 //!
 //! What is kept is told by a [`SeriesId`]; who that is knows the caller. All sums are exact: the minutes
@@ -15,6 +15,6 @@ mod resolution;
 mod spread;
 mod varint;
 
-pub use chunk::{Chunk, Damaged, Reader, SeriesId};
+pub use chunk::{Cell, Chunk, Damaged, Reader, SeriesId, merge};
 pub use resolution::{ChunkStart, Resolution};
 pub use spread::spread;

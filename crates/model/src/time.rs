@@ -23,6 +23,15 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
+    /// In seconds, as metrics have it.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds have far fewer bits"
+    )]
+    pub fn as_seconds(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
@@ -43,6 +52,11 @@ pub struct Window {
 }
 
 impl Window {
+    /// The window of no length at a point.
+    pub fn moment(at: Timestamp) -> Self {
+        Self { start: at, end: at }
+    }
+
     /// The window of that length which ended `age` before `received`.
     pub fn placed(received: Timestamp, age: Duration, length: Duration) -> Self {
         let end = received.minus(age);

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::connections;
 use crate::edge::{Edge, Serving};
 use crate::export::Exporters;
+use crate::history::embedded::Options;
 use crate::http;
 use crate::ingest::{self, Ingest};
 use crate::pipeline::{Pipeline, Settings};
@@ -98,7 +99,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let labels = labels.map_err(Failure::Configuration)?;
     let columns = config.labels.columns(&labels).context("--metrics-labels");
     let columns = columns.map_err(Failure::Configuration)?;
-    let topology = Topology::keeping(labels);
+    let topology = Topology::keeping(labels.clone());
     let source = Source::open(config, &topology, &clock)
         .await
         .map_err(Failure::Configuration)?;
@@ -115,7 +116,9 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         series_retention: config.series_retention,
         limits: config.metrics.series(),
     };
-    let pipeline = open_pipeline(config, topology, settings)?.with_prices(prices);
+    let labels = labels.names().map(ToString::to_string).collect();
+    let past = config.history.options(&config.data_dir, labels);
+    let pipeline = open_pipeline(config, topology, settings, past)?.with_prices(prices);
     let pipeline = pipeline.with_budgets(budgets);
     let pipeline = Arc::new(pipeline);
     let ingest = Ingest::new(Arc::clone(&pipeline), config.limits.bodies(), clock.clone());
@@ -182,19 +185,21 @@ fn open_pipeline(
     config: &Config,
     topology: Topology,
     settings: Settings,
+    past: Options,
 ) -> Result<Pipeline, Failure> {
     let exporters = Exporters::open(config);
-    match &config.data_dir {
-        DataDir::Path(path) => Pipeline::open(topology, exporters, settings, path, Pace::default())
-            .map_err(|error| Failure::Configuration(error.into())),
+    let directory = match &config.data_dir {
+        DataDir::Path(path) => Some((path.as_path(), Pace::default())),
         DataDir::None => {
             tracing::warn!(
                 "--data-dir none: everything is kept in memory; counters begin at zero when the \
                  server starts again, and windows that were counted but not acknowledged count again"
             );
-            Ok(Pipeline::new(topology, exporters, settings))
+            None
         }
-    }
+    };
+    Pipeline::with_past(topology, exporters, settings, directory, past)
+        .map_err(|error| Failure::Configuration(error.into()))
 }
 
 /// Serves where the server is looked at and where agents report, until both are told to end.

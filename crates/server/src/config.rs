@@ -1,5 +1,6 @@
 //! The configuration: flags, each also an environment variable.
 
+mod history;
 mod labels;
 mod limits;
 mod metrics;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 
+pub use self::history::HistoryFlags;
 pub use self::labels::LabelFlags;
 pub use self::limits::LimitFlags;
 pub use self::metrics::MetricsFlags;
@@ -191,6 +193,10 @@ pub struct Config {
         value_name = "FORMAT"
     )]
     pub log_format: LogFormat,
+
+    /// How much of the past is kept.
+    #[command(flatten)]
+    pub history: HistoryFlags,
 
     /// What is shown at /metrics.
     #[command(flatten)]

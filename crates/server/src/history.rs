@@ -9,6 +9,7 @@
 //! the time, what counts for whom, and which cell it goes to are decided there and nowhere else.
 
 mod answer;
+pub mod embedded;
 mod fold;
 #[cfg(test)]
 pub(crate) mod plain;

@@ -13,6 +13,7 @@ mod columns;
 mod cost;
 mod export;
 mod group;
+mod history;
 mod hosts;
 mod ingest;
 mod networks;
@@ -38,6 +39,7 @@ use prometheus_client::registry::Registry;
 
 pub use self::columns::{ColumnError, Columns};
 pub use self::group::Group;
+pub use self::history::HistoryScrape;
 pub use self::samples::Samples;
 pub use self::scrape::{
     Budget, BudgetScrape, IngestScrape, PriceScrape, Scrape, SecurityScrape, StoreScrape,
@@ -60,6 +62,7 @@ pub const FAMILIES: &[&[Family]] = &[
     ingest::FAMILIES,
     agents::FAMILIES,
     store::FAMILIES,
+    history::FAMILIES,
     topology::FAMILIES,
     security::FAMILIES,
     export::FAMILIES,

@@ -199,6 +199,18 @@ impl Names {
         }
     }
 
+    /// What an id stands for, or stood for when a lease began; `None` if there was none.
+    pub fn known(&self, id: Id) -> Option<Arc<Key>> {
+        let table = self.read();
+        let name = table.names.get(&id).map(|name| &name.key);
+        name.or_else(|| table.former.get(&id)).cloned()
+    }
+
+    /// Keeps ids that are asked for from now on understood.
+    pub fn lease(&self) -> Lease {
+        Lease(Arc::clone(&self.read().turn))
+    }
+
     /// The names that ids stand for, as long as this lives. To be asked for before the ledger is.
     pub fn look_up(&self) -> LookUp<'_> {
         LookUp(self.read())

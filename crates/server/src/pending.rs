@@ -187,12 +187,12 @@ impl Pending {
     }
 
     /// Takes out a group by its number, with its room.
-    pub fn remove(&self, id: u64) {
+    pub fn remove(&self, id: u64) -> Option<Window> {
         let mut list = self.list();
-        if let Some(position) = list.groups.iter().position(|waiting| waiting.id == id) {
-            let waiting = list.groups.swap_remove(position);
-            list.release(&waiting.node, waiting.records.len());
-        }
+        let position = list.groups.iter().position(|waiting| waiting.id == id)?;
+        let waiting = list.groups.swap_remove(position);
+        list.release(&waiting.node, waiting.records.len());
+        Some(waiting.window)
     }
 
     /// Puts records into the room that was kept for them.

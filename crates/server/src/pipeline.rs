@@ -31,6 +31,7 @@ use crate::change::{Arrived, Change, Gone};
 use crate::committer::{Committer, Outcome, Ticket};
 use crate::costs::{Accounting, Costs};
 use crate::export::Exporters;
+use crate::history::embedded::{Embedded, Options};
 use crate::ledger::{Entry, SeriesLimits, Snapshot};
 use crate::names::{Id, Key};
 use crate::pending::{MAX_PENDING_RECORDS, TurnedAway};
@@ -211,6 +212,34 @@ impl Pipeline {
         let store = Store::open(directory, &state, pace)?;
         let exporters = Arc::new(exporters);
         Ok(Self::on(topology, exporters, settings, state, Some(store)))
+    }
+
+    /// One that keeps its past too: everything on disk if there is a directory, in memory if not.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], which says what is wrong with the directory or a file in it, and what to do.
+    pub fn with_past(
+        topology: Topology,
+        exporters: Exporters,
+        settings: Settings,
+        directory: Option<(&Path, Pace)>,
+        past: Options,
+    ) -> Result<Self, OpenError> {
+        let state = State::with_room(MAX_AGENTS, MAX_PENDING_RECORDS).with_limits(settings.limits);
+        let past = Embedded::open(past, Arc::clone(state.names()))?;
+        let state = state.with_past(Arc::new(past));
+        let store = match directory {
+            Some((directory, pace)) => Some(Store::open(directory, &state, pace)?),
+            None => None,
+        };
+        let exporters = Arc::new(exporters);
+        Ok(Self::on(topology, exporters, settings, state, store))
+    }
+
+    /// The past, where one is kept.
+    pub fn past(&self) -> Option<&Arc<Embedded>> {
+        self.state.past()
     }
 
     /// One that keeps everything in memory, with room for other numbers of nodes and of waiting
@@ -439,6 +468,9 @@ impl Pipeline {
         // What waits for prices that are known by now would keep the journal from the tables.
         self.begin_costs_if_known();
         self.committer.close();
+        if let Some(past) = self.past() {
+            past.close();
+        }
     }
 
     /// Whether it can take nothing more, and only a new start helps.
@@ -474,7 +506,7 @@ impl Pipeline {
 
     /// Begins to count money by these prices, if it has not begun.
     pub fn begin_costs(&self, book: &PriceBook) {
-        self.state.costs().begin(book);
+        self.state.begin_costs(book);
     }
 
     /// What it costs by now.

@@ -6,15 +6,16 @@
 //! declares ([`Agents::admit`]). To admit a window again changes nothing more, and an agent sends a
 //! window until it is acknowledged.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use kubezonnet_model::Timestamp;
-use kubezonnet_pricing::Account;
+use kubezonnet_model::{Timestamp, Window};
+use kubezonnet_pricing::{Account, PriceBook};
 
 use crate::agents::{Agents, Applied};
 use crate::budgets::{Month, Spending, Spent};
 use crate::change::{Added, Arrived, Forgotten, Gone, Settled};
 use crate::costs::CostLedger;
+use crate::history::embedded::{Counted, Embedded};
 use crate::ledger::{self, AllEdges, Entry, Folded, Ledger, SeriesLimits, Snapshot, Subject, Who};
 use crate::names::{Key, Names};
 use crate::pending::{Pending, Waiting};
@@ -26,10 +27,12 @@ pub struct State {
     agents: RwLock<Agents>,
     pending: Pending,
     /// Locked before the ledger, where both are.
-    names: Names,
+    names: Arc<Names>,
     /// A mutex: one merge a batch and one copy a scrape, both short.
     ledger: Mutex<Ledger>,
     costs: CostLedger,
+    /// What goes into the past too; `None` where none is kept.
+    past: Option<Arc<Embedded>>,
 }
 
 impl Spending for State {
@@ -44,9 +47,10 @@ impl State {
         Self {
             agents: RwLock::new(Agents::with_capacity(agents)),
             pending: Pending::with_capacity(pending),
-            names: Names::default(),
+            names: Arc::default(),
             ledger: Mutex::default(),
             costs: CostLedger::default(),
+            past: None,
         }
     }
 
@@ -55,6 +59,30 @@ impl State {
     pub fn with_limits(self, limits: SeriesLimits) -> Self {
         let ledger = Mutex::new(Ledger::with_limits(limits));
         Self { ledger, ..self }
+    }
+
+    /// The same, which keeps its past there. Its names are those that the past was opened with.
+    #[must_use]
+    pub fn with_past(self, past: Arc<Embedded>) -> Self {
+        Self {
+            past: Some(past),
+            ..self
+        }
+    }
+
+    /// The past, where one is kept.
+    pub fn past(&self) -> Option<&Arc<Embedded>> {
+        self.past.as_ref()
+    }
+
+    /// These prices are in force from now on.
+    pub fn begin_costs(&self, book: &PriceBook) {
+        if let Some(past) = &self.past
+            && !self.costs.has_begun()
+        {
+            past.price(book);
+        }
+        self.costs.begin(book);
     }
 
     /// The agents, to be looked at.
@@ -73,7 +101,7 @@ impl State {
     }
 
     /// The names in the ledger.
-    pub fn names(&self) -> &Names {
+    pub fn names(&self) -> &Arc<Names> {
         &self.names
     }
 
@@ -96,9 +124,10 @@ impl State {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A window that was admitted, whose waiting records have their room already.
-    pub fn arrive(&self, arrived: Arrived) -> Applied {
-        self.record(arrived.entry, arrived.now);
+    /// A window that was admitted, whose waiting records have their room already. The row is that of the
+    /// journal, as in all that follow.
+    pub fn arrive(&self, arrived: Arrived, row: u64) -> Applied {
+        self.record(arrived.entry, arrived.now, arrived.window, row);
         for waiting in arrived.waiting {
             // After the ledger knows of them: who settles them takes them off again.
             self.pending.put(waiting);
@@ -107,9 +136,10 @@ impl State {
     }
 
     /// A group of waiting records that was taken out: what is settled gives its room back.
-    pub fn settle(&self, settled: Settled, taken: Option<&Waiting>) {
+    pub fn settle(&self, settled: Settled, taken: Option<&Waiting>, row: u64) {
         let still: usize = settled.waiting.iter().map(|each| each.records.len()).sum();
-        self.record(settled.entry, settled.now);
+        let window = taken.map_or(Window::moment(settled.now), |taken| taken.window);
+        self.record(settled.entry, settled.now, window, row);
         if let Some(taken) = taken {
             let settled = taken.records.len().saturating_sub(still);
             self.pending.release(&taken.node, settled);
@@ -120,15 +150,29 @@ impl State {
     }
 
     /// What is counted as it comes.
-    pub fn add(&self, added: Added) {
-        self.record(added.entry, added.now);
+    pub fn add(&self, added: Added, row: u64) {
+        self.record(added.entry, added.now, Window::moment(added.now), row);
     }
 
-    /// All that any change adds, counted and charged.
-    fn record(&self, entry: Entry, now: Timestamp) {
+    /// All that any change adds, counted, charged, and told to the past.
+    fn record(&self, entry: Entry, now: Timestamp, window: Window, row: u64) {
         let edges = [&entry.edges, &entry.unlisted];
         self.costs.add(edges, &self.names, now);
+        self.tell(&entry, window, row);
         self.ledger().record(entry, now);
+    }
+
+    /// Tells the past what a change adds.
+    pub fn tell(&self, entry: &Entry, window: Window, row: u64) {
+        if let Some(past) = &self.past {
+            past.feed(Counted {
+                row,
+                window,
+                edges: [entry.edges.clone(), entry.unlisted.clone()],
+                // Who makes changes is who retires names: until here they are what they were.
+                lease: self.names.lease(),
+            });
+        }
     }
 
     /// What leaves the ledger. Agents are forgotten before, while it is decided which.

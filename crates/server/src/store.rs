@@ -38,6 +38,7 @@ pub use self::error::{Failure, OpenError};
 use self::last::Last;
 pub use self::schema::TooOld;
 use crate::change::Change;
+use crate::history::embedded::Embedded;
 use crate::names::{Id, Key, Names};
 use crate::pending::Waiting;
 use crate::state::State;
@@ -181,6 +182,8 @@ pub struct Store {
     journal_bytes: usize,
     waiting: WaitingChanges,
     checkpoint: Option<Checkpoint>,
+    /// What has to have the journal's rows before they go.
+    past: Option<Arc<Embedded>>,
 }
 
 impl Store {
@@ -208,7 +211,7 @@ impl Store {
             },
             error => of(error),
         })?;
-        let replayed = replay::replay(&connection, &path, state)?;
+        let replayed = replay::replay(&connection, &path, state, StoreId(id))?;
         let (first, last) = replayed.rows.unwrap_or((0, 0));
         let next = last.max(replayed.folded) + 1;
         let noted = open_last(&directory, StoreId(id))?;
@@ -241,7 +244,13 @@ impl Store {
             journal_bytes: 0,
             waiting: replayed.waiting,
             checkpoint: None,
+            past: state.past().cloned(),
         })
+    }
+
+    /// The last row of the journal.
+    pub fn last_row(&self) -> u64 {
+        self.next - 1
     }
 
     /// What tells it from any other.
@@ -256,15 +265,13 @@ impl Store {
     ///
     /// Why it failed. Whether the changes are on disk is not known then: [`Self::reopen`] tells.
     pub fn commit(&mut self, names: &Names, records: &[Record]) -> Result<bool, Failure> {
+        // One that waits for the past writes nothing.
+        let has_step = self.has_step();
+        let checkpoint = self.checkpoint.as_ref().filter(|_| has_step);
         let connection = self.connection.as_mut().ok_or(Failure::Io)?;
         let unwritten = names.unwritten();
         let written = write(
-            connection,
-            &unwritten,
-            self.next,
-            records,
-            self.checkpoint.as_ref(),
-            self.pace,
+            connection, &unwritten, self.next, records, checkpoint, self.pace,
         );
         match written {
             Ok(position) => {
@@ -356,12 +363,29 @@ impl Store {
         let waiting = std::mem::take(&mut self.waiting);
         self.checkpoint = Some(Checkpoint::of(state, at, self.first, waiting, spent));
         self.journal_bytes = 0;
+        if let Some(past) = &self.past {
+            past.flush();
+        }
         true
     }
 
     /// Whether a checkpoint is under way.
     pub fn is_checkpointing(&self) -> bool {
         self.checkpoint.is_some()
+    }
+
+    /// Whether a checkpoint is under way that has something to write now.
+    pub fn has_step(&self) -> bool {
+        self.checkpoint
+            .as_ref()
+            .is_some_and(|checkpoint| !checkpoint.is_to_fold() || self.is_followed(checkpoint))
+    }
+
+    /// Whether the past has what is in a checkpoint, so that rows of the journal may go.
+    fn is_followed(&self, checkpoint: &Checkpoint) -> bool {
+        self.past
+            .as_ref()
+            .is_none_or(|past| past.is_through(checkpoint.at()))
     }
 
     /// How large things are.

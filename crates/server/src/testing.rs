@@ -19,6 +19,7 @@ use kubezonnet_wire::{DecodedBatch, Limits};
 use tempfile::TempDir;
 
 use crate::export::Exporters;
+use crate::history;
 use crate::ledger::SeriesLimits;
 use crate::pipeline::{Pipeline, Settings};
 use crate::store::Pace;
@@ -265,6 +266,44 @@ pub(crate) fn crashed(directory: &Path) -> TempDir {
         }
     }
     left
+}
+
+/// A server that keeps its past, too.
+pub(crate) fn with_past(topology: &Topology, directory: &Path) -> Pipeline {
+    let pace = Pace {
+        rows: 5,
+        rows_a_step: 2,
+        ..Pace::default()
+    };
+    Pipeline::with_past(
+        topology.clone(),
+        Exporters::default(),
+        settings(Timestamp(0)),
+        Some((directory, pace)),
+        history::embedded::Options {
+            directory: Some(directory.to_owned()),
+            ..history::embedded::Options::default()
+        },
+    )
+    .unwrap()
+}
+
+/// What a crash at one instant would leave of a data directory with a past.
+pub(crate) fn crashed_with_past(directory: &Path) -> TempDir {
+    let past = || ["history.db-wal", "history.db"].map(|name| fs::read(directory.join(name)).ok());
+    loop {
+        // The past is copied before and after: if it is the same, it was so at the instant between.
+        let before = past();
+        let left = crashed(directory);
+        if past() == before {
+            for (name, bytes) in ["history.db-wal", "history.db"].into_iter().zip(before) {
+                if let Some(bytes) = bytes {
+                    fs::write(left.path().join(name), bytes).unwrap();
+                }
+            }
+            return left;
+        }
+    }
 }
 
 /// TCP to a port of the destination.

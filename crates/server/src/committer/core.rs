@@ -20,6 +20,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long bringing the journal into the tables may take at the end; a start does the rest.
 const CLOSING: Duration = Duration::from_secs(5);
 
+/// How long to wait for the past to come after, before it is looked again.
+const FOLLOWING: Duration = Duration::from_millis(2);
+
 /// Makes changes, one group after the other.
 #[derive(Debug)]
 pub(super) struct Core {
@@ -33,6 +36,8 @@ pub(super) struct Core {
     /// to come again.
     in_doubt: Vec<Submission>,
     last_checkpoint: Instant,
+    /// The row of the journal of the last change that was made.
+    made: u64,
 }
 
 impl Core {
@@ -42,8 +47,10 @@ impl Core {
         store: Option<Store>,
         counts: Arc<StoreCounts>,
     ) -> Self {
+        let mut made = 0;
         if let Some(store) = &store {
             counts.set_sizes(store.sizes());
+            made = store.last_row();
         }
         Self {
             state,
@@ -53,12 +60,13 @@ impl Core {
             down: None,
             in_doubt: Vec::new(),
             last_checkpoint: Instant::now(),
+            made,
         }
     }
 
     /// Whether there is something to do though no change comes.
     pub(super) fn has_work(&self) -> bool {
-        self.down.is_none() && self.store.as_ref().is_some_and(Store::is_checkpointing)
+        self.down.is_none() && self.store.as_ref().is_some_and(Store::has_step)
     }
 
     /// Makes a group of changes, and whatever else is due.
@@ -118,7 +126,7 @@ impl Core {
             if store.begin_checkpoint_if_due(&self.state, self.last_checkpoint.elapsed()) {
                 self.last_checkpoint = Instant::now();
             }
-            if !new.is_empty() || store.is_checkpointing() {
+            if !new.is_empty() || store.has_step() {
                 let begun = Instant::now();
                 let records: Vec<_> = new.iter_mut().map(Submission::record).collect();
                 self.counts.set_writing(Some(begun));
@@ -143,7 +151,9 @@ impl Core {
             }
         }
         for submission in new {
-            self.make(submission);
+            self.made += 1;
+            let row = self.made;
+            self.make(submission, row);
         }
         Ok(())
     }
@@ -165,7 +175,9 @@ impl Core {
         for _ in 0..2 {
             store.begin_checkpoint(&self.state);
             while store.is_checkpointing() && begun.elapsed() < CLOSING {
-                if store.commit(self.state.names(), &[]).is_err() {
+                if !store.has_step() {
+                    std::thread::sleep(FOLLOWING);
+                } else if store.commit(self.state.names(), &[]).is_err() {
                     return;
                 }
             }
@@ -202,7 +214,7 @@ impl Core {
     }
 
     /// Makes a change that is on disk.
-    fn make(&mut self, submission: Submission) {
+    fn make(&mut self, submission: Submission, row: u64) {
         let Submission {
             change,
             taken,
@@ -219,9 +231,9 @@ impl Core {
             }
         }
         let applied = match change {
-            Change::Window(arrived) => self.state.arrive(*arrived),
+            Change::Window(arrived) => self.state.arrive(*arrived, row),
             Change::Settled(settled) => {
-                self.state.settle(*settled, taken.as_ref());
+                self.state.settle(*settled, taken.as_ref(), row);
                 Applied::default()
             }
             Change::Forgotten(forgotten) => {
@@ -229,7 +241,7 @@ impl Core {
                 Applied::default()
             }
             Change::Added(added) => {
-                self.state.add(*added);
+                self.state.add(*added, row);
                 Applied::default()
             }
         };
@@ -296,7 +308,9 @@ impl Core {
                 self.counts.set_sizes(store.sizes());
                 for submission in in_doubt {
                     if are_there {
-                        self.make(submission);
+                        self.made += 1;
+                        let row = self.made;
+                        self.make(submission, row);
                     } else {
                         self.discard(&submission);
                     }

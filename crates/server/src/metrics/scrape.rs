@@ -9,7 +9,7 @@ use kubezonnet_model::{Node, NodeName, Timestamp};
 use kubezonnet_pricing::{Account, Amount, Budgets, Currency};
 use kubezonnet_topology::{Sizes, Source, SourceCounts, Topology};
 
-use super::{Columns, Group};
+use super::{Columns, Group, HistoryScrape};
 use crate::agents::NodeUplinks;
 use crate::authenticate::{Door, Outcome};
 use crate::budgets::{Month, Spent};
@@ -49,6 +49,8 @@ pub struct Scrape {
     pub clock_skews: Vec<(NodeName, i64)>,
     /// How the store fares.
     pub store: StoreScrape,
+    /// How the past is kept; `None` where none is.
+    pub history: Option<HistoryScrape>,
     /// What it costs; `None` where no prices are in force.
     pub prices: Option<PriceScrape>,
     /// What may be spent, and what was; `None` where no prices are in force.
@@ -231,6 +233,7 @@ impl Scrape {
             uplinks: pipeline.uplinks(),
             clock_skews: pipeline.clock_skews(),
             store: StoreScrape::of(pipeline.store()),
+            history: pipeline.past().map(|past| HistoryScrape::of(past.counts())),
             prices: PriceScrape::of(pipeline, now),
             budgets: BudgetScrape::of(pipeline, now),
             topology: TopologyScrape::of(pipeline.topology(), now),

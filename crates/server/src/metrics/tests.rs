@@ -13,6 +13,7 @@ use crate::authenticate::Outcome;
 use crate::budgets::BudgetFile;
 use crate::config::{CloudChoice, PriceFlags};
 use crate::export::ExportCounts;
+use crate::history::embedded::Lost;
 use crate::ingest::{IngestCounts, LATENCY_BOUNDS, Refusal};
 use crate::prices::Prices;
 use crate::store::{Disk, Failure, StoreSizes};
@@ -20,6 +21,7 @@ use crate::testing::{
     IN, NOW, OUT, POD_TO_HOST, Report, TO_HOST, cluster, ip, name_networks, node_name, pipeline,
 };
 use crate::tls::Credential;
+use kubezonnet_history::Resolution;
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -82,6 +84,7 @@ fn scrape() -> Scrape {
         .agents
         .push((node_name("n3"), Duration::from_millis(12_345)));
     scrape.clock_skews = vec![(node_name("n1"), -3_600_000), (node_name("n2"), 250)];
+    scrape.history = Some(history());
     scrape.store.durable = true;
     scrape.store.failures = Failure::ALL.into_iter().zip(0..).collect();
     let bounds = LATENCY_BOUNDS.into_iter().chain([f64::INFINITY]);
@@ -162,6 +165,22 @@ fn promtool() -> PathBuf {
         path.display()
     );
     path
+}
+
+fn history() -> HistoryScrape {
+    HistoryScrape {
+        up: true,
+        bytes: 5 << 20,
+        series: 700,
+        start: Some(1_800_000_000.5),
+        behind: 12.5,
+        failures: 1,
+        lost: 2,
+        deleted: vec![
+            (Resolution::Minute, Lost::Age, 3),
+            (Resolution::Hour, Lost::Size, 4),
+        ],
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@ mod attribution;
 mod durable;
 mod edges;
 mod laws;
+mod past;
 mod services;
 mod sockets;
 mod waiting;

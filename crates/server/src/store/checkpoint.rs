@@ -109,6 +109,12 @@ impl Checkpoint {
         self.at
     }
 
+    /// Whether the next step is the one that says so in meta: all that is in it has to be elsewhere too by
+    /// then.
+    pub(super) fn is_to_fold(&self) -> bool {
+        self.done.rows >= self.rows() && !self.done.folded
+    }
+
     /// Writes the next step. It is made once the transaction is: then comes [`Self::advance`].
     pub(super) fn write(
         &self,

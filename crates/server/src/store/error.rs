@@ -108,7 +108,7 @@ pub enum OpenError {
 
 impl OpenError {
     /// Sorts what SQLite says of a database.
-    pub(super) fn of(path: PathBuf, source: rusqlite::Error) -> Self {
+    pub(crate) fn of(path: PathBuf, source: rusqlite::Error) -> Self {
         match Failure::of(&source) {
             Failure::Corrupt => Self::Damaged {
                 path,

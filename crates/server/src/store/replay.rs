@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use kubezonnet_model::NodeName;
+use kubezonnet_model::{NodeName, Window};
 use rusqlite::Connection;
 
 use super::checkpoint::WaitingChanges;
 use super::tables::LoadError;
-use super::{OpenError, blob, tables};
+use super::{OpenError, StoreId, blob, tables};
 use crate::change::{Added, Arrived, Change, Settled};
 use crate::ledger::Entry;
 use crate::names::Id;
@@ -38,6 +38,7 @@ pub(super) fn replay(
     connection: &Connection,
     path: &Path,
     state: &State,
+    store: StoreId,
 ) -> Result<Replayed, OpenError> {
     let of = |error: LoadError| match error {
         LoadError::Database(error) => OpenError::of(path.to_owned(), error),
@@ -54,6 +55,14 @@ pub(super) fn replay(
     state.ledger().note_changes();
     state.names().note_unwritten();
     let of = |error| OpenError::of(path.to_owned(), error);
+    let sql = "SELECT max(id) FROM journal";
+    let last = connection.query_row(sql, [], |row| {
+        Ok(row.get::<_, Option<i64>>(0)?.map(i64::cast_unsigned))
+    });
+    let last = last.map_err(of)?.unwrap_or(0).max(replayed.folded);
+    if let Some(past) = state.past() {
+        past.follow(store, replayed.folded, last);
+    }
     let sql = "SELECT id, change FROM journal ORDER BY id";
     let mut statement = connection.prepare(sql).map_err(of)?;
     let mut rows = statement.query([]).map_err(of)?;
@@ -153,6 +162,7 @@ fn make(state: &State, noted: &mut WaitingChanges, ahead: &Ahead, id: u64, chang
                 mut entry,
                 waiting,
             } = *arrived;
+            state.tell(&entry, window, id);
             leave_out(&mut entry, now);
             state.ledger().record(entry, now);
             keep(state, noted, waiting);
@@ -165,19 +175,21 @@ fn make(state: &State, noted: &mut WaitingChanges, ahead: &Ahead, id: u64, chang
         }
         Change::Settled(settled) => {
             let Settled {
-                id,
+                id: group,
                 now,
                 mut entry,
                 waiting,
             } = *settled;
+            let window = state.pending().remove(group);
+            state.tell(&entry, window.unwrap_or(Window::moment(now)), id);
             leave_out(&mut entry, now);
             state.ledger().record(entry, now);
-            state.pending().remove(id);
-            noted.remove(id);
+            noted.remove(group);
             keep(state, noted, waiting);
         }
         Change::Added(added) => {
             let Added { now, mut entry } = *added;
+            state.tell(&entry, Window::moment(now), id);
             leave_out(&mut entry, now);
             state.ledger().record(entry, now);
         }

@@ -1,0 +1,133 @@
+//! How the past is kept.
+
+use kubezonnet_history::Resolution;
+
+use super::{Family, Kind};
+use crate::history::embedded::{HistoryCounts, Lost};
+
+/// How the past is kept.
+#[derive(Debug, Default)]
+pub struct HistoryScrape {
+    /// It can be written now.
+    pub up: bool,
+    /// What it takes on disk.
+    pub bytes: u64,
+    /// How many series it has.
+    pub series: u64,
+    /// When it begins, in seconds since 1970; `None` before there is any.
+    pub start: Option<f64>,
+    /// How long the oldest waits to be written, in seconds.
+    pub behind: f64,
+    /// How often it could not be written.
+    pub failures: u64,
+    /// Changes that the counters have and the past has not.
+    pub lost: u64,
+    /// What was deleted.
+    pub deleted: Vec<(Resolution, Lost, u64)>,
+}
+
+impl HistoryScrape {
+    /// Copies it.
+    pub fn of(counts: &HistoryCounts) -> Self {
+        let deleted = Resolution::ALL.into_iter().flat_map(|resolution| {
+            Lost::ALL.map(|why| (resolution, why, counts.deleted(resolution, why)))
+        });
+        Self {
+            up: !counts.is_failing(),
+            bytes: counts.bytes(),
+            series: counts.series(),
+            start: counts.since().map(kubezonnet_model::Timestamp::as_seconds),
+            behind: counts.behind().as_secs_f64(),
+            failures: counts.failures(),
+            lost: counts.lost_rows(),
+            deleted: deleted.collect(),
+        }
+    }
+}
+
+/// The families of this file.
+pub(super) const FAMILIES: &[Family] = &[
+    Family {
+        name: "kubezonnet_history_up",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "1 while the history can be written, 0 while its disk fails; counting goes on either way",
+        write: |scrape, samples| match &scrape.history {
+            Some(history) => samples.gauge(&[], &u32::from(history.up)),
+            None => Ok(()),
+        },
+    },
+    Family {
+        name: "kubezonnet_history_bytes",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "What the history takes on disk; past --history-bytes the oldest of it is deleted",
+        write: |scrape, samples| match &scrape.history {
+            Some(history) => samples.gauge(&[], &history.bytes),
+            None => Ok(()),
+        },
+    },
+    Family {
+        name: "kubezonnet_history_series",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Series that the history has of edges between workloads",
+        write: |scrape, samples| match &scrape.history {
+            Some(history) => samples.gauge(&[], &history.series),
+            None => Ok(()),
+        },
+    },
+    Family {
+        name: "kubezonnet_history_start_timestamp_seconds",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "When the history begins",
+        write: |scrape, samples| match scrape.history.as_ref().and_then(|history| history.start) {
+            Some(start) => samples.gauge(&[], &start),
+            None => Ok(()),
+        },
+    },
+    Family {
+        name: "kubezonnet_history_behind_seconds",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "How long the oldest of what is counted waits to be written to the history",
+        write: |scrape, samples| match &scrape.history {
+            Some(history) => samples.gauge(&[], &history.behind),
+            None => Ok(()),
+        },
+    },
+    Family {
+        name: "kubezonnet_history_failures_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Times the history could not be written",
+        write: |scrape, samples| match &scrape.history {
+            Some(history) => samples.counter(&[], history.failures),
+            None => Ok(()),
+        },
+    },
+    Family {
+        name: "kubezonnet_history_lost_changes_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Windows, and other changes, that are counted and that the history does not have, as it \
+               could not be written for long",
+        write: |scrape, samples| match &scrape.history {
+            Some(history) => samples.counter(&[], history.lost),
+            None => Ok(()),
+        },
+    },
+    Family {
+        name: "kubezonnet_history_deleted_chunks_total",
+        kind: Kind::Counter,
+        labels: &["resolution", "reason"],
+        help: "Hours of minutes, days of hours and months of days that were deleted from the history",
+        write: |scrape, samples| {
+            for (resolution, why, count) in scrape.history.iter().flat_map(|each| &each.deleted) {
+                samples.counter(&[resolution.as_str(), why.reason()], *count)?;
+            }
+            Ok(())
+        },
+    },
+];

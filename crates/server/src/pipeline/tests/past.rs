@@ -1,0 +1,155 @@
+//! The past has what was counted: once, and all of it, whatever happens between.
+
+use std::time::Duration;
+
+use kubezonnet_model::Window;
+
+use super::*;
+use crate::history::{By, EdgePart, Filter, Past as _, Question, Value};
+use crate::testing::{crashed, crashed_with_past, durable, with_past};
+
+/// An address that nobody holds until it is told of.
+const LATE: &str = "10.67.2.9";
+
+fn report(sequence: u64) -> Report {
+    Report::of("n1", sequence)
+        .record("10.67.1.1", "10.67.2.1", OUT, 1000 + sequence)
+        .record("10.67.1.1", "10.67.1.2", OUT, 10)
+        .record("10.67.1.1", "10.67.3.1", OUT, 7)
+        .record("10.67.1.1", LATE, OUT, 100)
+}
+
+/// What the past has of each locality, by its name.
+fn by_locality(pipeline: &Pipeline) -> Vec<(Disposition, u64)> {
+    let question = Question {
+        range: Window {
+            start: NOW.minus(Duration::from_hours(1)),
+            end: NOW.plus(Duration::from_hours(1)),
+        },
+        step: None,
+        by: By::Edges(vec![EdgePart::Locality]),
+        only: None,
+        filter: Filter::default(),
+    };
+    let past = pipeline.past().unwrap();
+    past.flush();
+    let answer = past.ask(&question).unwrap();
+    let mut had = Disposition::LOCALITIES.map(|disposition| (disposition, 0));
+    for group in answer.groups {
+        let [Value::Locality(locality)] = group.key[..] else {
+            panic!("{:?} is no locality", group.key);
+        };
+        let locality = Disposition::from(locality);
+        let place = had
+            .iter_mut()
+            .find(|(disposition, _)| *disposition == locality);
+        place.unwrap().1 += group.cells[0].bytes();
+    }
+    had.into()
+}
+
+fn assert_equal(pipeline: &Pipeline) {
+    let books = pipeline.snapshot().totals.books;
+    let counted = Disposition::LOCALITIES;
+    let counted = counted.map(|disposition| (disposition, books.get(disposition).bytes));
+    assert_eq!(by_locality(pipeline), counted);
+}
+
+#[test]
+fn the_past_has_what_was_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = with_past(&cluster(), directory.path());
+
+    for sequence in 1..=12 {
+        apply(&pipeline, &report(sequence));
+        apply(&pipeline, &report(sequence));
+    }
+    tell_of_pod(&pipeline, "late", 2, 9);
+    settle_at(&pipeline, 1);
+
+    assert_equal(&pipeline);
+    assert_eq!(booked(&pipeline, Disposition::CrossZone), 12 * 1100 + 78);
+}
+
+#[test]
+fn after_a_crash_at_any_moment_the_past_has_what_the_counters_have() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = with_past(&cluster(), directory.path());
+    let mut left = Vec::new();
+
+    for sequence in 1..=40 {
+        apply(&pipeline, &report(sequence));
+        if sequence == 20 {
+            tell_of_pod(&pipeline, "late", 2, 9);
+            settle_at(&pipeline, 1);
+        }
+        if sequence % 3 == 0 {
+            // As who looks at it does: what is on disk is written in other steps then.
+            by_locality(&pipeline);
+        }
+        if sequence % 2 == 0 {
+            left.push(crashed_with_past(directory.path()));
+        }
+    }
+
+    for left in left {
+        let mut again = with_past(&cluster(), left.path());
+        assert_equal(&again);
+        apply(&again, &report(41));
+        again.close();
+        drop(again);
+        again = with_past(&cluster(), left.path());
+        assert_equal(&again);
+        assert_eq!(again.past().unwrap().counts().lost_rows(), 0);
+    }
+}
+
+#[test]
+fn counters_that_were_kept_without_a_past_go_on_with_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let before = durable(&cluster(), directory.path());
+    apply(&before, &report(1));
+    before.close();
+    drop(before);
+
+    let after = with_past(&cluster(), directory.path());
+    apply(&after, &report(2));
+
+    let crossed = |pipeline: &Pipeline| {
+        let all = by_locality(pipeline);
+        let crossed = all.iter().find(|(each, _)| *each == Disposition::CrossZone);
+        crossed.unwrap().1
+    };
+    assert_eq!(crossed(&after), 1002);
+    assert_eq!(after.past().unwrap().counts().lost_rows(), 0);
+}
+
+#[test]
+fn an_older_copy_of_the_counters_goes_on_with_the_past() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = with_past(&cluster(), directory.path());
+    apply(&pipeline, &report(1));
+    let older = crashed(directory.path());
+    for sequence in 2..=9 {
+        apply(&pipeline, &report(sequence));
+    }
+    by_locality(&pipeline);
+    pipeline.close();
+    drop(pipeline);
+    std::fs::copy(
+        directory.path().join("history.db"),
+        older.path().join("history.db"),
+    )
+    .unwrap();
+
+    let again = with_past(&cluster(), older.path());
+    apply(&again, &report(10));
+
+    // What was counted after the copy is in the past and in no counter: it did happen.
+    let all = by_locality(&again);
+    let crossed = all.iter().find(|(each, _)| *each == Disposition::CrossZone);
+    assert_eq!(
+        crossed.unwrap().1,
+        (1..=10).map(|sequence| 1000 + sequence).sum::<u64>()
+    );
+}

@@ -11,6 +11,7 @@ import * as access from "./checks/access.mjs";
 import * as address from "./checks/address.mjs";
 import * as keyboard from "./checks/keyboard.mjs";
 import * as numbers from "./checks/numbers.mjs";
+import * as pure from "./checks/pure.mjs";
 import * as scroll from "./checks/scroll.mjs";
 import * as states from "./checks/states.mjs";
 
@@ -20,7 +21,7 @@ if (!base || !screenshots) {
   process.exit(64);
 }
 
-const checks = [numbers, address, states, keyboard, access, scroll].flatMap((module) => Object.entries(module))
+const checks = [pure, numbers, address, states, keyboard, access, scroll].flatMap((module) => Object.entries(module))
   .map(([name, check]) => [name.replaceAll("_", " "), check])
   .filter(([words]) => words.includes(process.env.ONLY ?? ""));
 const browser = await Browser.start(base, screenshots);

@@ -52,12 +52,12 @@ export const Summary = ({ view, state, unit, pairs, change }) => html`<${Panel} 
   ${(answer) => {
     const { currency, rate, month } = answer;
     const now = unit === "cost"
-      ? { value: money(rate.cost_per_hour ?? "0", currency), title: `${rate.cost_per_hour} ${currency} an hour`, per: "an hour" }
-      : { value: `${bytes(rate.crossing_bytes_per_second)}/s`, title: exact(rate.crossing_bytes_per_second), per: "" };
+      ? { value: money(rate.cost_per_hour ?? "0", currency), title: `${rate.cost_per_hour} ${currency} an hour` }
+      : { value: `${bytes(rate.crossing_bytes_per_second)}/s`, title: exact(rate.crossing_bytes_per_second) };
     const until = new Date(new Date(month.to) - 1);
     return html`<dl class="tiles">
       <${Tile} name="now" label="Now" value=${now.value} title=${now.title}>
-        ${now.per}${unit === "cost" && html`, ${bytes(rate.crossing_bytes_per_second)}/s cross`} (5 minutes)<//>
+        ${unit === "cost" ? `an hour, as ${bytes(rate.crossing_bytes_per_second)}/s cross` : "over the last 5 minutes"}<//>
       <${Tile} name="range" label=${rangeName(view)} ...${written(answer.total, unit, currency)}>
         <${Against} now=${answer.total} before=${answer.before} unit=${unit} currency=${currency}
           words="the time before" none="no history of the time before" /><//>

@@ -7,7 +7,7 @@ import { bytes, date, moment, money, share } from "./units.js";
 import { LOCALITIES } from "./words.js";
 import { toggled } from "./view.js";
 
-const HEIGHT = 220;
+const HEIGHT = 226;
 
 /** From the bottom up: what costs most for a byte lies on the ground, where it is read best. */
 const STACK = ["cross_zone", "cross_region", "internet", "unknown", "same_zone", "same_node"];
@@ -75,7 +75,7 @@ const options = ({ width, names, unit, currency, onSpan, onPoint }) => {
     cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
     // It begins at nothing: a stack that is cut off below lies.
     scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
-    axes: [{ ...axis, space: 64, values: timeMarks }, { ...axis, size: 84, values: (_, ticks) => ticks.map(axisText(unit, currency)) }],
+    axes: [{ ...axis, space: 64, size: 30, values: timeMarks }, { ...axis, size: 84, values: (_, ticks) => ticks.map(axisText(unit, currency)) }],
     // The highest is painted first, and what is below it over it.
     series: [{}, ...names.map((name) => ({
       paths: stepped, points: { show: false }, width: 1,
@@ -148,21 +148,27 @@ const Numbers = ({ answer, unit }) => {
       </tbody></table></div>`}</details>`;
 };
 
+/** Which bytes of a boundary may have no price: what has none is never shown as free. */
+const GAPS = { cross_region: "unlisted_rate", internet: "internet_off", unknown: "unknown_place" };
+
+const isUnpriced = (one, unpriced) => Number(one.cost) === 0 && unpriced.some(({ reason, bytes: count }) =>
+  count > 0 && (reason === GAPS[one.locality] || reason === "no_prices"));
+
 const Shares = ({ summary, unit, view, change }) => {
-  const { localities, total, currency } = summary;
+  const { localities, total, currency, unpriced } = summary;
   return html`<div class="wide"><table class="shares">
     <caption class="spoken">By the boundary that was crossed</caption>
-    <thead><tr><th scope="col">Boundary</th><th scope="col" class="number">Bytes</th><th scope="col" class="number">Share</th>
+    <thead><tr><th scope="col">Boundary</th><th scope="col" class="number">Bytes</th><th scope="col" class="number minor">Share</th>
       ${currency && html`<th scope="col" class="number">Cost</th>`}<th scope="col" class="number">Change</th></tr></thead>
     <tbody>${localities.map((one) => html`<tr key=${one.locality} data-locality=${one.locality}>
       <th scope="row"><button type="button" class="link" aria-pressed=${view.locality.includes(one.locality) ? "true" : "false"}
         onClick=${() => change(toggled(view, "locality", one.locality))}><${Locality} of=${one.locality} /></button></th>
       <td class="number"><${Bytes} of=${one.bytes} /></td>
-      <td class="number">${share(one.bytes, total.bytes)}</td>
-      ${currency && html`<td class="number"><${Money} of=${one.cost} currency=${currency} /></td>`}
+      <td class="number minor">${share(one.bytes, total.bytes)}</td>
+      ${currency && html`<td class="number"><${Money} of=${isUnpriced(one, unpriced) ? undefined : one.cost} currency=${currency} /></td>`}
       <td class="number"><${Change} now=${size(one, unit)} before=${one.before && size(one.before, unit)} /></td></tr>`)}
     </tbody>
-    <tfoot><tr><th scope="row">All</th><td class="number"><${Bytes} of=${total.bytes} /></td><td class="number"></td>
+    <tfoot><tr><th scope="row">All</th><td class="number"><${Bytes} of=${total.bytes} /></td><td class="minor"></td>
       ${currency && html`<td class="number"><${Money} of=${total.cost} currency=${currency} /></td>`}
       <td class="number"><${Change} now=${size(total, unit)} before=${summary.before && size(summary.before, unit)} /></td></tr></tfoot>
   </table></div>`;

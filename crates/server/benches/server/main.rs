@@ -10,10 +10,12 @@
 //! - `latency`: how long answers take at half of the load a processor is to bear.
 //! - `metrics`: `/metrics` of many series, idle and under load, beside writing the same samples only.
 //! - `memory`: what the program keeps of 5,000 pods.
+//! - `history`: views of 90 days of 2,000 pairs of workloads.
 #![allow(missing_docs, reason = "a bench has no users")]
 
 mod cluster;
 mod durable;
+mod history;
 mod ingest;
 mod latency;
 mod memory;
@@ -34,7 +36,7 @@ type Part = fn(&mut Bench) -> Outcome;
 
 fn main() -> Outcome {
     let mut bench = Bench::from_arguments()?;
-    let parts: [(&str, Part); 7] = [
+    let parts: [(&str, Part); 8] = [
         ("wire", wire::run),
         ("ingest", ingest::run),
         ("processors", ingest::processors),
@@ -42,6 +44,7 @@ fn main() -> Outcome {
         ("latency", latency::run),
         ("metrics", metrics::run),
         ("memory", memory::run),
+        ("history", history::run),
     ];
     for (name, run) in parts {
         if bench.wants(name) {

@@ -1,0 +1,73 @@
+//! Flags of `cost`.
+
+use clap::{Args, ValueEnum};
+use kubezonnet_api::Of;
+
+use super::{Filter, Format, When};
+
+/// Flags of `cost`.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = "\
+Bytes and money are those of the server's history. What somebody costs is what they pay themselves: of
+each edge their own side. Pairs and services have what both sides pay. The lines below the table say
+what no amount has in it.")]
+pub struct CostArgs {
+    /// Line by line of what.
+    #[arg(long, value_enum, default_value = "namespace", value_name = "WHAT")]
+    pub by: CostBy,
+
+    /// So many lines at most, the most expensive; 0 is all.
+    #[arg(long, default_value_t = 50, value_name = "COUNT")]
+    pub limit: u32,
+
+    /// Of when; the default is 7d.
+    #[command(flatten)]
+    pub when: When,
+
+    /// Of whom.
+    #[command(flatten)]
+    pub filter: Filter,
+
+    /// How it is printed.
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value = "table",
+        value_name = "FORMAT"
+    )]
+    pub output: Format,
+}
+
+/// Line by line of what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CostBy {
+    /// Namespaces.
+    Namespace,
+    /// Workloads, nodes, networks and the internet.
+    Workload,
+    /// Teams, by the server's --team-label.
+    Team,
+    /// Who sends to whom.
+    Pair,
+    /// Zones.
+    Zone,
+    /// Services by which it was reached.
+    Service,
+    /// Named networks and the internet.
+    Network,
+}
+
+impl From<CostBy> for Of {
+    fn from(by: CostBy) -> Self {
+        match by {
+            CostBy::Namespace => Self::Namespaces,
+            CostBy::Workload => Self::Workloads,
+            CostBy::Team => Self::Teams,
+            CostBy::Pair => Self::Pairs,
+            CostBy::Zone => Self::Zones,
+            CostBy::Service => Self::Services,
+            CostBy::Network => Self::Networks,
+        }
+    }
+}

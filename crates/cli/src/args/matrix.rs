@@ -1,0 +1,65 @@
+//! Flags of `matrix`.
+
+use clap::{Args, ValueEnum};
+use kubezonnet_api::Places;
+
+use super::{Filter, Format, When};
+
+/// Flags of `matrix`.
+#[derive(Debug, Clone, Args)]
+pub struct MatrixArgs {
+    /// Between what.
+    #[arg(long, value_enum, default_value = "zone", value_name = "WHAT")]
+    pub by: PlacesChoice,
+
+    /// Which of both is shown, in a table.
+    #[arg(long, value_enum, default_value = "both", value_name = "WHAT")]
+    pub show: Shown,
+
+    /// Of when; the default is 1h.
+    #[command(flatten)]
+    pub when: When,
+
+    /// Of whom.
+    #[command(flatten)]
+    pub filter: Filter,
+
+    /// How it is printed; `wide` has a line for each cell.
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value = "table",
+        value_name = "FORMAT"
+    )]
+    pub output: Format,
+}
+
+/// Between what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlacesChoice {
+    /// Zone by zone.
+    Zone,
+    /// Region by region.
+    Region,
+}
+
+impl From<PlacesChoice> for Places {
+    fn from(choice: PlacesChoice) -> Self {
+        match choice {
+            PlacesChoice::Zone => Self::Zone,
+            PlacesChoice::Region => Self::Region,
+        }
+    }
+}
+
+/// What a matrix shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shown {
+    /// Bytes.
+    Bytes,
+    /// Money.
+    Cost,
+    /// One below the other.
+    Both,
+}

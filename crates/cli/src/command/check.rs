@@ -1,0 +1,196 @@
+//! `check`: can each node run the agent, does every agent report, how much is unknown and why, and what
+//! to do about each.
+
+use std::fmt::Write as _;
+
+use kubezonnet_api::{Asked, Health, Summary, Version};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::args::{CheckArgs, Form, Way};
+use crate::client::{Client, Cluster, Question};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::text::{self, Look, Tone};
+
+mod agents;
+mod kubernetes;
+mod server;
+
+/// How far back shares are looked at.
+const BACK: &str = "1h";
+
+/// How it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// As it should be.
+    Good,
+    /// To be looked at: something is less than it could be.
+    Look,
+    /// Bytes are not counted, or cannot be shown.
+    Problem,
+}
+
+/// What was found of one thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How it is.
+    pub level: Level,
+    /// Of what.
+    pub subject: String,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+    /// Whether it is one of many of its kind: named only if all are wanted.
+    #[serde(skip)]
+    pub is_detail: bool,
+}
+
+impl Finding {
+    fn new(level: Level, subject: impl Into<String>, found: impl Into<String>) -> Self {
+        Self {
+            level,
+            subject: subject.into(),
+            found: found.into(),
+            advice: None,
+            is_detail: false,
+        }
+    }
+
+    fn good(subject: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::new(Level::Good, subject, found)
+    }
+
+    fn look(subject: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::new(Level::Look, subject, found)
+    }
+
+    fn problem(subject: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::new(Level::Problem, subject, found)
+    }
+
+    fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    fn detail(mut self) -> Self {
+        self.is_detail = true;
+        self
+    }
+}
+
+/// Looks at all of it and prints what it finds.
+///
+/// # Errors
+///
+/// [`Failure::Found`] if there is a problem; those of the way to the server, after what was found of
+/// Kubernetes is printed.
+pub async fn run(args: &CheckArgs, way: &Way, console: &mut Console) -> Result<(), Failure> {
+    let mut findings = Vec::new();
+    let looked = Box::pin(look(way, &mut findings));
+    let looked = console.wait("looking", looked).await;
+    if let Err(failure) = &looked {
+        let found = failure.to_string();
+        findings.push(Finding::problem("server", found));
+    }
+    match args.output {
+        Form::Table => {
+            let text = render(&findings, args.all, console.look());
+            console.print(&text)?;
+        }
+        Form::Json => {
+            let text = json!({ "findings": findings });
+            console.print(&format!("{text:#}\n"))?;
+        }
+    }
+    // It is among the findings, and its status tells what kind of failure it was.
+    looked?;
+    let limit = if args.strict {
+        Level::Look
+    } else {
+        Level::Problem
+    };
+    if findings.iter().any(|finding| finding.level >= limit) {
+        return Err(Failure::Found);
+    }
+    Ok(())
+}
+
+async fn look(way: &Way, findings: &mut Vec<Finding>) -> Result<(), Failure> {
+    let wants_cluster = way.server.is_none() || way.kubeconfig.is_some() || way.context.is_some();
+    let cluster = if wants_cluster {
+        let cluster = Cluster::open(way).await?;
+        findings.extend(kubernetes::look(&cluster).await?);
+        Some(cluster)
+    } else {
+        None
+    };
+    let client = Client::on(way, cluster.as_ref()).await?;
+    let version: Version = client.ask(&Question::new("version")).await?;
+    findings.push(server::version(&version, &client.place()));
+    let health: Health = client.ask(&Question::new("health")).await?;
+    findings.extend(server::look(&health));
+    findings.extend(agents::look(&health.agents));
+    let asked = Asked {
+        since: Some(BACK.to_owned()),
+        ..Asked::default()
+    };
+    let summary: Summary = client.ask(&Question::new("summary").with(&asked)).await?;
+    findings.extend(server::shares(&summary, BACK));
+    Ok(())
+}
+
+fn render(findings: &[Finding], is_all: bool, look: Look) -> String {
+    let mut lines = String::new();
+    let widest = findings
+        .iter()
+        .map(|finding| text::width(&finding.subject))
+        .max();
+    let widest = widest.unwrap_or_default().min(40);
+    for finding in findings {
+        if finding.is_detail && finding.level == Level::Good && !is_all {
+            continue;
+        }
+        let (mark, tone) = match finding.level {
+            Level::Good => ("ok     ", Tone::Good),
+            Level::Look => ("look   ", Tone::Doubtful),
+            Level::Problem => ("problem", Tone::Bad),
+        };
+        let subject = text::printable(&finding.subject);
+        let subject = text::shorten(&subject, widest);
+        let blank = " ".repeat(widest - text::width(&subject));
+        let mark = tone.paint(mark, look);
+        let found = text::printable(&finding.found);
+        let _ = writeln!(lines, "{mark}  {subject}{blank}  {found}");
+        if let Some(advice) = &finding.advice {
+            let indent = " ".repeat(9 + widest + 2);
+            let advice = format!("> {}", text::printable(advice));
+            let _ = writeln!(lines, "{indent}{}", Tone::Faint.paint(&advice, look));
+        }
+    }
+    lines.push_str(&conclusion(findings, look));
+    lines
+}
+
+fn conclusion(findings: &[Finding], look: Look) -> String {
+    let count = |level| {
+        findings
+            .iter()
+            .filter(|finding| finding.level == level)
+            .count()
+    };
+    let (text, tone) = match (count(Level::Problem), count(Level::Look)) {
+        (0, 0) => ("All is in order.".to_owned(), Tone::Good),
+        (0, looks) => (format!("No problem; {looks} to look at."), Tone::Good),
+        (1, looks) => (format!("1 problem, {looks} to look at."), Tone::Bad),
+        (problems, looks) => (
+            format!("{problems} problems, {looks} to look at."),
+            Tone::Bad,
+        ),
+    };
+    format!("\n{}\n", tone.paint(&text, look))
+}

@@ -1,0 +1,83 @@
+//! What the server tells of the agents.
+
+use kubezonnet_api::{Agent, AgentState};
+
+use super::Finding;
+use super::server::whole;
+use crate::text;
+
+/// How many nodes are named one by one; clusters have thousands.
+const NAMED: usize = 20;
+
+pub(super) fn look(agents: &[Agent]) -> Vec<Finding> {
+    let is_counting =
+        |agent: &&Agent| matches!(agent.state, AgentState::Reporting | AgentState::Late);
+    let counting = agents.iter().filter(is_counting).count();
+    let found = format!("{counting} of {} nodes report", agents.len());
+    let mut findings = vec![if agents.is_empty() {
+        Finding::problem("agents", "there is no node to count on")
+    } else if counting == agents.len() {
+        Finding::good("agents", found)
+    } else {
+        Finding::problem("agents", found)
+    }];
+    let (wrong, right): (Vec<_>, Vec<_>) = agents
+        .iter()
+        .map(of_agent)
+        .partition(|finding| finding.level > super::Level::Good);
+    let left = wrong.len().saturating_sub(NAMED);
+    findings.extend(wrong.into_iter().take(NAMED));
+    if left > 0 {
+        let found = format!("{left} more nodes are not as they should be");
+        findings.push(Finding::look("agents", found).advise("-o json names them all"));
+    }
+    findings.extend(right);
+    findings
+}
+
+fn of_agent(agent: &Agent) -> Finding {
+    let subject = format!("node {}", agent.node);
+    let seconds = agent.last_window_seconds;
+    let ago = seconds.map_or_else(
+        || "never".to_owned(),
+        |seconds| format!("{} ago", text::span(whole(seconds))),
+    );
+    let logs = "see the log of the pod of kubezonnet-agent there";
+    match agent.state {
+        AgentState::None => {
+            return Finding::problem(subject, "has no agent: nobody counts there").advise(
+                "the DaemonSet kubezonnet-agent may not reach it: taints, kernel, or no room",
+            );
+        }
+        AgentState::Missing => {
+            let found = format!("its agent broke off, last heard of {ago}");
+            return Finding::problem(subject, found).advise(logs);
+        }
+        AgentState::Ended => {
+            let found = format!("its agent has ended, {ago}");
+            return Finding::problem(subject, found).advise(
+                "start it again, or what the node sends is counted by who receives it only",
+            );
+        }
+        AgentState::Reporting | AgentState::Late => {}
+    }
+    if agent.bypassed {
+        return Finding::look(subject, "its packets pass the agent's hooks by").advise(
+            "receivers count for it: see \"packets bypass the hooks\" in docs/troubleshooting.md",
+        );
+    }
+    if agent.lost_bytes > 0 {
+        let found = format!("its agent has lost {}", text::bytes(agent.lost_bytes));
+        return Finding::look(subject, found).advise(logs);
+    }
+    if agent.state == AgentState::Late {
+        return Finding::look(subject, format!("its agent is late, last heard of {ago}"))
+            .advise("it keeps what it counts; if it stays late, see its log");
+    }
+    if agent.coarsened {
+        return Finding::look(subject, "has more flows than its agent has room for")
+            .advise("no byte is lost, but detail: give the agent a larger --max-flows");
+    }
+    let zone = agent.zone.as_deref().unwrap_or("no zone");
+    Finding::good(subject, format!("reports, last heard of {ago} ({zone})")).detail()
+}

@@ -1,0 +1,187 @@
+//! `top`: who sends most, live on a terminal, or once.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event, EventStream, KeyEventKind};
+use futures::StreamExt as _;
+use ratatui::DefaultTerminal;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use crate::args::{Format, TopArgs, Way};
+use crate::client::Client;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::listing::Listing;
+use crate::live::{Answered, Done, Moment, State, Wanted, draw, press};
+
+/// How many lines are printed if nothing is said and it is printed once: a screen of them.
+const ONCE: u32 = 20;
+
+/// How often the age of what is shown is drawn again.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// Shows it until it is ended, or prints it once.
+///
+/// # Errors
+///
+/// Those of the way to the server, its answers, and the terminal.
+pub async fn run(args: &TopArgs, way: &Way, console: &mut Console) -> Result<(), Failure> {
+    let is_once = args.once || args.output != Format::Table || !console.can_draw();
+    let state = State::new(args);
+    let mut wanted = state.wanted();
+    if is_once {
+        wanted.limit = args.limit.unwrap_or(ONCE);
+        let listing = async {
+            let client = Client::find(way).await?;
+            ask(&client, &wanted).await
+        };
+        let listing = console.wait("asking the server", listing).await?;
+        return listing.print(console, args.output, true);
+    }
+    let client = console
+        .wait("looking for the server", Client::find(way))
+        .await?;
+    let mut live = Live {
+        client: Arc::new(client),
+        state,
+        interval: args.interval,
+        colour: console.look().colour,
+        answered: None,
+        asking: None,
+    };
+    let mut terminal = ratatui::try_init()?;
+    let ended = live.run(&mut terminal).await;
+    // Whatever happened, the terminal is given back as it was.
+    let restored = ratatui::try_restore();
+    ended?;
+    Ok(restored?)
+}
+
+async fn ask(client: &Client, wanted: &Wanted) -> Result<Listing, Failure> {
+    let what = (wanted.view.into(), wanted.rank.into());
+    Listing::ask(client, &wanted.asked, what, wanted.limit).await
+}
+
+/// The live view, and what it waits for.
+struct Live {
+    client: Arc<Client>,
+    state: State,
+    interval: Duration,
+    colour: bool,
+    /// When the last answer came.
+    answered: Option<Instant>,
+    /// The question that is under way.
+    asking: Option<JoinHandle<Result<Answered, Failure>>>,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.forget_question();
+    }
+}
+
+impl Live {
+    async fn run(&mut self, terminal: &mut DefaultTerminal) -> Result<(), Failure> {
+        let mut keys = EventStream::new();
+        let mut ends = ends()?;
+        let mut beat = tokio::time::interval(BEAT);
+        let mut again = tokio::time::Instant::now();
+        loop {
+            let moment = Moment {
+                answer_age: self.answered.map(|at| at.elapsed().as_secs()),
+                colour: self.colour,
+            };
+            terminal.draw(|frame| draw(&self.state, moment, frame))?;
+            let waits = self.asking.is_none() && !self.state.is_paused;
+            tokio::select! {
+                event = keys.next() => match event {
+                    Some(Ok(event)) => match self.heed(&event) {
+                        Done::Quit => return Ok(()),
+                        Done::Ask => self.ask(),
+                        Done::Draw => {}
+                    },
+                    Some(Err(error)) => return Err(error.into()),
+                    // The terminal is gone.
+                    None => return Ok(()),
+                },
+                () = any(&mut ends) => return Ok(()),
+                answer = answer(&mut self.asking) => {
+                    self.asking = None;
+                    again = tokio::time::Instant::now() + self.interval;
+                    self.take(answer)?;
+                }
+                () = tokio::time::sleep_until(again), if waits => self.ask(),
+                _ = beat.tick() => {}
+            }
+        }
+    }
+
+    fn heed(&mut self, event: &Event) -> Done {
+        match event {
+            Event::Key(key) if key.kind != KeyEventKind::Release => press(&mut self.state, *key),
+            // Another size is seen when it is drawn again.
+            _ => Done::Draw,
+        }
+    }
+
+    /// Asks anew; what is under way is of another time or view.
+    fn ask(&mut self) {
+        self.forget_question();
+        let (client, wanted) = (Arc::clone(&self.client), self.state.wanted());
+        self.asking = Some(tokio::spawn(async move {
+            let listing = ask(&client, &wanted).await?;
+            Answered::read(wanted, listing)
+        }));
+    }
+
+    fn forget_question(&mut self) {
+        if let Some(asking) = self.asking.take() {
+            asking.abort();
+        }
+    }
+
+    /// What may pass is shown, and tried again; for the rest there is no use in waiting.
+    fn take(&mut self, answer: Result<Answered, Failure>) -> Result<(), Failure> {
+        match answer {
+            Ok(answered) => {
+                self.answered = Some(Instant::now());
+                self.state.take(answered);
+            }
+            Err(failure) if failure.may_pass() || self.answered.is_some() => {
+                self.state.failure = Some(failure.to_string());
+            }
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
+    }
+}
+
+/// What the server answers to the question that is under way; for ever, if there is none.
+async fn answer(
+    asking: &mut Option<JoinHandle<Result<Answered, Failure>>>,
+) -> Result<Answered, Failure> {
+    match asking {
+        Some(asking) => asking
+            .await
+            .unwrap_or_else(|error| Err(Failure::Answer(format!("asking failed: {error}")))),
+        None => std::future::pending().await,
+    }
+}
+
+/// The signals by which it is ended from outside, so that the terminal is given back.
+fn ends() -> io::Result<[Signal; 2]> {
+    Ok([
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::hangup())?,
+    ])
+}
+
+async fn any([one, other]: &mut [Signal; 2]) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}

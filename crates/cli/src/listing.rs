@@ -1,0 +1,282 @@
+//! Lists of the largest with what belongs to them: what `cost` prints, and `top` where it prints once.
+
+use kubezonnet_api::{Asked, Item, Of, Rank, Summary, Top, TopAsked};
+use serde::Serialize;
+
+use crate::args::Format;
+use crate::client::{Client, Question};
+use crate::console::Console;
+use crate::entry::{Entry, money, saturated};
+use crate::failure::Failure;
+use crate::key;
+use crate::text::{self, Align, Cell, Column, Look, Micros, Scale, Table, Tone};
+
+mod lines;
+mod notes;
+
+pub(crate) use self::lines::into_io;
+pub use self::notes::{about, footnotes, left_out};
+
+/// The most items an answer has.
+const PAGE: u32 = 10_000;
+
+/// A list, and all there is in its time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listing {
+    /// All there is.
+    pub summary: Summary,
+    /// The list.
+    pub top: Top,
+}
+
+impl Listing {
+    /// Asks the server, page by page until there are so many; 0 is all.
+    ///
+    /// # Errors
+    ///
+    /// If it does not answer.
+    pub async fn ask(
+        client: &Client,
+        asked: &Asked,
+        (of, by): (Of, Rank),
+        limit: u32,
+    ) -> Result<Self, Failure> {
+        let summary = client.ask(&Question::new("summary").with(asked)).await?;
+        let wanted = if limit == 0 { u32::MAX } else { limit };
+        let mut page = TopAsked {
+            of,
+            by,
+            limit: Some(wanted.min(PAGE)),
+            cursor: None,
+        };
+        let ask = |page: &TopAsked| Question::new("top").with(asked).with(page);
+        let mut top: Top = client.ask(&ask(&page)).await?;
+        while let Some(next) = top.next.take() {
+            let left = u64::from(wanted).saturating_sub(top.items.len() as u64);
+            if left == 0 {
+                break;
+            }
+            page.limit = Some(u32::try_from(left).unwrap_or(u32::MAX).min(PAGE));
+            page.cursor = Some(next);
+            let more: Top = client.ask(&ask(&page)).await?;
+            if more.items.is_empty() {
+                break;
+            }
+            top.items.extend(more.items);
+            top.next = more.next;
+        }
+        Ok(Self { summary, top })
+    }
+
+    /// Prints it; `has_pictures` with how it went over time.
+    ///
+    /// # Errors
+    ///
+    /// If an amount is none, or nobody takes it.
+    pub fn print(
+        &self,
+        console: &mut Console,
+        format: Format,
+        has_pictures: bool,
+    ) -> Result<(), Failure> {
+        match format {
+            Format::Table => {
+                let text = self.text(console.look(), has_pictures)?;
+                console.print(&text)?;
+            }
+            Format::Wide => console.print(&self.wide_text(console.look())?)?,
+            Format::Json => {
+                let text = serde_json::to_string_pretty(self).map_err(std::io::Error::other)?;
+                console.print(&(text + "\n"))?;
+            }
+            Format::Csv => {
+                lines::write(&self.top, console.out())?;
+                for note in left_out(&self.summary) {
+                    console.note(&note);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn text(&self, look: Look, has_pictures: bool) -> Result<String, Failure> {
+        let mut text = about(&self.summary, look)?;
+        text.push('\n');
+        let entries = self.entries()?;
+        if entries.is_empty() {
+            text.push_str("There was no such traffic in that time.\n");
+        } else {
+            text.push_str(&self.table(&entries, has_pictures)?.render(look));
+        }
+        text.push_str(&footnotes(&self.summary, look));
+        Ok(text)
+    }
+
+    fn entries(&self) -> Result<Vec<Entry>, Failure> {
+        self.top.items.iter().map(Entry::read).collect()
+    }
+
+    /// What all that is listed, and what is not, costs.
+    fn total(&self) -> Result<Option<Micros>, Failure> {
+        money(self.top.total.cost.as_ref())
+    }
+
+    fn table(&self, entries: &[Entry], has_pictures: bool) -> Result<Table, Failure> {
+        let has_prices = self.top.currency.is_some();
+        let total = self.total()?;
+        let costs = entries.iter().filter_map(|entry| entry.size.cost);
+        let scale = Scale::of(costs.chain(total));
+        let is_pairs = self.top.of == Of::Pairs;
+        let has_zones = entries.iter().any(|entry| entry.zones.is_some());
+        let has_sides = entries.iter().any(|entry| entry.size.sides.is_some());
+        let mut columns = vec![Column::names(key::title(self.top.of))];
+        if is_pairs {
+            columns.extend([Column::names("TO"), Column::words("ACROSS")]);
+        }
+        if has_zones {
+            columns.push(Column::words("ZONES"));
+        }
+        if let Some(currency) = &self.top.currency {
+            columns.push(Column::numbers(format!("COST {currency}")));
+        }
+        columns.push(Column::numbers("SHARE"));
+        if has_sides {
+            columns.extend(["CROSSING", "SENT", "RECEIVED"].map(Column::numbers));
+        } else {
+            columns.push(Column::numbers("BYTES"));
+        }
+        columns.push(Column::numbers("CHANGE"));
+        if has_pictures {
+            columns.push(Column::words("TREND"));
+        }
+        let mut table = Table::new(columns);
+        let all: u128 = match total {
+            Some(total) if has_prices => total.0,
+            _ if has_sides => entries.iter().map(|entry| entry.size.bytes).sum(),
+            _ => self.top.total.bytes.into(),
+        };
+        for entry in entries {
+            let mut row: Vec<Cell> = vec![(&entry.name).into()];
+            if is_pairs {
+                row.push(entry.peer.as_deref().unwrap_or_default().into());
+                row.push(entry.locality.map_or("", key::locality).into());
+            }
+            if has_zones {
+                let zones = entry.zones.as_ref();
+                row.push(
+                    zones
+                        .map_or_else(String::new, |(from, to)| format!("{from} > {to}"))
+                        .into(),
+                );
+            }
+            if has_prices {
+                let cost = entry.size.cost.map(|cost| scale.text(cost));
+                row.push(cost.unwrap_or_else(|| "-".to_owned()).into());
+            }
+            row.push(text::share(entry.weight(has_prices), all).into());
+            match entry.size.sides {
+                Some(sides) => {
+                    let numbers = [sides.crossing, sides.sent, sides.received];
+                    row.extend(numbers.map(|bytes| Cell::from(text::bytes(bytes))));
+                }
+                None if has_sides => row.extend(["-", "-", "-"].map(Cell::from)),
+                None => row.push(text::bytes(saturated(entry.size.bytes)).into()),
+            }
+            row.push(change_cell(entry));
+            if has_pictures {
+                row.push(text::sparkline(&entry.trend, 20).into());
+            }
+            table.push(row);
+        }
+        self.add_rest(entries, &mut table, (total, scale));
+        Ok(table)
+    }
+
+    /// A line for those that are not listed.
+    fn add_rest(
+        &self,
+        entries: &[Entry],
+        table: &mut Table,
+        (total, scale): (Option<Micros>, Scale),
+    ) {
+        let others = self.top.count.saturating_sub(entries.len() as u64);
+        if others == 0 {
+            return;
+        }
+        let name = format!("({} more)", text::count(others.into()));
+        let listed: u128 = entries
+            .iter()
+            .filter_map(|entry| entry.size.cost)
+            .map(|cost| cost.0)
+            .sum();
+        let rest = total.map(|total| Micros(total.0.saturating_sub(listed)));
+        let mut row = vec![Cell::toned(name, Tone::Faint)];
+        for title in table.titles().skip(1) {
+            let text = match (title, rest, total) {
+                (title, Some(rest), _) if title.starts_with("COST") => scale.text(rest),
+                ("SHARE", Some(rest), Some(total)) => text::share(rest.0, total.0),
+                _ => String::new(),
+            };
+            row.push(Cell::toned(text, Tone::Faint));
+        }
+        table.push(row);
+    }
+
+    /// All there is, as a table in exact numbers.
+    fn wide_text(&self, look: Look) -> Result<String, Failure> {
+        let look = Look {
+            width: None,
+            ..look
+        };
+        let mut out = about(&self.summary, look)?;
+        out.push('\n');
+        let is_number = |title: &str| {
+            ["bytes", "packets", "cost"]
+                .iter()
+                .any(|end| title.ends_with(end))
+        };
+        let titles = lines::titles(&self.top);
+        let columns = titles.iter().map(|title| {
+            let align = if is_number(title) {
+                Align::Right
+            } else {
+                Align::Left
+            };
+            Column::aligned(title.to_uppercase().replace('_', " "), align)
+        });
+        let mut table = Table::new(columns.collect());
+        for item in &self.top.items {
+            let values = lines::values(&self.top, item);
+            let cell = |value: String| {
+                if value.is_empty() {
+                    "-".into()
+                } else {
+                    value.into()
+                }
+            };
+            table.push(values.into_iter().map(cell).collect());
+        }
+        out.push_str(&table.render(look));
+        out.push_str(&footnotes(&self.summary, look));
+        Ok(out)
+    }
+}
+
+/// How an entry changed; more is nothing to be glad of.
+fn change_cell(entry: &Entry) -> Cell {
+    let Some(change) = entry.change() else {
+        return "".into();
+    };
+    let tone = match change.as_bytes() {
+        [b'+', ..] => Tone::Bad,
+        [b'-', ..] => Tone::Good,
+        b"new" => Tone::Doubtful,
+        _ => Tone::Faint,
+    };
+    Cell::toned(change, tone)
+}
+
+/// What `top` and `cost` have of each item in files.
+fn of_item(item: &Item) -> Vec<&str> {
+    key::values(&item.key)
+}

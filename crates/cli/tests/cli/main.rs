@@ -1,0 +1,11 @@
+//! The program, started as people start it, against a server that is a fake.
+#![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
+
+mod answers;
+mod failures;
+mod fake;
+mod flows;
+mod program;
+mod screen;
+mod tables;
+mod usage;

@@ -1,0 +1,185 @@
+//! What is printed, word by word.
+
+use kubezonnet_api::AgentState;
+
+use crate::answers;
+use crate::fake::Fake;
+use crate::program::{command, ended, run};
+
+/// Runs it against the fake, and holds what it prints against the snapshot of that name.
+fn check(name: &str, fake: &Fake, arguments: &[&str]) {
+    let flag = fake.flag();
+    let mut all = vec![&*flag];
+    all.extend(arguments);
+
+    let ended = run(&all);
+
+    let place = fake.address().to_string();
+    let printed = format!("{}\nstatus {}\n{}", ended.out, ended.status, ended.err);
+    insta::assert_snapshot!(name, printed.replace(&place, "ADDRESS"));
+}
+
+fn of_namespaces() -> Fake {
+    let fake = Fake::usual();
+    fake.tell("top", &answers::namespaces());
+    fake
+}
+
+#[test]
+fn what_namespaces_cost_is_a_table_with_what_it_leaves_out() {
+    check("cost", &of_namespaces(), &["cost"]);
+}
+
+#[test]
+fn the_wide_table_is_exact() {
+    check("cost_wide", &of_namespaces(), &["cost", "-o", "wide"]);
+}
+
+#[test]
+fn csv_is_exact_and_quoted_and_says_elsewhere_what_it_leaves_out() {
+    check("cost_csv", &of_namespaces(), &["cost", "-o", "csv"]);
+}
+
+#[test]
+fn json_is_what_the_server_said() {
+    let fake = of_namespaces();
+
+    let ended = run(&[&fake.flag(), "cost", "-o", "json"]);
+
+    let answer: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    let expected = serde_json::json!({
+        "summary": answers::summary(),
+        "top": answers::namespaces(),
+    });
+    assert_eq!(answer, expected);
+    assert_eq!((ended.status, &*ended.err), (0, ""));
+}
+
+#[test]
+fn pairs_cost_what_both_sides_pay() {
+    check(
+        "cost_pairs",
+        &Fake::usual(),
+        &["cost", "--by", "pair", "--since", "month"],
+    );
+}
+
+#[test]
+fn without_a_terminal_top_prints_once() {
+    check("top", &Fake::usual(), &["top"]);
+}
+
+#[test]
+fn a_matrix_has_bytes_and_money_from_zone_to_zone() {
+    check("matrix", &Fake::usual(), &["matrix"]);
+}
+
+#[test]
+fn a_wide_matrix_is_a_list() {
+    check("matrix_wide", &Fake::usual(), &["matrix", "-o", "wide"]);
+}
+
+#[test]
+fn a_matrix_for_programs_has_a_line_for_each_cell() {
+    check("matrix_csv", &Fake::usual(), &["matrix", "-o", "csv"]);
+}
+
+#[test]
+fn colours_are_there_when_they_are_asked_for() {
+    check(
+        "matrix_colours",
+        &Fake::usual(),
+        &["matrix", "--show", "cost", "--color", "always"],
+    );
+}
+
+#[test]
+fn colours_are_not_there_without_a_terminal_or_when_they_are_not_wanted() {
+    let fake = Fake::usual();
+    for arguments in [
+        &["matrix"][..],
+        &["matrix", "--color", "never"],
+        &["check", "--color", "never"],
+    ] {
+        let mut command = command(arguments);
+        command.arg(fake.flag()).env("TERM", "xterm-256color");
+
+        let ended = ended(&command.output().unwrap());
+
+        assert!(!ended.out.contains('\x1b'), "{arguments:?}: {}", ended.out);
+    }
+}
+
+#[test]
+fn versions_of_both_sides_are_told() {
+    check("version", &Fake::usual(), &["version"]);
+    check("version_json", &Fake::usual(), &["version", "-o", "json"]);
+}
+
+#[test]
+fn a_cluster_in_order_is_told_so() {
+    let fake = Fake::usual();
+    let mut summary = answers::summary();
+    summary.unknown.clear();
+    summary
+        .localities
+        .retain(|share| share.locality != kubezonnet_api::LocalityName::Unknown);
+    fake.tell("summary", &summary);
+
+    check("check_good", &fake, &["check", "--all"]);
+}
+
+#[test]
+fn each_problem_is_told_with_what_to_do() {
+    let fake = Fake::usual();
+    let mut health = answers::health();
+    health.ready = false;
+    health.not_ready = Some("the disk is full".to_owned());
+    health.topology.nodes_without_zone = 1;
+    health.topology.age_seconds = Some(1234.0);
+    health.store.failing = Some("no space left on device".to_owned());
+    health.history.behind_seconds = 4000.0;
+    health.prices = None;
+    let mut bypassed = answers::agent("node-e", AgentState::Reporting);
+    bypassed.bypassed = true;
+    let mut losing = answers::agent("node-f", AgentState::Late);
+    losing.lost_bytes = 12_345;
+    let mut coarse = answers::agent("node-g", AgentState::Reporting);
+    coarse.coarsened = true;
+    health.agents.extend([
+        answers::agent("node-c", AgentState::None),
+        answers::agent("node-d", AgentState::Missing),
+        bypassed,
+        losing,
+        coarse,
+        answers::agent("node-h", AgentState::Ended),
+        answers::agent("node-i", AgentState::Late),
+    ]);
+    fake.tell("health", &health);
+
+    check("check_bad", &fake, &["check"]);
+}
+
+#[test]
+fn an_empty_cluster_is_no_error() {
+    let fake = Fake::usual();
+    let mut summary = answers::summary();
+    summary.total = kubezonnet_api::Measure::default();
+    summary.localities.clear();
+    summary.unknown.clear();
+    summary.unpriced.clear();
+    summary.before = None;
+    summary.currency = None;
+    fake.tell("summary", &summary);
+    let mut top = answers::namespaces();
+    top.items.clear();
+    top.count = 0;
+    top.currency = None;
+    fake.tell("top", &top);
+    let mut matrix = answers::matrix();
+    matrix.cells.clear();
+    fake.tell("matrix", &matrix);
+
+    check("cost_empty", &fake, &["cost"]);
+    check("matrix_empty", &fake, &["matrix"]);
+}

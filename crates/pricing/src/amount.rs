@@ -177,6 +177,13 @@ impl Sum for Cost {
 /// than a unit away from what is exact, and a part of nothing stays nothing.
 pub fn apportion(parts: &[Amount], digits: u8) -> Vec<u128> {
     let whole = parts.iter().copied().sum::<Amount>().round(digits);
+    apportion_to(parts, whole, digits)
+}
+
+/// The same where it is given to what the parts sum: of a whole that is itself a part of another, and
+/// was rounded with it. It has to be less than a unit away from the sum of the parts; of another one,
+/// the parts sum to the nearest that they can.
+pub fn apportion_to(parts: &[Amount], whole: u128, digits: u8) -> Vec<u128> {
     let (mut units, mut left): (Vec<_>, Vec<_>) = parts
         .iter()
         .enumerate()
@@ -185,8 +192,8 @@ pub fn apportion(parts: &[Amount], digits: u8) -> Vec<u128> {
             (units, (left, place))
         })
         .unzip();
-    let missing = whole - units.iter().sum::<u128>();
-    // The whole is at most half a unit above the sum of all parts, so that fewer are missing than parts
+    let missing = whole.saturating_sub(units.iter().sum::<u128>());
+    // The whole is less than a unit above the sum of all parts, so that fewer are missing than parts
     // have a remainder, or as many.
     left.sort_unstable_by(|(one, first), (other, second)| other.cmp(one).then(first.cmp(second)));
     for ((_, place), _) in left.into_iter().zip(0..missing) {

@@ -34,7 +34,7 @@ mod region;
 mod rule;
 mod table;
 
-pub use amount::{Amount, Cost, apportion, decimal};
+pub use amount::{Amount, Cost, apportion, apportion_to, decimal};
 pub use book::{BookError, PriceBook, Version};
 pub use budgets::{Account, Budgets};
 pub use cloud::{Cloud, MixedClouds, UnknownCloud};

@@ -7,6 +7,7 @@
 
 mod bypass;
 mod coverage;
+mod fares;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -21,6 +22,9 @@ use serde::{Deserialize, Serialize};
 pub use self::bypass::NodeUplinks;
 use self::coverage::{Coverage, Noted};
 pub use self::coverage::{Extent, TOLERANCE};
+use self::fares::Fares;
+pub use self::fares::NodeAgent;
+pub(crate) use self::fares::Told;
 
 /// How many closed epochs are remembered a node, so that a window sent again after its agent was
 /// replaced is not counted twice. Retries last minutes; eight replacements in minutes do not happen.
@@ -73,6 +77,9 @@ pub struct Agent {
     /// How far its wall clock is ahead of this server's, in milliseconds, where it tells.
     #[serde(skip)]
     skew: Option<i64>,
+    /// How it fares, as far as windows told since this server started.
+    #[serde(skip)]
+    fares: Fares,
 }
 
 /// What becomes of a window.
@@ -413,6 +420,7 @@ impl Agent {
             heard: Timestamp::default(),
             broke_off: None,
             skew: None,
+            fares: Fares::default(),
         }
     }
 

@@ -20,7 +20,9 @@ use crate::config::Config;
 use crate::connections;
 use crate::edge::{Edge, Serving};
 use crate::export::Exporters;
-use crate::history::embedded::Options;
+use crate::export::recent::Recent;
+use crate::history::Past;
+use crate::history::embedded::{Embedded, Options};
 use crate::http;
 use crate::ingest::{self, Ingest};
 use crate::pipeline::{Pipeline, Settings};
@@ -118,15 +120,22 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     };
     let labels = labels.names().map(ToString::to_string).collect();
     let past = config.history.options(&config.data_dir, labels);
-    let pipeline = open_pipeline(config, topology, settings, past)?.with_prices(prices);
+    let recent = Arc::new(Recent::new(clock.now().0));
+    let exporters = Exporters::open(config).and(Box::new(Arc::clone(&recent)));
+    let pipeline = open_pipeline(config, topology, exporters, settings, past)?.with_prices(prices);
     let pipeline = pipeline.with_budgets(budgets);
     let pipeline = Arc::new(pipeline);
     let ingest = Ingest::new(Arc::clone(&pipeline), config.limits.bodies(), clock.clone());
     let ingest = Arc::new(ingest.guarded(Arc::clone(&edge.door)));
+    let past = pipeline
+        .past()
+        .map(|past| -> Arc<dyn Past> { Arc::<Embedded>::clone(past) });
     let shown = http::Shown::new(Arc::clone(&pipeline), Arc::clone(&ingest), clock.clone())
         .without(&config.metrics.metrics_disable)
         .with_columns(columns)
         .behind(edge.gate.clone())
+        .with_recent(recent)
+        .with_past(past)
         .with_credentials(Arc::clone(&edge.status), edge.is_ready());
 
     let handle = Handle::new();
@@ -184,10 +193,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
 fn open_pipeline(
     config: &Config,
     topology: Topology,
+    exporters: Exporters,
     settings: Settings,
     past: Options,
 ) -> Result<Pipeline, Failure> {
-    let exporters = Exporters::open(config);
     let directory = match &config.data_dir {
         DataDir::Path(path) => Some((path.as_path(), Pace::default())),
         DataDir::None => {

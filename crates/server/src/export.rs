@@ -4,6 +4,7 @@
 //! ingest: what an exporter cannot take at once it drops and counts.
 
 pub mod flow_log;
+pub mod recent;
 
 use std::fmt;
 use std::sync::Arc;
@@ -55,6 +56,13 @@ impl Exporters {
     /// These and no others.
     pub fn of(exporters: Vec<Box<dyn Exporter>>) -> Self {
         Self(exporters)
+    }
+
+    /// These and one more.
+    #[must_use]
+    pub fn and(mut self, exporter: Box<dyn Exporter>) -> Self {
+        self.0.push(exporter);
+        self
     }
 
     /// Whether there is none.

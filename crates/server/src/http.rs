@@ -1,4 +1,4 @@
-//! What is served besides ingest: metrics and health.
+//! What is served besides ingest: metrics, health and the API.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,10 @@ use kubezonnet_exposition::Format;
 use kubezonnet_topology::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::api::{self, Api};
 use crate::dashboard;
+use crate::export::recent::Recent;
+use crate::history::Past;
 use crate::ingest::{self, Ingest};
 use crate::metrics::{self, Columns, Group, Scrape, SecurityScrape};
 use crate::pipeline::Pipeline;
@@ -46,6 +49,10 @@ pub struct Shown {
     can_serve: Arc<dyn Fn() -> bool + Send + Sync>,
     /// One permit for each page being made or sent.
     scrapes: Arc<Semaphore>,
+    /// Who is asked of the past; `None` where nobody is.
+    past: Option<Arc<dyn Past>>,
+    /// The last windows.
+    recent: Option<Arc<Recent>>,
 }
 
 impl Shown {
@@ -61,7 +68,20 @@ impl Shown {
             columns: Arc::default(),
             can_serve: Arc::new(|| true),
             scrapes: Arc::new(Semaphore::new(SCRAPES)),
+            past: None,
+            recent: None,
         }
+    }
+
+    /// With what is asked of the past.
+    pub fn with_past(self, past: Option<Arc<dyn Past>>) -> Self {
+        Self { past, ..self }
+    }
+
+    /// With the last windows.
+    pub fn with_recent(self, recent: Arc<Recent>) -> Self {
+        let recent = Some(recent);
+        Self { recent, ..self }
     }
 
     /// Metrics only to whom the gate lets in.
@@ -101,14 +121,23 @@ pub fn router(pipeline: Arc<Pipeline>, ingest: Arc<Ingest>, clock: Clock) -> Rou
     routes(shown).merge(ingest::router(ingest))
 }
 
-/// The routes for metrics and health.
+/// The routes for metrics, health and the API.
 pub fn routes(shown: Shown) -> Router {
+    let api = api::routes(Api {
+        past: shown.past.clone(),
+        recent: shown.recent.clone(),
+        pipeline: Arc::clone(&shown.pipeline),
+        clock: shown.clock.clone(),
+        gate: shown.gate.clone(),
+        can_serve: Arc::clone(&shown.can_serve),
+    });
     Router::new()
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .merge(dashboard::routes())
         .with_state(shown)
+        .merge(api)
 }
 
 async fn show_metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {

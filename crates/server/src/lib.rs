@@ -13,6 +13,7 @@
 //! pending.
 
 pub mod agents;
+pub mod api;
 pub mod app;
 pub mod authenticate;
 pub mod books;

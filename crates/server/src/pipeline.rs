@@ -25,7 +25,7 @@ use self::claims::Claims;
 use self::existing::exists;
 pub use self::plausible::Implausible;
 use self::plausible::plausible;
-use crate::agents::{self, Admission, MAX_AGENTS, NodeUplinks, TooManyAgents};
+use crate::agents::{self, Admission, MAX_AGENTS, NodeAgent, NodeUplinks, Told, TooManyAgents};
 use crate::budgets::{self, BudgetFile, Spending};
 use crate::change::{Arrived, Change, Gone};
 use crate::committer::{Committer, Outcome, Ticket};
@@ -343,6 +343,11 @@ impl Pipeline {
         let mut entry = Entry::default();
         rows::see(&mut entry, batch);
         let lease = self.enter(&mut entry, &resolved);
+        let told = Told {
+            coarsened: rows::is_coarsened(batch),
+            lost: entry.lost(),
+        };
+        self.state.agents_mut().tell(header, told);
         let records = waiting.iter().flat_map(|waiting| &*waiting.records);
         entry.postponed = records.map(|record| record.counters).sum();
         let arrived = Arrived {
@@ -562,6 +567,11 @@ impl Pipeline {
     /// How long ago each node reported.
     pub fn report_ages(&self, now: Timestamp) -> Vec<(NodeName, Duration)> {
         self.state.agents().report_ages(now)
+    }
+
+    /// How each node's agent fares, in the order of names.
+    pub fn node_agents(&self, now: Timestamp) -> Vec<NodeAgent> {
+        self.state.agents().node_agents(now)
     }
 
     /// What left through the uplinks of each node whose agent tells.

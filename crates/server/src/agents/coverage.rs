@@ -103,6 +103,11 @@ impl Coverage {
         last.is_some_and(|last| last.end.is_none() && !last.bypassed)
     }
 
+    /// Whether a stretch goes on, covered or bypassed.
+    pub(super) fn is_open(&self) -> bool {
+        self.0.back().is_some_and(|last| last.end.is_none())
+    }
+
     /// Ends the stretch that goes on, if one does.
     pub(crate) fn close(&mut self, end: Timestamp) {
         if let Some(open) = self.0.back_mut()

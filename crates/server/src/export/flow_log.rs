@@ -14,6 +14,7 @@ use std::time::Duration;
 use kubezonnet_model::Name;
 
 use self::line::Line;
+pub(crate) use self::line::port;
 use super::{ExportCounts, Exporter};
 use crate::config::Config;
 use crate::resolve::{Outcome, ResolvedBatch, ResolvedFlow};

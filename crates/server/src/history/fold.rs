@@ -288,9 +288,11 @@ fn of_party(part: PartyPart, side: &Side, series: &Series<'_>) -> Value {
 fn of_side(part: SidePart, side: &Side) -> Value {
     match part {
         SidePart::Who => Value::Who(side.who.as_shown()),
-        SidePart::Namespace | SidePart::Label(_) | SidePart::Zone | SidePart::Region => {
-            Value::Text(part.text(side).to_owned())
-        }
+        SidePart::Namespace
+        | SidePart::Label(_)
+        | SidePart::Zone
+        | SidePart::Region
+        | SidePart::Outside => Value::Text(part.text(side).to_owned()),
     }
 }
 

@@ -71,6 +71,8 @@ pub enum SidePart {
     Zone,
     /// The region; empty where it is not known.
     Region,
+    /// [`INTERNET`](Self::INTERNET) of what is there; empty of all else.
+    Outside,
 }
 
 /// Of whom: an edge is taken if each list that is not empty has something of it.
@@ -159,6 +161,9 @@ impl Ends {
 }
 
 impl SidePart {
+    /// What [`Outside`](Self::Outside) has of who is on the internet.
+    pub const INTERNET: &str = "internet";
+
     /// The part as text; empty where there is none, and of who it is.
     pub(super) fn text(self, side: &Side) -> &str {
         match self {
@@ -171,6 +176,8 @@ impl SidePart {
                 .region
                 .as_ref()
                 .map_or("", |region| region.as_str()),
+            Self::Outside if side.who == Who::Internet => Self::INTERNET,
+            Self::Outside => "",
         }
     }
 }

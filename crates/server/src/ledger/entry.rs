@@ -58,6 +58,14 @@ impl Entry {
         self.books.add(skipped.reason.into(), skipped.counters);
     }
 
+    /// Bytes that were lost.
+    pub fn lost(&self) -> u64 {
+        let lost = [Disposition::Malformed, Disposition::ForeignAddress];
+        lost.map(|each| self.books.get(each).bytes)
+            .into_iter()
+            .sum()
+    }
+
     /// Adds to what the hooks saw.
     pub fn see(&mut self, at: SeenAt, counters: FlowCounters) {
         *self.seen.entry(at).or_default() += counters;

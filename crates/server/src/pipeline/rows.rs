@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use foldhash::HashMap;
 use kubezonnet_model::{
     Endpoint, FlowCounters, FlowRecord, Hook, InterfaceClass, NodeName, ObservationPoint, PodUid,
-    SocketOwner, Transport, Window,
+    SocketOwner, Total, TotalKind, Transport, Window,
 };
 use kubezonnet_wire::DecodedBatch;
 
@@ -43,6 +43,12 @@ struct Row {
     point: ObservationPoint,
     socket: Option<SocketOwner>,
     counters: FlowCounters,
+}
+
+/// Whether flows of the batch were added up more coarsely, as the kernel's maps were full.
+pub(super) fn is_coarsened(batch: &DecodedBatch) -> bool {
+    let is_total = |total: &Total| total.kind == TotalKind::Coarsened && total.counters.bytes > 0;
+    batch.totals.iter().any(is_total) || batch.shapes.iter().any(|shape| shape.transport.is_none())
 }
 
 impl Pipeline {

@@ -304,7 +304,7 @@ impl<'a> Owner<'a> {
 }
 
 /// The port of one side, as far as it was kept.
-fn port(transport: Option<Transport>, side: PortSide) -> Option<u16> {
+pub(crate) fn port(transport: Option<Transport>, side: PortSide) -> Option<u16> {
     let transport = transport?;
     match transport.service {
         Some(service) if service.side == side => Some(service.number),

@@ -1,0 +1,255 @@
+//! What is asked of the server: `/api/v1`, in the words of `kubezonnet-api`.
+//!
+//! ```text
+//! query string ─▶ Query (strict) ─▶ Asking: time, filter ─▶ Past::ask ─▶ money, words ─▶ JSON
+//! ```
+//!
+//! Every path is one line of [`ENDPOINTS`]. An answer is worked out by a thread that may block; how many
+//! are at once is bounded, and who is let in is up to the same gate as for metrics.
+
+mod apart;
+mod asking;
+mod cursor;
+mod filter;
+mod flows;
+mod health;
+mod matrix;
+mod money;
+mod pods;
+mod query;
+mod rank;
+mod refusal;
+mod series;
+mod summary;
+mod top;
+mod when;
+mod words;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use kubezonnet_api::{Asked, FlowsAsked, MatrixAsked, SeriesAsked, TopAsked, Version};
+use kubezonnet_topology::Clock;
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use self::query::{Known, Query, parameters};
+use self::refusal::Refusal;
+use crate::export::recent::Recent;
+use crate::history::Past;
+use crate::http::Gate;
+use crate::pipeline::Pipeline;
+
+/// How many questions are answered at once: each may go through all of history.
+const QUESTIONS: usize = 4;
+
+/// How long a question waits for its turn: less than people wait for a page.
+const TURN: Duration = Duration::from_secs(10);
+
+/// What is said where nothing keeps history.
+const NO_HISTORY: &str = "this server keeps no history";
+
+/// What the API reads.
+#[derive(Clone)]
+pub struct Api {
+    /// Who is asked of the past; `None` where nobody is.
+    pub past: Option<Arc<dyn Past>>,
+    /// The last windows.
+    pub recent: Option<Arc<Recent>>,
+    /// What is known now.
+    pub pipeline: Arc<Pipeline>,
+    /// The time.
+    pub clock: Clock,
+    /// Who is let in.
+    pub gate: Gate,
+    /// Whether agents can be served, as far as that is not the pipeline's matter.
+    pub can_serve: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Api {
+    fn past(&self) -> Result<&Arc<dyn Past>, Refusal> {
+        let past = self.past.as_ref();
+        past.ok_or_else(|| Refusal::unavailable(NO_HISTORY))
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
+}
+
+/// A path of the API.
+struct Endpoint {
+    path: &'static str,
+    parameters: fn() -> Vec<Vec<Known>>,
+    answer: fn(&Api, &Query) -> Result<Answered, Refusal>,
+}
+
+/// Every path of the API.
+const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        path: "/api/v1/summary",
+        parameters: || vec![parameters::<Asked>()],
+        answer: |api, query| Answered::json(&summary::answer(api, query)?),
+    },
+    Endpoint {
+        path: "/api/v1/matrix",
+        parameters: || vec![parameters::<Asked>(), parameters::<MatrixAsked>()],
+        answer: |api, query| Answered::json(&matrix::answer(api, query)?),
+    },
+    Endpoint {
+        path: "/api/v1/top",
+        parameters: || vec![parameters::<Asked>(), parameters::<TopAsked>()],
+        answer: |api, query| Answered::json(&top::answer(api, query)?),
+    },
+    Endpoint {
+        path: "/api/v1/series",
+        parameters: || vec![parameters::<Asked>(), parameters::<SeriesAsked>()],
+        answer: |api, query| Answered::json(&series::answer(api, query)?),
+    },
+    Endpoint {
+        path: "/api/v1/flows",
+        parameters: || vec![parameters::<Asked>(), parameters::<FlowsAsked>()],
+        answer: |api, query| Answered::json(&flows::answer(api, query)?),
+    },
+    Endpoint {
+        path: "/api/v1/health",
+        parameters: Vec::new,
+        answer: |api, query| Answered::json(&health::answer(api, query)?),
+    },
+    Endpoint {
+        path: "/api/v1/version",
+        parameters: Vec::new,
+        answer: |api, _| Answered::json(&version(api)),
+    },
+];
+
+/// An answer on its way out.
+struct Answered {
+    content_type: &'static str,
+    body: Vec<u8>,
+}
+
+impl Answered {
+    fn json(answer: &impl Serialize) -> Result<Self, Refusal> {
+        let body = serde_json::to_vec(answer);
+        let body = body.expect("names, numbers and texts are JSON, and memory takes them");
+        Ok(Self {
+            content_type: "application/json",
+            body,
+        })
+    }
+}
+
+impl IntoResponse for Answered {
+    fn into_response(self) -> Response {
+        let content_type = HeaderValue::from_static(self.content_type);
+        ([(header::CONTENT_TYPE, content_type)], self.body).into_response()
+    }
+}
+
+/// The routes of the API.
+pub fn routes(api: Api) -> Router {
+    let turns = Arc::new(Semaphore::new(QUESTIONS));
+    let mut router = Router::new();
+    for endpoint in ENDPOINTS {
+        let turns = Arc::clone(&turns);
+        let answer =
+            move |State(api): State<Api>, headers: HeaderMap, RawQuery(query): RawQuery| {
+                let turns = Arc::clone(&turns);
+                async move {
+                    let answer = respond(endpoint, api, headers, query.unwrap_or_default(), turns);
+                    finished(answer.await)
+                }
+            };
+        router = router.route(endpoint.path, get(answer).fallback(wrong_method));
+    }
+    router
+        .route("/api", any(no_such_path))
+        .route("/api/", any(no_such_path))
+        .route("/api/{*path}", any(no_such_path))
+        .with_state(api)
+}
+
+async fn respond(
+    endpoint: &'static Endpoint,
+    api: Api,
+    headers: HeaderMap,
+    query: String,
+    turns: Arc<Semaphore>,
+) -> Result<Answered, Refusal> {
+    if !api.gate.lets_in(&headers) {
+        let message = "a bearer token is wanted";
+        return Err(Refusal::with(StatusCode::UNAUTHORIZED, message));
+    }
+    let query = Query::read(&query)?;
+    query.only(&(endpoint.parameters)())?;
+    let Ok(turn) = tokio::time::timeout(TURN, turns.acquire_owned()).await else {
+        let message = "enough questions at once, come again later";
+        return Err(Refusal::unavailable(message));
+    };
+    // It may take hundreds of milliseconds: others are served meanwhile.
+    let answer = tokio::task::spawn_blocking(move || {
+        let _turn = turn.expect("nobody closes it");
+        (endpoint.answer)(&api, &query)
+    });
+    answer.await.unwrap_or_else(|error| {
+        tracing::error!(%error, path = endpoint.path, "no answer, the server failed at it");
+        let message = "the server failed at this question: its log says why";
+        Err(Refusal::with(StatusCode::INTERNAL_SERVER_ERROR, message))
+    })
+}
+
+/// With the headers that every answer has.
+fn finished(answer: impl IntoResponse) -> Response {
+    let mut response = answer.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn wrong_method(method: Method) -> Response {
+    let message = format!("{method} is not for this path: GET and HEAD are");
+    let mut response = finished(Refusal::with(StatusCode::METHOD_NOT_ALLOWED, message));
+    let allow = HeaderValue::from_static("GET,HEAD");
+    response.headers_mut().insert(header::ALLOW, allow);
+    response
+}
+
+async fn no_such_path(uri: Uri) -> Response {
+    let paths: Vec<_> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
+    let paths = paths.join(", ");
+    let message = format!("there is nothing at {}; there are {paths}", uri.path());
+    finished(Refusal::with(StatusCode::NOT_FOUND, message))
+}
+
+fn version(api: &Api) -> Version {
+    let labels = api.pipeline.topology().labels().names();
+    Version {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        labels: labels.map(ToString::to_string).collect(),
+    }
+}
+
+/// How many are asked for.
+fn limit(field: &str, asked: Option<u32>, default: u32, most: u32) -> Result<usize, Refusal> {
+    let limit = asked.unwrap_or(default);
+    if (1..=most).contains(&limit) {
+        Ok(usize::try_from(limit).unwrap_or(usize::MAX))
+    } else {
+        Err(Refusal::of(
+            field,
+            format!("it is {limit}, and can be 1 to {most}"),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! Parameters as they come: read strictly, so that a slip of the pen is not an answer to another question.
+
+use std::hash::Hasher as _;
+
+use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
+use utoipa::openapi::path::ParameterIn;
+
+use super::refusal::Refusal;
+
+/// So much of a query string is read: a few thousand names.
+const MAX_BYTES: usize = 64 << 10;
+
+/// The parameters of a question.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Query {
+    pairs: Vec<(String, String)>,
+    /// Again as text, with what is odd in it made plain.
+    text: String,
+}
+
+impl Query {
+    /// Reads a query string.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if it is too long, or no text.
+    pub(super) fn read(raw: &str) -> Result<Self, Refusal> {
+        if raw.len() > MAX_BYTES {
+            let message = format!("the question has more than {MAX_BYTES} bytes");
+            return Err(Refusal::with(axum::http::StatusCode::BAD_REQUEST, message));
+        }
+        let pairs = form_urlencoded::parse(raw.as_bytes());
+        let pairs: Vec<(String, String)> = pairs.into_owned().collect();
+        let is_odd = |text: &str| text.contains(['\u{FFFD}', '\0']);
+        if let Some((name, _)) = pairs
+            .iter()
+            .find(|(name, value)| is_odd(name) || is_odd(value))
+        {
+            let message = "it has bytes that are no text in UTF-8";
+            return Err(Refusal::of(&name.replace('\0', "\u{FFFD}"), message));
+        }
+        let text = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&pairs)
+            .finish();
+        Ok(Self { pairs, text })
+    }
+
+    /// Takes no parameters but these.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] that names another.
+    pub(super) fn only(&self, known: &[Vec<Known>]) -> Result<(), Refusal> {
+        let known: Vec<&Known> = known.iter().flatten().collect();
+        for (name, value) in &self.pairs {
+            let Some(known) = known.iter().find(|known| known.name == *name) else {
+                let names: Vec<_> = known.iter().map(|known| known.name.as_str()).collect();
+                let names = if names.is_empty() {
+                    "there are none here".to_owned()
+                } else {
+                    format!("there are {}", names.join(", "))
+                };
+                let message = format!("there is no such parameter; {names}");
+                return Err(Refusal::of(name, message));
+            };
+            if known.is_list {
+                continue;
+            }
+            if value.is_empty() {
+                return Err(Refusal::of(
+                    name,
+                    "it has no value: leave it out, or give one",
+                ));
+            }
+            if self.pairs.iter().filter(|(other, _)| other == name).count() > 1 {
+                return Err(Refusal::of(name, "it is given more than once"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what is asked.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] that names the parameter that is wrong.
+    pub(super) fn get<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        let read = serde_html_form::Deserializer::from_bytes(self.text.as_bytes());
+        serde_path_to_error::deserialize(read).map_err(|error| {
+            let path = error.path().to_string();
+            let field = path.split(['.', '[']).next().unwrap_or_default();
+            Refusal::of(field, error.into_inner().to_string())
+        })
+    }
+
+    /// What tells the question from others, but for some parameters: the order does not matter.
+    pub(super) fn hash_without(&self, names: &[&str]) -> u64 {
+        let mut pairs: Vec<_> = self.pairs.iter().collect();
+        pairs.retain(|(name, _)| !names.contains(&name.as_str()));
+        pairs.sort_unstable();
+        let text = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(pairs)
+            .finish();
+        // The same in the next release, and for every copy of the server.
+        let mut hasher = fnv::FnvHasher::default();
+        hasher.write(text.as_bytes());
+        hasher.finish()
+    }
+}
+
+/// A parameter that there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Known {
+    name: String,
+    /// It can be given several times, and be empty.
+    is_list: bool,
+}
+
+/// The parameters that a type reads: those that the document has of it.
+pub(super) fn parameters<T: IntoParams>() -> Vec<Known> {
+    let parameters = T::into_params(|| Some(ParameterIn::Query));
+    let known = parameters.into_iter().map(|parameter| {
+        let is_list = matches!(
+            parameter.schema,
+            Some(utoipa::openapi::RefOr::T(utoipa::openapi::Schema::Array(_)))
+        );
+        Known {
+            name: parameter.name,
+            is_list,
+        }
+    });
+    known.collect()
+}

@@ -10,5 +10,5 @@ mod topology;
 
 pub use agent::{answer, flags, map_entries, netlink};
 pub use ingest::{batch, journal, legacy, request, token, window};
-pub use pricing::pricing_file;
+pub use pricing::{budgets_file, pricing_file};
 pub use topology::{kubernetes, networks_file, topology_file};

@@ -1,5 +1,5 @@
 //! A fake API server of Kubernetes, over real HTTPS, as far as we need one: watches of pods, nodes
-//! and what surrounds them, reviews of tokens, and single Secrets and `ConfigMap`s.
+//! and what surrounds them, reviews of tokens, single Secrets and `ConfigMap`s, and port-forwards to pods.
 //!
 //! It answers in the shapes that a real one was recorded in (`recorded/`): lists in pages, watches
 //! with bookmarks, streaming lists, 410 where its history ends, 409 where a version is old, 401
@@ -23,6 +23,8 @@ use self::store::Shared;
 
 mod answer;
 mod certificate;
+mod forward;
+mod namespaced;
 pub mod object;
 pub mod recorded;
 mod single;
@@ -201,7 +203,7 @@ impl FakeKube {
         });
     }
 
-    /// Forbids to touch that one; with `false` no longer.
+    /// Forbids to touch that one, or `pods/portforward`; with `false` no longer.
     pub fn forbid(&self, key: &str, forbidden: bool) {
         self.shared.change(|store| {
             if forbidden {
@@ -210,6 +212,12 @@ impl FakeKube {
                 store.forbidden.remove(key);
             }
         });
+    }
+
+    /// From now on a port of a pod, by `namespace/name`, leads to that address.
+    pub fn forward(&self, pod: &str, port: u16, to: SocketAddr) {
+        self.shared
+            .change(|store| store.forwards.insert((pod.to_owned(), port), to));
     }
 
     /// Forbids to make Secrets and `ConfigMap`s, as rights that are bound to names do.

@@ -68,7 +68,8 @@ impl Forward {
 
     pub(super) async fn get(&self, target: &str, token: Option<&str>) -> Result<Answer, Failure> {
         // One that was kept may have ended since: then a new one is asked.
-        if let Some(kept) = self.idle.lock().await.take()
+        let kept = self.idle.lock().await.take();
+        if let Some(kept) = kept
             && let Ok(answer) = self.exchange(kept, target, token).await
         {
             return Ok(answer);

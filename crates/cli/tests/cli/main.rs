@@ -5,6 +5,7 @@ mod answers;
 mod failures;
 mod fake;
 mod flows;
+mod kubernetes;
 mod program;
 mod screen;
 mod tables;

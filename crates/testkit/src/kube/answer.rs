@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -15,9 +17,9 @@ use tokio::sync::watch;
 
 use super::single::Place;
 use super::store::{Kind, Shared, Store, Told};
-use super::{TOKEN, tokens};
+use super::{TOKEN, forward, namespaced, tokens};
 
-type Parameters = HashMap<String, String>;
+pub(super) type Parameters = HashMap<String, String>;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new().fallback(answer).with_state(shared)
@@ -29,6 +31,7 @@ async fn answer(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     body: Bytes,
 ) -> Response {
     shared.change(|store| store.requests.push(uri.to_string()));
@@ -41,6 +44,17 @@ async fn answer(
     }
     if let Some(place) = Place::of_path(uri.path()) {
         return shared.change(|store| place.answer(store, &method, &body));
+    }
+    if let Some((kind, namespace, rest)) = Kind::of_namespaced(uri.path()) {
+        let asked = namespaced::Asked {
+            kind,
+            namespace,
+            rest,
+        };
+        return match asked.forwarded() {
+            Some(pod) => forward::answer(&shared, &pod, &parameters, upgrade),
+            None => shared.read(|store| asked.answer(store, &parameters)),
+        };
     }
     let Some(kind) = Kind::of_path(uri.path()) else {
         let message = "the server could not find the requested resource";

@@ -1,6 +1,7 @@
 //! What the fake knows: objects, their versions, and the history that watches are told.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -25,10 +26,12 @@ pub enum Kind {
     Service,
     /// `EndpointSlices`, in namespaces.
     EndpointSlice,
+    /// `DaemonSets`, in namespaces.
+    DaemonSet,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Pod,
         Self::Node,
         Self::ReplicaSet,
@@ -36,11 +39,24 @@ impl Kind {
         Self::Namespace,
         Self::Service,
         Self::EndpointSlice,
+        Self::DaemonSet,
     ];
 
     /// The kind that a path lists.
     pub(super) fn of_path(path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.path() == path)
+    }
+
+    /// The kind, the namespace, and what follows, of a path within a namespace.
+    pub(super) fn of_namespaced(path: &str) -> Option<(Self, &str, &str)> {
+        Self::ALL.into_iter().find_map(|kind| {
+            let (group, resource) = kind.path().rsplit_once('/')?;
+            let rest = path.strip_prefix(group)?.strip_prefix("/namespaces/")?;
+            let (namespace, rest) = rest.split_once('/')?;
+            let rest = rest.strip_prefix(resource)?;
+            let is_whole = rest.is_empty() || rest.starts_with('/');
+            is_whole.then(|| (kind, namespace, rest.trim_start_matches('/')))
+        })
     }
 
     fn path(self) -> &'static str {
@@ -52,6 +68,7 @@ impl Kind {
             Self::Namespace => "/api/v1/namespaces",
             Self::Service => "/api/v1/services",
             Self::EndpointSlice => "/apis/discovery.k8s.io/v1/endpointslices",
+            Self::DaemonSet => "/apis/apps/v1/daemonsets",
         }
     }
 
@@ -65,6 +82,7 @@ impl Kind {
             Self::Namespace => "Namespace",
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
+            Self::DaemonSet => "DaemonSet",
         }
     }
 
@@ -72,7 +90,7 @@ impl Kind {
     pub(super) fn api_version(self) -> &'static str {
         match self {
             Self::Pod | Self::Node | Self::Namespace | Self::Service => "v1",
-            Self::ReplicaSet => "apps/v1",
+            Self::ReplicaSet | Self::DaemonSet => "apps/v1",
             Self::Job => "batch/v1",
             Self::EndpointSlice => "discovery.k8s.io/v1",
         }
@@ -186,6 +204,8 @@ pub(super) struct Store {
     pub(super) reviews: usize,
     /// The status that a review is refused with.
     pub(super) refuse_reviews: Option<u16>,
+    /// Where ports of pods lead, by `namespace/name`.
+    pub(super) forwards: HashMap<(String, u16), SocketAddr>,
 }
 
 /// What open watches are told.

@@ -114,17 +114,27 @@ export const a_server_that_wants_a_token_is_asked_with_it_for_as_long_as_the_tab
   assert.equal(await page.evaluate(() => localStorage.getItem("token")), null);
 };
 
-export const nobody_is_asked_while_nobody_looks = async (visit) => {
-  const page = await visit.openWhole();
+export const the_server_is_asked_again_and_again_but_not_while_nobody_looks = async (visit) => {
+  const page = await visit.openWhole("", { prepare: (fresh) => fresh.clock.install() });
   let asked = 0;
-  page.on("request", () => { asked += 1; });
-
+  page.on("request", (request) => { asked += request.url().includes("/api/") ? 1 : 0; });
   const hide = (isHidden) => page.evaluate((hidden) => {
     Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
   }, isHidden);
+  const pass = async (seconds) => {
+    await page.clock.fastForward(seconds * 1_000);
+    // What this comes after has been sent.
+    await page.evaluate(() => fetch("dashboard/icon.svg"));
+  };
+
   await hide(true);
+  await pass(120);
   assert.equal(asked, 0);
   await hide(false);
-  await visit.until(() => assert.ok(asked >= 6, `${asked} questions`));
+  await visit.until(() => assert.ok(asked >= 6, `${asked} questions of who comes back`));
+  await visit.whole(page);
+  asked = 0;
+  await pass(16);
+  await visit.until(() => assert.ok(asked >= 6, `${asked} questions of who stays`));
 };

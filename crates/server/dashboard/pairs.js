@@ -1,7 +1,7 @@
 // Who sends to whom, the dearest first: that is where to look.
 
 import { html } from "./vendor/htm-preact.js";
-import { Amount, Bytes, Change, Locality, Panel, Spark, size, trendWords } from "./parts.js";
+import { Amount, Bytes, Change, Locality, Panel, Spark, size } from "./parts.js";
 import { end, filterOf } from "./words.js";
 
 /** One end by name, which narrows the page to it. */
@@ -23,7 +23,7 @@ export const pairKey = ({ key }) => JSON.stringify([key.source, key.destination,
 export const Pairs = ({ state, unit, change }) => html`<${Panel} id="pairs" title=${unit === "cost" ? "What costs most" : "What sends most"} state=${state}
   note="who sends to whom; choose a name to look at it alone"
   empty=${(answer) => answer.items.every((item) => size(item, unit) === 0) && (answer.items.length > 0 ? "Nothing here costs anything." : "Nobody sent anything here in this range.")}>
-  ${({ items: all, currency, total, count }) => {
+  ${({ items: all, currency, total, count, range }) => {
     // What costs nothing is no answer to what costs most.
     const items = all.filter((item) => size(item, unit) > 0);
     return html`<div class="wide"><table class="list">
@@ -34,10 +34,10 @@ export const Pairs = ({ state, unit, change }) => html`<${Panel} id="pairs" titl
     <tbody>${items.map((item) => html`<tr key=${pairKey(item)}>
       <th scope="row"><${Pair} of=${item.key} change=${change} /></th>
       <td><${Locality} of=${item.key.locality} /></td>
-      <td class="minor"><${Spark} of=${item.trend} title=${trendWords(item.trend)} /></td>
+      <td class="minor"><${Spark} of=${item.trend} range=${range} /></td>
       <td class="number minor">${unit === "cost" ? html`<${Bytes} of=${item.bytes} />` : `${Math.round((100 * item.bytes) / (total.bytes || 1))} %`}</td>
       <td class="number strong"><${Amount} of=${item} unit=${unit} currency=${currency} /></td>
       <td class="number"><${Change} now=${size(item, unit)} before=${item.before && size(item.before, unit)} /></td></tr>`)}
     </tbody></table></div>
-    ${count > items.length && html`<p class="sum">The first ${items.length} of ${count}; all are below, under “Pairs”.</p>`}`;
+    ${count > all.length && items.length === all.length && html`<p class="sum">The first ${items.length} of ${count}; all are below, under “Pairs”.</p>`}`;
   }}<//>`;

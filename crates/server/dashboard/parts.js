@@ -27,20 +27,25 @@ export const Change = ({ now, before, title = "" }) => {
 export const Locality = ({ of }) => html`<span class="locality">
   <span class="swatch ${of}" aria-hidden="true"></span>${LOCALITIES[of] ?? of}</span>`;
 
+/** A trend without the part that has only begun, and so would seem to fall. */
+const settled = (trend, range) =>
+  trend.length > 2 && new Date(range.to) > Date.now() - 60_000 ? trend.slice(0, -1) : trend;
+
 /** A small line of how it went; it has no scale, and the numbers beside it do. */
-export const Spark = ({ of, title }) => {
+export const Spark = ({ of: trend, range }) => {
+  const of = settled(trend, range);
   const [width, height] = [96, 22];
   const most = Math.max(...of, 1);
   const step = width / Math.max(of.length - 1, 1);
   const points = of.map((value, index) => `${(index * step).toFixed(1)},${(height - 2 - (value / most) * (height - 4)).toFixed(1)}`);
-  return html`<svg class="spark" viewBox="0 0 ${width} ${height}" width=${width} height=${height} role="img" aria-label=${title}>
+  return html`<svg class="spark" viewBox="0 0 ${width} ${height}" width=${width} height=${height} role="img" aria-label=${trendWords(of)}>
     <polygon points="0,${height} ${points.join(" ")} ${width},${height}" />
     <polyline points=${points.join(" ")} />
   </svg>`;
 };
 
 /** What a trend tells, in words. */
-export const trendWords = (trend) => {
+const trendWords = (trend) => {
   if (trend.length === 0) return "no trend";
   const most = Math.max(...trend);
   return `from ${bytes(trend[0])} to ${bytes(trend.at(-1))} at a time, at most ${bytes(most)}`;

@@ -3,7 +3,7 @@
 
 import { html, useEffect, useState } from "./vendor/htm-preact.js";
 import { ask, useAnswer } from "./ask.js";
-import { Bytes, Change, Choice, Locality, Money, Panel, Spark, size, trendWords } from "./parts.js";
+import { Bytes, Change, Choice, Locality, Money, Panel, Spark } from "./parts.js";
 import { Pair } from "./pairs.js";
 import { Table } from "./table.js";
 import { whole } from "./units.js";
@@ -38,7 +38,7 @@ const all = (amount, unit) => {
   return amount.bytes ?? amount.sent_bytes + amount.received_bytes;
 };
 
-const columnsOf = ({ of, by, unit, currency, change }) => {
+const columnsOf = ({ of, by, unit, currency, range, change }) => {
   const isParty = !["pairs", "services"].includes(of);
   const column = (label, more) => ({ label, number: true, ...more });
   const count = (label, field, more) => column(label, { cell: (item) => html`<${Bytes} of=${item[field]} />`, ...more });
@@ -50,7 +50,7 @@ const columnsOf = ({ of, by, unit, currency, change }) => {
     : [...(of === "pairs" ? [{ label: "Boundary", cell: (item) => html`<${Locality} of=${item.key.locality} />` }] : []), count("Bytes", "bytes", byBytes)];
   return [
     { label: "Name", cell: (item) => html`<${Name} item=${item} change=${change} />` },
-    { label: "Trend", minor: true, cell: (item) => html`<${Spark} of=${item.trend} title=${trendWords(item.trend)} />` },
+    { label: "Trend", minor: true, cell: (item) => html`<${Spark} of=${item.trend} range=${range} />` },
     ...flows,
     ...(currency ? [column("Cost", { cell: (item) => html`<${Money} of=${item.cost} currency=${currency} />`, ...sorted("cost") })] : []),
     column("Change", { cell: (item) => html`<${Change} now=${all(item, unit)} before=${all(item.before, unit)} />`, ...sorted("growth") }),
@@ -88,8 +88,8 @@ export const Ranking = ({ view, unit, hasTeams, change }) => {
     note=${of === "pods" && (view.from || view.since !== "1h") ? "pods are known for an hour: this is the last one" : "what each sends and receives, and its own side of the cost"}
     tools=${html`<${Choice} label="Of what" choices=${kinds} chosen=${of} onChoose=${(next) => change({ of: next })} />`}
     empty=${(answer) => answer.items.length === 0 && "Nobody here in this range."}>
-    ${({ currency, count }) => html`<${Table} caption=${caption} rows=${rows} count=${count} rowKey=${(item) => JSON.stringify(item.key)}
-        columns=${columnsOf({ of, by, unit, currency, change })} onSort=${(rank) => change({ by: rank })} onEnd=${load}
+    ${({ currency, count, range }) => html`<${Table} caption=${caption} rows=${rows} count=${count} rowKey=${(item) => JSON.stringify(item.key)}
+        columns=${columnsOf({ of, by, unit, currency, range, change })} onSort=${(rank) => change({ by: rank })} onEnd=${load}
         onPlace=${(top) => setAtTop(top < TOP)} />
       <p class="sum" role="status">${whole(count)} in all${rows.length < count ? `, ${whole(rows.length)} read` : ""}.
         ${!isAtTop && " It stands still while you read; it follows again at the top."}

@@ -25,19 +25,24 @@ const timeMarks = (_, marks, column, space, step) => marks.map((seconds) => {
 const axisText = (unit, currency) => (value) =>
   unit === "cost" ? money(String(value), currency) : `${bytes(value)}/s`;
 
-/** When each step ends: the last one has only begun. */
-const ends = ({ range, times, step_seconds: step }) => {
-  const last = new Date(range.to) / 1000;
-  return times.map((time) => Math.max(1, Math.min(step, last - new Date(time) / 1000)));
+/** How long agents and history may take until a byte is shown, in seconds. */
+const BEHIND = 45;
+
+/** Of each step how many seconds are over: the last one has only begun. */
+const lengths = ({ range, times, step_seconds: step }) => {
+  const last = Math.min(new Date(range.to) / 1000, Date.now() / 1000 - BEHIND);
+  return times.map((time) => Math.min(step, last - new Date(time) / 1000));
 };
 
 /** Columns for the plot: times, and for each locality what is at it and below. */
 const stacked = (answer, unit) => {
   const since = answer.range.history_since ? new Date(answer.range.history_since) : 0;
-  const seconds = ends(answer);
-  // What was before there is any history is not nothing, so it is not drawn.
+  const seconds = lengths(answer);
+  // What was before there is any history is not nothing, so it is not drawn. Nor is a step of which
+  // little is over: it would seem to fall.
   const kept = answer.times.map((time, index) => index)
-    .filter((index) => new Date(answer.times[index]) / 1000 + answer.step_seconds > since / 1000);
+    .filter((index) => new Date(answer.times[index]) / 1000 + answer.step_seconds > since / 1000)
+    .filter((index) => seconds[index] >= answer.step_seconds / 2);
   const lines = STACK.map((name) => answer.lines.find((line) => line.key.locality === name))
     .filter((line) => line && size(line.total, unit) > 0);
   const below = kept.map(() => 0);

@@ -4,23 +4,23 @@ import assert from "node:assert/strict";
 
 const COUNT = 10_000;
 
-/** Many pods, made of one that the server has, in pages as it answers them. */
+/** Many workloads, made of one that the server has, in pages as it answers them. */
 const many = async (route) => {
   const url = new URL(route.request().url());
-  if (url.searchParams.get("of") !== "pods") return route.continue();
+  if (url.searchParams.get("of") !== "workloads") return route.continue();
   const begin = Number(url.searchParams.get("cursor") ?? 0);
   const end = Math.min(begin + Number(url.searchParams.get("limit")), COUNT);
   // A cursor of this test is none of the server's.
   url.searchParams.delete("cursor");
   const response = await route.fetch({ url: url.href });
   const answer = await response.json();
-  const [one] = answer.items;
-  const items = Array.from({ length: end - begin }, (_, index) => ({ ...one, key: { ...one.key, name: `pod-${begin + index}` } }));
+  const one = answer.items.find((item) => item.key.namespace);
+  const items = Array.from({ length: end - begin }, (_, index) => ({ ...one, key: { ...one.key, name: `job-${begin + index}` } }));
   return route.fulfill({ response, json: { ...answer, count: COUNT, items, next: end < COUNT ? String(end) : undefined } });
 };
 
 export const ten_thousand_rows_are_scrolled_through_with_few_in_the_document = async (visit) => {
-  const page = await visit.openWhole("?of=pods", { prepare: (fresh) => fresh.route("**/api/v1/top?**", many) });
+  const page = await visit.openWhole("?of=workloads", { prepare: (fresh) => fresh.route("**/api/v1/top?**", many) });
   const box = page.locator("#ranking .scroll");
   const rows = page.locator("#ranking tbody tr:not(.space)");
   let most = 0;
@@ -28,7 +28,7 @@ export const ten_thousand_rows_are_scrolled_through_with_few_in_the_document = a
   await visit.until(async () => {
     await box.evaluate((one) => { one.scrollTop = one.scrollHeight; });
     most = Math.max(most, await rows.count());
-    assert.match(await rows.last().innerText(), new RegExp(`pod-${COUNT - 1}\\b`));
+    assert.match(await rows.last().innerText(), new RegExp(`job-${COUNT - 1}\\b`));
   });
 
   assert.ok(most <= 40, `${most} rows in the document`);
@@ -37,17 +37,17 @@ export const ten_thousand_rows_are_scrolled_through_with_few_in_the_document = a
   await page.getByText(`${COUNT.toLocaleString("en-US")} in all`).waitFor();
 
   await box.evaluate((one) => { one.scrollTop = 0; });
-  await page.locator("#ranking th", { hasText: /pod-0$/ }).waitFor();
+  await page.locator("#ranking th", { hasText: /job-0$/ }).waitFor();
 };
 
 export const a_list_that_is_read_stands_still_until_its_top_is_seen_again = async (visit) => {
-  const page = await visit.openWhole("?of=pods", { prepare: (fresh) => fresh.route("**/api/v1/top?**", many) });
+  const page = await visit.openWhole("?of=workloads", { prepare: (fresh) => fresh.route("**/api/v1/top?**", many) });
   const box = page.locator("#ranking .scroll");
   await box.evaluate((one) => { one.scrollTop = 2_000; });
   await page.getByText("It stands still while you read").waitFor();
   const before = await box.evaluate((one) => one.scrollTop);
   let asked = 0;
-  page.on("request", (request) => { asked += request.url().includes("of=pods") && !request.url().includes("cursor") ? 1 : 0; });
+  page.on("request", (request) => { asked += request.url().includes("of=workloads") && !request.url().includes("cursor") ? 1 : 0; });
 
   await page.getByTitle("Ask again now").click();
   await visit.whole(page);

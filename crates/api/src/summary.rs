@@ -45,7 +45,7 @@ pub struct LocalityShare {
     pub before: Option<Measure>,
 }
 
-/// How fast it is now: over the last five whole minutes.
+/// How fast it is now: over the last five whole minutes, or since there is any history.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct RateNow {
     /// Bytes a second, rounded down.

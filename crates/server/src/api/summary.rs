@@ -122,10 +122,18 @@ fn rate(asking: &Asking<'_>, api: &Api, purse: Purse) -> Result<RateNow, Refusal
         start: end.minus(NOW),
         end,
     };
-    let answer = asking.all(range, By::Edges(Vec::new()))?;
-    let all = sum(answer.groups.iter().flat_map(|group| &group.cells));
+    let asked = |range| asking.all(range, By::Edges(Vec::new()));
+    let mut answer = asked(range)?;
     // What answers may have nothing so fine: then it is the mean of the hour that it is in.
-    let seconds = answer.range.end.since(answer.range.start).as_secs().max(1);
+    let mut length = answer.range.end.since(answer.range.start);
+    if let Some(start) = answer.since.filter(|since| *since > range.start) {
+        // Younger than that, it is told of as long as there is.
+        let end = asking.now.max(start);
+        answer = asked(Window { start, end })?;
+        length = end.since(start);
+    }
+    let all = sum(answer.groups.iter().flat_map(|group| &group.cells));
+    let seconds = length.as_secs().max(1);
     let hourly = all.cost.total().floor(9) * 3600 / u128::from(seconds);
     Ok(RateNow {
         bytes_per_second: all.bytes() / seconds,

@@ -10,7 +10,7 @@ use kubezonnet_model::{FlowCounters, Timestamp, Window};
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     cells: HashMap<(SeriesId, Timestamp), FlowCounters>,
-    /// The earliest minute in it.
+    /// When the earliest window in it began.
     earliest: Option<Timestamp>,
 }
 
@@ -19,8 +19,10 @@ impl Gathered {
     pub(super) fn add(&mut self, series: SeriesId, window: Window, counters: FlowCounters) {
         for (minute, share) in spread(window, counters) {
             *self.cells.entry((series, minute)).or_default() += share;
-            let earliest = self.earliest.get_or_insert(minute);
-            *earliest = minute.min(*earliest);
+            // A window of more than a day is not in all of it.
+            let begun = window.start.max(minute);
+            let earliest = self.earliest.get_or_insert(begun);
+            *earliest = begun.min(*earliest);
         }
     }
 

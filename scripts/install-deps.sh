@@ -48,6 +48,7 @@ need_test() {
     need chromium "shows the dashboard to its tests" command -v chromium
     need nodejs "drives the browser" command -v node
     need npm "fetches what drives the browser" command -v npm
+    need python3-venv "holds what asks the API by its document" python3 -c "import ensurepip, venv"
 }
 
 need_bench() {
@@ -110,7 +111,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 case "$1" in
-test) scripts/tools.sh nextest prometheus browser ;;
+test) scripts/tools.sh nextest prometheus browser schemathesis ;;
 lint) scripts/tools.sh deny ;;
 fuzz) scripts/tools.sh nightly fuzz ;;
 esac

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Fetches tools into target/tools, where nothing else on the machine sees them, unless they are there.
 #
-# Usage: scripts/tools.sh nextest|deny|fuzz|nightly|prometheus|browser...
+# Usage: scripts/tools.sh nextest|deny|fuzz|nightly|prometheus|browser|schemathesis...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -83,11 +83,25 @@ browser() {
     fi
 }
 
+# What asks the API everything that its document allows, in the versions of the list.
+schemathesis() {
+    local list=tests/schemathesis/requirements.txt place=$tools/schemathesis
+    if [ -n "${SCHEMATHESIS:-}" ] || cmp --silent "$list" "$place/requirements.txt"; then
+        return
+    fi
+    echo "missing: schemathesis — asks the API by its OpenAPI document; installed into target/tools"
+    rm -rf "$place"
+    # Nothing half is left behind: the list is there once all of it is.
+    python3 -m venv "$place"
+    "$place/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: -r "$list"
+    cp "$list" "$place/requirements.txt"
+}
+
 for tool in "$@"; do
     case "$tool" in
-    nextest | deny | fuzz | nightly | prometheus | browser) "$tool" ;;
+    nextest | deny | fuzz | nightly | prometheus | browser | schemathesis) "$tool" ;;
     *)
-        echo "usage: $0 nextest|deny|fuzz|nightly|prometheus|browser..." >&2
+        echo "usage: $0 nextest|deny|fuzz|nightly|prometheus|browser|schemathesis..." >&2
         exit 64
         ;;
     esac

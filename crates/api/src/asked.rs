@@ -13,15 +13,15 @@ use crate::LocalityName;
 pub struct Asked {
     /// How far back from now: a duration such as `90m`, `24h`, `7d` or `4w`; `month` is from the month's
     /// first day (UTC). The default is `1h`. Not together with `from`.
-    #[param(example = "7d")]
+    #[param(example = "7d", pattern = r"^(month|[1-9][0-9]{0,5}[mhdw])$")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
     /// When the range begins: RFC 3339.
-    #[param(example = "2026-11-01T00:00:00Z")]
+    #[param(example = "2026-11-01T00:00:00Z", format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// When it ends: RFC 3339; without it, now.
-    #[param(example = "2026-11-08T00:00:00Z")]
+    #[param(example = "2026-11-08T00:00:00Z", format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// Namespaces.
@@ -46,6 +46,7 @@ pub struct Asked {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub service: Vec<String>,
     /// Across which boundary.
+    #[param(inline)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub locality: Vec<LocalityName>,
     /// From which zone: that of the source only.
@@ -73,6 +74,7 @@ pub enum Places {
 #[into_params(parameter_in = Query)]
 pub struct MatrixAsked {
     /// Between what.
+    #[param(inline)]
     pub by: Places,
 }
 
@@ -119,8 +121,10 @@ pub enum Rank {
 #[into_params(parameter_in = Query)]
 pub struct TopAsked {
     /// Of what.
+    #[param(inline)]
     pub of: Of,
     /// By what.
+    #[param(inline)]
     pub by: Rank,
     /// At most so many, up to 10,000; the default is 50.
     #[param(minimum = 1, maximum = 10000)]
@@ -164,9 +168,11 @@ pub enum SeriesBy {
 #[into_params(parameter_in = Query)]
 pub struct SeriesAsked {
     /// A line of what.
+    #[param(inline)]
     pub by: SeriesBy,
     /// How far its points are apart, a whole number of minutes, hours or days such as `5m`; without it,
     /// as far as gives a picture: 200 points at most. More than 2,000 points are refused.
+    #[param(example = "5m", pattern = r"^[1-9][0-9]{0,5}[mhd]$")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
     /// At most so many lines, the largest; the rest is summed up as `rest`. Up to 100, the default is 10.
@@ -193,4 +199,46 @@ pub struct FlowsAsked {
     /// Only flows after that one: `next` of the answer before, to follow them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+}
+
+/// How finely costs are told apart in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Granularity {
+    /// A row for each hour.
+    Hour,
+    /// A row for each day (UTC).
+    #[default]
+    Day,
+}
+
+/// What else is asked of costs for charge-back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct CostsAsked {
+    /// How finely they are told apart in time.
+    #[param(inline)]
+    pub granularity: Granularity,
+}
+
+/// As what an answer comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// JSON.
+    Json,
+    /// A table: comma-separated values (RFC 4180) with a line of names.
+    Csv,
+}
+
+/// As what an answer comes that can be a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct FormatAsked {
+    /// As what it comes; without it, as the header `Accept` says.
+    #[param(inline)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
 }

@@ -6,8 +6,10 @@
 //!             top       Asked, TopAsked    ─▶ Top        who has the most of it
 //!             series    Asked, SeriesAsked ─▶ Series     the same over time
 //!             flows     Asked, FlowsAsked  ─▶ Flows      the last windows, flow by flow
+//!             costs.csv Asked, CostsAsked  ─▶ CSV        for charge-back, in the shape of FOCUS
 //!             health                       ─▶ Health     whether to believe it
 //!             version                      ─▶ Version
+//!             openapi.json                 ─▶ all this, for machines
 //! ```
 //!
 //! The server writes these, `kubectl-zonnet` and the dashboard read them. Fields are added over time
@@ -31,7 +33,8 @@ mod top;
 mod version;
 
 pub use asked::{
-    Asked, FlowsAsked, MatrixAsked, Of, Places, Rank, SeriesAsked, SeriesBy, TopAsked,
+    Asked, CostsAsked, FlowsAsked, Format, FormatAsked, Granularity, MatrixAsked, Of, Places, Rank,
+    SeriesAsked, SeriesBy, TopAsked,
 };
 pub use end::{End, EndKind, Service, Workload};
 pub use flows::{Address, Flow, Flows};

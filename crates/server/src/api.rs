@@ -1,17 +1,21 @@
 //! What is asked of the server: `/api/v1`, in the words of `kubezonnet-api`.
 //!
 //! ```text
-//! query string ─▶ Query (strict) ─▶ Asking: time, filter ─▶ Past::ask ─▶ money, words ─▶ JSON
+//! query string ─▶ Query (strict) ─▶ Asking: time, filter ─▶ Past::ask ─▶ money, words ─▶ JSON, CSV
 //! ```
 //!
-//! Every path is one line of [`ENDPOINTS`]. An answer is worked out by a thread that may block; how many
+//! Every path is one entry of the list in `endpoints.rs`. An answer is worked out by a thread that may block; how many
 //! are at once is bounded, and who is let in is up to the same gate as for metrics.
 
 mod apart;
 mod asking;
+mod csv;
 mod cursor;
+mod document;
+mod endpoints;
 mod filter;
 mod flows;
+mod focus;
 mod health;
 mod matrix;
 mod money;
@@ -21,6 +25,7 @@ mod rank;
 mod refusal;
 mod series;
 mod summary;
+mod tables;
 mod top;
 mod when;
 mod words;
@@ -34,13 +39,13 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
-use kubezonnet_api::{Asked, FlowsAsked, MatrixAsked, SeriesAsked, TopAsked, Version};
 use kubezonnet_topology::Clock;
-use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use self::query::{Known, Query, parameters};
+use self::endpoints::{Answered, As, ComesAs, Endpoint, endpoints};
+use self::query::Query;
 use self::refusal::Refusal;
+use crate::export::pods::Pods;
 use crate::export::recent::Recent;
 use crate::history::Past;
 use crate::http::Gate;
@@ -62,6 +67,8 @@ pub struct Api {
     pub past: Option<Arc<dyn Past>>,
     /// The last windows.
     pub recent: Option<Arc<Recent>>,
+    /// What each pod had in the last hour.
+    pub pods: Option<Arc<Pods>>,
     /// What is known now.
     pub pipeline: Arc<Pipeline>,
     /// The time.
@@ -72,86 +79,9 @@ pub struct Api {
     pub can_serve: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
-impl Api {
-    fn past(&self) -> Result<&Arc<dyn Past>, Refusal> {
-        let past = self.past.as_ref();
-        past.ok_or_else(|| Refusal::unavailable(NO_HISTORY))
-    }
-}
-
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Api").finish_non_exhaustive()
-    }
-}
-
-/// A path of the API.
-struct Endpoint {
-    path: &'static str,
-    parameters: fn() -> Vec<Vec<Known>>,
-    answer: fn(&Api, &Query) -> Result<Answered, Refusal>,
-}
-
-/// Every path of the API.
-const ENDPOINTS: &[Endpoint] = &[
-    Endpoint {
-        path: "/api/v1/summary",
-        parameters: || vec![parameters::<Asked>()],
-        answer: |api, query| Answered::json(&summary::answer(api, query)?),
-    },
-    Endpoint {
-        path: "/api/v1/matrix",
-        parameters: || vec![parameters::<Asked>(), parameters::<MatrixAsked>()],
-        answer: |api, query| Answered::json(&matrix::answer(api, query)?),
-    },
-    Endpoint {
-        path: "/api/v1/top",
-        parameters: || vec![parameters::<Asked>(), parameters::<TopAsked>()],
-        answer: |api, query| Answered::json(&top::answer(api, query)?),
-    },
-    Endpoint {
-        path: "/api/v1/series",
-        parameters: || vec![parameters::<Asked>(), parameters::<SeriesAsked>()],
-        answer: |api, query| Answered::json(&series::answer(api, query)?),
-    },
-    Endpoint {
-        path: "/api/v1/flows",
-        parameters: || vec![parameters::<Asked>(), parameters::<FlowsAsked>()],
-        answer: |api, query| Answered::json(&flows::answer(api, query)?),
-    },
-    Endpoint {
-        path: "/api/v1/health",
-        parameters: Vec::new,
-        answer: |api, query| Answered::json(&health::answer(api, query)?),
-    },
-    Endpoint {
-        path: "/api/v1/version",
-        parameters: Vec::new,
-        answer: |api, _| Answered::json(&version(api)),
-    },
-];
-
-/// An answer on its way out.
-struct Answered {
-    content_type: &'static str,
-    body: Vec<u8>,
-}
-
-impl Answered {
-    fn json(answer: &impl Serialize) -> Result<Self, Refusal> {
-        let body = serde_json::to_vec(answer);
-        let body = body.expect("names, numbers and texts are JSON, and memory takes them");
-        Ok(Self {
-            content_type: "application/json",
-            body,
-        })
-    }
-}
-
-impl IntoResponse for Answered {
-    fn into_response(self) -> Response {
-        let content_type = HeaderValue::from_static(self.content_type);
-        ([(header::CONTENT_TYPE, content_type)], self.body).into_response()
     }
 }
 
@@ -159,7 +89,7 @@ impl IntoResponse for Answered {
 pub fn routes(api: Api) -> Router {
     let turns = Arc::new(Semaphore::new(QUESTIONS));
     let mut router = Router::new();
-    for endpoint in ENDPOINTS {
+    for endpoint in endpoints() {
         let turns = Arc::clone(&turns);
         let answer =
             move |State(api): State<Api>, headers: HeaderMap, RawQuery(query): RawQuery| {
@@ -191,6 +121,11 @@ async fn respond(
     }
     let query = Query::read(&query)?;
     query.only(&(endpoint.parameters)())?;
+    let wanted = match endpoint.comes_as {
+        ComesAs::Either if csv::is_wanted(&query, &headers)? => As::Csv,
+        ComesAs::Csv => As::Csv,
+        ComesAs::Either | ComesAs::Json => As::Json,
+    };
     let Ok(turn) = tokio::time::timeout(TURN, turns.acquire_owned()).await else {
         let message = "enough questions at once, come again later";
         return Err(Refusal::unavailable(message));
@@ -198,7 +133,7 @@ async fn respond(
     // It may take hundreds of milliseconds: others are served meanwhile.
     let answer = tokio::task::spawn_blocking(move || {
         let _turn = turn.expect("nobody closes it");
-        (endpoint.answer)(&api, &query)
+        (endpoint.answer)(&api, &query, wanted)
     });
     answer.await.unwrap_or_else(|error| {
         tracing::error!(%error, path = endpoint.path, "no answer, the server failed at it");
@@ -224,18 +159,10 @@ async fn wrong_method(method: Method) -> Response {
 }
 
 async fn no_such_path(uri: Uri) -> Response {
-    let paths: Vec<_> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
+    let paths: Vec<_> = endpoints().iter().map(|endpoint| endpoint.path).collect();
     let paths = paths.join(", ");
     let message = format!("there is nothing at {}; there are {paths}", uri.path());
     finished(Refusal::with(StatusCode::NOT_FOUND, message))
-}
-
-fn version(api: &Api) -> Version {
-    let labels = api.pipeline.topology().labels().names();
-    Version {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        labels: labels.map(ToString::to_string).collect(),
-    }
 }
 
 /// How many are asked for.

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::connections;
 use crate::edge::{Edge, Serving};
 use crate::export::Exporters;
+use crate::export::pods::Pods;
 use crate::export::recent::Recent;
 use crate::history::Past;
 use crate::history::embedded::{Embedded, Options};
@@ -122,6 +123,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let past = config.history.options(&config.data_dir, labels);
     let recent = Arc::new(Recent::new(clock.now().0));
     let exporters = Exporters::open(config).and(Box::new(Arc::clone(&recent)));
+    let pods = Arc::new(Pods::new());
+    let exporters = exporters.and(Box::new(Arc::clone(&pods)));
     let pipeline = open_pipeline(config, topology, exporters, settings, past)?.with_prices(prices);
     let pipeline = pipeline.with_budgets(budgets);
     let pipeline = Arc::new(pipeline);
@@ -134,7 +137,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         .without(&config.metrics.metrics_disable)
         .with_columns(columns)
         .behind(edge.gate.clone())
-        .with_recent(recent)
+        .with_recent(recent, pods)
         .with_past(past)
         .with_credentials(Arc::clone(&edge.status), edge.is_ready());
 

@@ -4,11 +4,14 @@
 //! ingest: what an exporter cannot take at once it drops and counts.
 
 pub mod flow_log;
+pub mod pods;
 pub mod recent;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+use kubezonnet_pricing::PriceBook;
 
 use crate::config::Config;
 use crate::resolve::ResolvedBatch;
@@ -23,6 +26,9 @@ pub type Open = fn(&Config) -> Option<Box<dyn Exporter>>;
 pub trait Exporter: fmt::Debug + Send + Sync {
     /// The name in metrics and logs.
     fn name(&self) -> &'static str;
+
+    /// Is told the prices in force, before the first batch that they hold for; more than once.
+    fn begin(&self, _book: &PriceBook) {}
 
     /// Takes a batch, or drops and counts it; never waits.
     fn offer(&self, batch: &Arc<ResolvedBatch>);
@@ -63,6 +69,13 @@ impl Exporters {
     pub fn and(mut self, exporter: Box<dyn Exporter>) -> Self {
         self.0.push(exporter);
         self
+    }
+
+    /// Tells each the prices in force.
+    pub fn begin(&self, book: &PriceBook) {
+        for exporter in &self.0 {
+            exporter.begin(book);
+        }
     }
 
     /// Whether there is none.

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::{self, Api};
 use crate::dashboard;
+use crate::export::pods::Pods;
 use crate::export::recent::Recent;
 use crate::history::Past;
 use crate::ingest::{self, Ingest};
@@ -53,6 +54,8 @@ pub struct Shown {
     past: Option<Arc<dyn Past>>,
     /// The last windows.
     recent: Option<Arc<Recent>>,
+    /// What each pod had in the last hour.
+    pods: Option<Arc<Pods>>,
 }
 
 impl Shown {
@@ -70,6 +73,7 @@ impl Shown {
             scrapes: Arc::new(Semaphore::new(SCRAPES)),
             past: None,
             recent: None,
+            pods: None,
         }
     }
 
@@ -78,10 +82,14 @@ impl Shown {
         Self { past, ..self }
     }
 
-    /// With the last windows.
-    pub fn with_recent(self, recent: Arc<Recent>) -> Self {
-        let recent = Some(recent);
-        Self { recent, ..self }
+    /// With the last windows, and what each pod had in the last hour.
+    pub fn with_recent(self, recent: Arc<Recent>, pods: Arc<Pods>) -> Self {
+        let (recent, pods) = (Some(recent), Some(pods));
+        Self {
+            recent,
+            pods,
+            ..self
+        }
     }
 
     /// Metrics only to whom the gate lets in.
@@ -126,6 +134,7 @@ pub fn routes(shown: Shown) -> Router {
     let api = api::routes(Api {
         past: shown.past.clone(),
         recent: shown.recent.clone(),
+        pods: shown.pods.clone(),
         pipeline: Arc::clone(&shown.pipeline),
         clock: shown.clock.clone(),
         gate: shown.gate.clone(),

@@ -511,6 +511,7 @@ impl Pipeline {
 
     /// Begins to count money by these prices, if it has not begun.
     pub fn begin_costs(&self, book: &PriceBook) {
+        self.exporters.begin(book);
         self.state.begin_costs(book);
     }
 

@@ -14,9 +14,11 @@ use crate::history::{Answer, By, Filter, Past, Question, Value};
 
 /// A question on its way.
 pub(super) struct Asking<'a> {
-    past: &'a Arc<dyn Past>,
+    past: Option<&'a Arc<dyn Past>>,
     pub(super) labels: &'a KeptLabels,
     pub(super) now: Timestamp,
+    /// Which parameter says when the range begins.
+    pub(super) begins_by: &'static str,
     /// Of which time.
     pub(super) range: Window,
     /// Of whom.
@@ -33,10 +35,16 @@ impl<'a> Asking<'a> {
         let asked: Asked = query.get()?;
         let labels = api.pipeline.topology().labels();
         let now = api.clock.now();
+        let begins_by = if asked.from.is_some() {
+            "from"
+        } else {
+            "since"
+        };
         let range = when::asked(&asked, now)?;
         let filter = filter::of(&asked, labels)?;
         Ok(Self {
-            past: api.past()?,
+            past: api.past.as_ref(),
+            begins_by,
             labels,
             now,
             range,
@@ -72,11 +80,21 @@ impl<'a> Asking<'a> {
             only: only.map(|only| only.into_iter().collect()),
             filter: self.filter.clone(),
         };
-        Ok(self.past.ask(&question)?)
+        let past = self
+            .past
+            .ok_or_else(|| Refusal::unavailable(super::NO_HISTORY))?;
+        Ok(past.ask(&question)?)
+    }
+
+    /// How far the past is behind what was counted.
+    pub(super) fn behind(&self) -> Duration {
+        self.past
+            .map(|past| past.status().behind)
+            .unwrap_or_default()
     }
 
     /// The range of the same length before, if there is history of all of it.
-    pub(super) fn before(&self, answer: &Answer) -> Option<Window> {
+    pub(super) fn before(answer: &Answer) -> Option<Window> {
         let before = when::before(answer.range)?;
         let since = answer.since?;
         (since <= before.start).then_some(before)

@@ -8,8 +8,6 @@ use kubezonnet_model::{NodeName, Timestamp};
 use kubezonnet_pricing::Cloud;
 use kubezonnet_topology::Source;
 
-use super::query::Query;
-use super::refusal::Refusal;
 use super::{Api, when};
 use crate::agents::NodeAgent;
 
@@ -23,7 +21,7 @@ const LATE_AFTER: u32 = 3;
 const MISSING_AFTER: Duration = Duration::from_mins(5);
 
 /// Answers `/api/v1/health`.
-pub(super) fn answer(api: &Api, _: &Query) -> Result<Health, Refusal> {
+pub(super) fn answer(api: &Api) -> Health {
     let now = api.clock.now();
     let pipeline = &api.pipeline;
     let not_ready = match pipeline.check_ready() {
@@ -35,7 +33,7 @@ pub(super) fn answer(api: &Api, _: &Query) -> Result<Health, Refusal> {
     };
     let (topology, zones) = topology(api, now);
     let counts = pipeline.store();
-    Ok(Health {
+    Health {
         now: when::exact_text(now),
         ready: not_ready.is_none(),
         not_ready,
@@ -48,7 +46,7 @@ pub(super) fn answer(api: &Api, _: &Query) -> Result<Health, Refusal> {
         },
         history: history(api),
         prices: prices(api, now),
-    })
+    }
 }
 
 /// What is known of the cluster, and the zones of its nodes.
@@ -83,19 +81,19 @@ fn agents(known: Vec<NodeAgent>, zones: BTreeMap<NodeName, Option<String>>) -> V
     let mut known: BTreeMap<_, _> = known.collect();
     let mut agents: Vec<Agent> = zones
         .into_iter()
-        .map(|(node, zone)| shown(node.clone(), zone, known.remove(&node)))
+        .map(|(node, zone)| shown(&node, zone, known.remove(&node)))
         .collect();
     // Those whose nodes are gone.
     agents.extend(
         known
             .into_iter()
-            .map(|(node, agent)| shown(node, None, Some(agent))),
+            .map(|(node, agent)| shown(&node, None, Some(agent))),
     );
     agents.sort_unstable_by(|one, other| one.node.cmp(&other.node));
     agents
 }
 
-fn shown(node: NodeName, zone: Option<String>, agent: Option<NodeAgent>) -> Agent {
+fn shown(node: &NodeName, zone: Option<String>, agent: Option<NodeAgent>) -> Agent {
     let node = node.to_string();
     match agent {
         None => Agent {

@@ -67,11 +67,12 @@ pub(super) fn places(key: &[Value]) -> Option<[&str; 2]> {
     else {
         return None;
     };
-    fn shown<'a>(place: &'a str, outside: &'a str) -> &'a str {
-        if place.is_empty() { outside } else { place }
-    }
     Some([
         shown(source, source_outside),
         shown(destination, destination_outside),
     ])
+}
+
+fn shown<'a>(place: &'a str, outside: &'a str) -> &'a str {
+    if place.is_empty() { outside } else { place }
 }

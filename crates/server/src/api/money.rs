@@ -18,6 +18,11 @@ impl Purse {
         Self(answer.currency)
     }
 
+    /// With prices in that currency, or without.
+    pub(super) fn of_currency(currency: Option<Currency>) -> Self {
+        Self(currency)
+    }
+
     /// Whether there are prices.
     pub(super) fn is_there(self) -> bool {
         self.0.is_some()

@@ -4,7 +4,8 @@ use std::hash::Hasher as _;
 
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
-use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::{RefOr, Schema};
 
 use super::refusal::Refusal;
 
@@ -51,8 +52,8 @@ impl Query {
     /// # Errors
     ///
     /// [`Refusal`] that names another.
-    pub(super) fn only(&self, known: &[Vec<Known>]) -> Result<(), Refusal> {
-        let known: Vec<&Known> = known.iter().flatten().collect();
+    pub(super) fn only(&self, known: &[Vec<Parameter>]) -> Result<(), Refusal> {
+        let known: Vec<&Parameter> = known.iter().flatten().collect();
         for (name, value) in &self.pairs {
             let Some(known) = known.iter().find(|known| known.name == *name) else {
                 let names: Vec<_> = known.iter().map(|known| known.name.as_str()).collect();
@@ -64,7 +65,7 @@ impl Query {
                 let message = format!("there is no such parameter; {names}");
                 return Err(Refusal::of(name, message));
             };
-            if known.is_list {
+            if is_list(known) {
                 continue;
             }
             if value.is_empty() {
@@ -94,6 +95,13 @@ impl Query {
         })
     }
 
+    /// The value of a parameter that is given once.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.pairs.iter();
+        let (_, value) = pairs.find(|(each, _)| each == name)?;
+        Some(value)
+    }
+
     /// What tells the question from others, but for some parameters: the order does not matter.
     pub(super) fn hash_without(&self, names: &[&str]) -> u64 {
         let mut pairs: Vec<_> = self.pairs.iter().collect();
@@ -109,26 +117,12 @@ impl Query {
     }
 }
 
-/// A parameter that there is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Known {
-    name: String,
-    /// It can be given several times, and be empty.
-    is_list: bool,
+/// The parameters that a type reads: those that the document has of it.
+pub(super) fn parameters<T: IntoParams>() -> Vec<Parameter> {
+    T::into_params(|| Some(ParameterIn::Query))
 }
 
-/// The parameters that a type reads: those that the document has of it.
-pub(super) fn parameters<T: IntoParams>() -> Vec<Known> {
-    let parameters = T::into_params(|| Some(ParameterIn::Query));
-    let known = parameters.into_iter().map(|parameter| {
-        let is_list = matches!(
-            parameter.schema,
-            Some(utoipa::openapi::RefOr::T(utoipa::openapi::Schema::Array(_)))
-        );
-        Known {
-            name: parameter.name,
-            is_list,
-        }
-    });
-    known.collect()
+/// Whether it can be given several times, and be empty.
+fn is_list(parameter: &Parameter) -> bool {
+    matches!(parameter.schema, Some(RefOr::T(Schema::Array(_))))
 }

@@ -30,7 +30,7 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Summary, Refusal> {
     let asking = Asking::of(api, query)?;
     let by = || By::Edges(vec![EdgePart::Locality]);
     let answer = asking.all(asking.range, by())?;
-    let before = asking.before(&answer);
+    let before = Asking::before(&answer);
     let before = before.map(|before| asking.all(before, by())).transpose()?;
     let purse = Purse::of(&answer);
     let shares = Shares::of(&answer, purse);
@@ -60,7 +60,7 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Summary, Refusal> {
         localities: localities.collect(),
         total: shares.total,
         before: before.map(|before| before.total),
-        rate: rate(&asking, api, purse)?,
+        rate: rate(&asking, purse)?,
         month: month(&asking, purse)?,
         unknown: shares.unknown,
         unpriced: unpriced(&sum(answer.groups.iter().flat_map(|group| &group.cells))),
@@ -114,9 +114,9 @@ impl Shares {
 }
 
 /// How fast it is now.
-fn rate(asking: &Asking<'_>, api: &Api, purse: Purse) -> Result<RateNow, Refusal> {
+fn rate(asking: &Asking<'_>, purse: Purse) -> Result<RateNow, Refusal> {
     const MINUTE: u64 = 60_000;
-    let behind = api.past()?.status().behind.min(MOST_BEHIND);
+    let behind = asking.behind().min(MOST_BEHIND);
     let end = Timestamp(asking.now.minus(behind).0 / MINUTE * MINUTE);
     let range = Window {
         start: end.minus(NOW),

@@ -1,5 +1,9 @@
 //! The API, asked as a service.
 
+mod csv;
+mod document;
+mod laws;
+mod schemathesis;
 mod seeded;
 
 use axum::body::Body;

@@ -41,12 +41,17 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Top, Refusal> {
         asking.range = page.range;
     }
     let Some(apart) = Apart::of(asked.of, asking.labels)? else {
-        return pods::answer(api, &asking, &asked);
+        let part = pods::Part {
+            question,
+            offset,
+            limit,
+        };
+        return pods::answer(api, &asking, &asked, &part);
     };
     let answer = asking.all(asking.range, apart.by())?;
     let purse = Purse::of(&answer);
     let mut all = all(apart, &answer);
-    let before = match asking.before(&answer) {
+    let before = match Asking::before(&answer) {
         Some(range) if asked.by == Rank::Growth => Some(asking.all(range, apart.by())?),
         _ => None,
     };
@@ -146,7 +151,7 @@ impl Pictures {
             None => vec![0; points],
         };
         let trends = listed.iter().map(|each| trend(&each.key)).collect();
-        let Some(range) = asking.before(answer) else {
+        let Some(range) = Asking::before(answer) else {
             return Ok(Self {
                 before: Vec::new(),
                 trends,

@@ -35,7 +35,7 @@ struct Kept {
 
 #[derive(Debug, Clone)]
 struct Batch {
-    batch: Arc<ResolvedBatch>,
+    resolved: Arc<ResolvedBatch>,
     /// How many flows came before it.
     first: u64,
     /// How many of its flows are counted.
@@ -88,12 +88,12 @@ impl Excerpt {
     /// Each flow with its number, which rises by one from each to the next, and its batch; the newest last.
     pub fn flows(&self) -> impl DoubleEndedIterator<Item = (u64, &ResolvedBatch, &ResolvedFlow)> {
         self.batches.iter().flat_map(|kept| {
-            let counted: Vec<_> = counted(&kept.batch).collect();
+            let counted: Vec<_> = counted(&kept.resolved).collect();
             let flows = counted.into_iter().zip(kept.first..);
             let flows: Vec<_> = flows.collect();
             flows
                 .into_iter()
-                .map(|(flow, number)| (number, &*kept.batch, flow))
+                .map(|(flow, number)| (number, &*kept.resolved, flow))
         })
     }
 }
@@ -113,7 +113,7 @@ impl Exporter for Arc<Recent> {
         kept.count += flows;
         kept.bytes += batch.memory();
         kept.batches.push_back(Batch {
-            batch: Arc::clone(batch),
+            resolved: Arc::clone(batch),
             first,
             flows,
         });
@@ -122,7 +122,7 @@ impl Exporter for Arc<Recent> {
             && (kept.bytes > MOST_BYTES || kept.count - kept.batches[0].first > MOST_FLOWS)
         {
             let oldest = kept.batches.pop_front().expect("there are two at least");
-            kept.bytes -= oldest.batch.memory();
+            kept.bytes -= oldest.resolved.memory();
             gone.push(oldest);
         }
         drop(kept);
@@ -141,7 +141,10 @@ impl Exporter for Arc<Recent> {
 }
 
 /// The flows that are counted: what was counted elsewhere or refused is no flow of its own.
-fn counted(batch: &ResolvedBatch) -> impl Iterator<Item = &ResolvedFlow> {
+pub(super) fn counted(batch: &ResolvedBatch) -> impl Iterator<Item = &ResolvedFlow> {
     let is_counted = |flow: &&ResolvedFlow| matches!(flow.outcome, Outcome::Counted(..));
     batch.flows.iter().filter(is_counted)
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,7 +130,7 @@ impl Filter {
 
 impl Ends {
     /// Whether each list that is not empty has something of one of these sides.
-    fn have(&self, sides: &[&Side]) -> bool {
+    pub(crate) fn have(&self, sides: &[&Side]) -> bool {
         fn takes<T>(list: &[T], sides: &[&Side], is: impl Fn(&T, &Side) -> bool) -> bool {
             list.is_empty()
                 || sides
@@ -167,7 +167,6 @@ impl SidePart {
     /// The part as text; empty where there is none, and of who it is.
     pub(super) fn text(self, side: &Side) -> &str {
         match self {
-            Self::Who => "",
             Self::Namespace => side.who.labels()[0],
             Self::Label(place) => side.labels.get(place).map_or("", |value| value.as_str()),
             Self::Zone => side.place.zone.as_ref().map_or("", |zone| zone.as_str()),
@@ -177,7 +176,7 @@ impl SidePart {
                 .as_ref()
                 .map_or("", |region| region.as_str()),
             Self::Outside if side.who == Who::Internet => Self::INTERNET,
-            Self::Outside => "",
+            Self::Who | Self::Outside => "",
         }
     }
 }

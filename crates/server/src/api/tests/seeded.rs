@@ -112,6 +112,7 @@ pub(super) fn api_of(topology: &Topology, past: Option<Arc<dyn Past>>) -> Api {
     Api {
         past,
         recent: Some(Arc::new(Recent::new(1))),
+        pods: Some(Arc::new(Pods::new())),
         pipeline: Arc::new(pipeline(topology)),
         clock: Clock::new(|| NOW),
         gate: Gate::open(),

@@ -1,0 +1,337 @@
+//! What columns each answer has as a table.
+
+use std::borrow::Cow;
+
+use kubezonnet_api::{
+    Address, Amount, End, EndKind, Flows, Item, Key, LocalityName, Matrix, Measure, Money, Series,
+    Summary, Top,
+};
+
+use super::csv::{Cell, Table};
+
+/// The columns of who an item or a line is of.
+const KEY: [&str; 14] = [
+    "type",
+    "kind",
+    "namespace",
+    "workload_kind",
+    "name",
+    "locality",
+    "source_kind",
+    "source_namespace",
+    "source_workload_kind",
+    "source_name",
+    "destination_kind",
+    "destination_namespace",
+    "destination_workload_kind",
+    "destination_name",
+];
+
+fn columns(names: &[&[&'static str]]) -> Vec<Cow<'static, str>> {
+    names
+        .iter()
+        .flat_map(|names| names.iter())
+        .map(|name| (*name).into())
+        .collect()
+}
+
+fn money<'a>(money: Option<&'a Money>, currency: Option<&'a String>) -> [Cell<'a>; 2] {
+    match (money, currency) {
+        (Some(Money(amount)), Some(currency)) => {
+            [Cell::Number(amount.as_str().into()), Cell::text(currency)]
+        }
+        _ => [Cell::Empty, Cell::Empty],
+    }
+}
+
+fn between<'a>(measure: &'a Measure, currency: Option<&'a String>) -> Vec<Cell<'a>> {
+    let mut cells = vec![Cell::number(measure.bytes), Cell::number(measure.packets)];
+    cells.extend(money(measure.cost.as_ref(), currency));
+    cells
+}
+
+fn amount<'a>(item: &'a Item, currency: Option<&'a String>) -> Vec<Cell<'a>> {
+    match &item.amount {
+        Amount::Between(measure) => between(measure, currency),
+        Amount::Party(measures) => {
+            let numbers = [
+                measures.sent_bytes,
+                measures.sent_packets,
+                measures.received_bytes,
+                measures.received_packets,
+                measures.crossing_bytes,
+            ];
+            let mut cells: Vec<_> = numbers.map(Cell::number).into();
+            cells.extend(money(measures.cost.as_ref(), currency));
+            cells
+        }
+    }
+}
+
+const BETWEEN: [&str; 4] = ["bytes", "packets", "cost", "currency"];
+
+impl Table for Summary {
+    fn columns(&self) -> Vec<Cow<'static, str>> {
+        columns(&[&["from", "to", "locality"], &BETWEEN])
+    }
+
+    fn rows(&self) -> Vec<Vec<Cell<'_>>> {
+        let shares = self.localities.iter();
+        let rows = shares.map(|share| {
+            let mut row = vec![
+                Cell::Text(self.range.from.as_str().into()),
+                Cell::Text(self.range.to.as_str().into()),
+                Cell::Text(name(share.locality).into()),
+            ];
+            row.extend(between(&share.measure, self.currency.as_ref()));
+            row
+        });
+        rows.collect()
+    }
+}
+
+impl Table for Matrix {
+    fn columns(&self) -> Vec<Cow<'static, str>> {
+        columns(&[&["source", "destination"], &BETWEEN])
+    }
+
+    fn rows(&self) -> Vec<Vec<Cell<'_>>> {
+        let cells = self.cells.iter();
+        cells
+            .map(|cell| {
+                let mut row = vec![Cell::text(&cell.source), Cell::text(&cell.destination)];
+                row.extend(between(&cell.measure, self.currency.as_ref()));
+                row
+            })
+            .collect()
+    }
+}
+
+impl Table for Top {
+    fn columns(&self) -> Vec<Cow<'static, str>> {
+        let amount: &[&str] = match self.items.first().map(|item| &item.amount) {
+            Some(Amount::Party(_)) => &[
+                "sent_bytes",
+                "sent_packets",
+                "received_bytes",
+                "received_packets",
+                "crossing_bytes",
+                "cost",
+                "currency",
+            ],
+            Some(Amount::Between(_)) | None => &BETWEEN,
+        };
+        columns(&[&KEY, amount])
+    }
+
+    fn rows(&self) -> Vec<Vec<Cell<'_>>> {
+        let currency = self.currency.as_ref();
+        let items = self.items.iter();
+        items
+            .map(|item| {
+                let mut row: Vec<Cell<'_>> = key(&item.key).into();
+                row.extend(amount(item, currency));
+                row
+            })
+            .collect()
+    }
+}
+
+impl Table for Series {
+    fn columns(&self) -> Vec<Cow<'static, str>> {
+        columns(&[&["time"], &KEY, &["bytes", "cost", "currency"]])
+    }
+
+    fn rows(&self) -> Vec<Vec<Cell<'_>>> {
+        let mut rows = Vec::new();
+        for line in &self.lines {
+            for (time, point) in self.times.iter().zip(&line.points) {
+                let mut row = vec![Cell::text(time)];
+                row.extend(key(&line.key));
+                row.push(Cell::number(point.bytes));
+                row.extend(money(point.cost.as_ref(), self.currency.as_ref()));
+                rows.push(row);
+            }
+        }
+        rows
+    }
+}
+
+impl Table for Flows {
+    fn columns(&self) -> Vec<Cow<'static, str>> {
+        let ends = ["source", "destination"].into_iter().flat_map(|end| {
+            let names = [
+                "address",
+                "port",
+                "kind",
+                "namespace",
+                "pod",
+                "workload_kind",
+                "workload",
+                "name",
+                "node",
+                "zone",
+                "region",
+            ];
+            names.map(|name| Cow::from(format!("{end}_{name}")))
+        });
+        let mut all = columns(&[&[
+            "start",
+            "end",
+            "reporter",
+            "direction",
+            "locality",
+            "unknown_reason",
+            "protocol",
+            "service_namespace",
+            "service",
+        ]]);
+        all.extend(ends);
+        all.extend(columns(&[&["bytes", "packets"]]));
+        all
+    }
+
+    fn rows(&self) -> Vec<Vec<Cell<'_>>> {
+        let flows = self.flows.iter();
+        flows
+            .map(|flow| {
+                let service = flow.service.as_ref();
+                let mut row = vec![
+                    Cell::text(&flow.start),
+                    Cell::text(&flow.end),
+                    Cell::text(&flow.reporter),
+                    Cell::text(&flow.direction),
+                    Cell::text(name(flow.locality)),
+                    Cell::maybe(flow.unknown_reason.as_ref()),
+                    Cell::text(&flow.protocol),
+                    Cell::maybe(service.map(|service| &service.namespace)),
+                    Cell::maybe(service.map(|service| &service.name)),
+                ];
+                row.extend(address(&flow.source));
+                row.extend(address(&flow.destination));
+                row.extend([Cell::number(flow.bytes), Cell::number(flow.packets)]);
+                row
+            })
+            .collect()
+    }
+}
+
+fn address(end: &Address) -> [Cell<'_>; 11] {
+    let workload = end.workload.as_ref();
+    [
+        Cell::text(&end.address),
+        end.port
+            .map_or(Cell::Empty, |port| Cell::number(port.into())),
+        Cell::text(kind(end.kind)),
+        Cell::maybe(end.namespace.as_ref()),
+        Cell::maybe(end.pod.as_ref()),
+        Cell::maybe(workload.map(|workload| &workload.kind)),
+        Cell::maybe(workload.map(|workload| &workload.name)),
+        Cell::maybe(end.name.as_ref()),
+        Cell::maybe(end.node.as_ref()),
+        Cell::maybe(end.zone.as_ref()),
+        Cell::maybe(end.region.as_ref()),
+    ]
+}
+
+/// Who it is, in the columns of [`KEY`].
+fn key(key: &Key) -> [Cell<'_>; KEY.len()] {
+    let mut cells = [const { Cell::Empty }; KEY.len()];
+    let mut put = |column: usize, cell| cells[column] = cell;
+    let (first, second, third) = (1, 6, 10);
+    let kind_of = match key {
+        Key::Total => "total",
+        Key::Rest => "rest",
+        Key::Locality { locality } => {
+            put(5, Cell::text(name(*locality)));
+            "locality"
+        }
+        Key::ZonePair {
+            source,
+            destination,
+        } => {
+            put(second + 3, Cell::text(source));
+            put(third + 3, Cell::text(destination));
+            "zone_pair"
+        }
+        Key::Pod { namespace, name } => {
+            put(2, Cell::text(namespace));
+            put(4, Cell::text(name));
+            "pod"
+        }
+        Key::Workload(end) => {
+            end_in(end, first, &mut put);
+            "workload"
+        }
+        Key::Pair {
+            source,
+            destination,
+            locality,
+        } => {
+            put(5, Cell::text(name(*locality)));
+            end_in(source, second, &mut put);
+            end_in(destination, third, &mut put);
+            "pair"
+        }
+        Key::Namespace { name } => {
+            put(4, Cell::text(name));
+            "namespace"
+        }
+        Key::Team { name } => {
+            put(4, Cell::text(name));
+            "team"
+        }
+        Key::Service { service } => {
+            put(
+                2,
+                Cell::maybe(service.as_ref().map(|service| &service.namespace)),
+            );
+            put(
+                4,
+                Cell::maybe(service.as_ref().map(|service| &service.name)),
+            );
+            "service"
+        }
+        Key::Network(end) => {
+            end_in(end, first, &mut put);
+            "network"
+        }
+        Key::Zone { name } => {
+            put(4, Cell::text(name));
+            "zone"
+        }
+    };
+    cells[0] = Cell::text(kind_of);
+    cells
+}
+
+fn end_in<'a>(end: &'a End, first: usize, put: &mut impl FnMut(usize, Cell<'a>)) {
+    put(first, Cell::text(kind(end.kind)));
+    put(first + 1, Cell::maybe(end.namespace.as_ref()));
+    put(first + 2, Cell::maybe(end.workload_kind.as_ref()));
+    put(first + 3, Cell::maybe(end.name.as_ref()));
+}
+
+/// As JSON has it.
+pub(super) fn name(locality: LocalityName) -> &'static str {
+    match locality {
+        LocalityName::SameNode => "same_node",
+        LocalityName::SameZone => "same_zone",
+        LocalityName::CrossZone => "cross_zone",
+        LocalityName::CrossRegion => "cross_region",
+        LocalityName::Internet => "internet",
+        LocalityName::Unknown => "unknown",
+    }
+}
+
+fn kind(kind: EndKind) -> &'static str {
+    match kind {
+        EndKind::Workload => "workload",
+        EndKind::Node => "node",
+        EndKind::Network => "network",
+        EndKind::Service => "service",
+        EndKind::Internet => "internet",
+        EndKind::Unknown => "unknown",
+        EndKind::Other => "other",
+    }
+}

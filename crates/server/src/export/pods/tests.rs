@@ -1,0 +1,139 @@
+//! What each pod had, minute by minute.
+
+use std::time::Instant;
+
+use kubezonnet_model::FlowCounters;
+use kubezonnet_pricing::{Amount, Overrides};
+
+use super::*;
+use crate::export::Exporters;
+use crate::history::Measure;
+use crate::pipeline::{Pipeline, Settings};
+use crate::testing::{NOW, OUT, Report, cluster};
+
+fn book() -> PriceBook {
+    let text = "currency: EUR\nunit: GB\nbetweenZones: { price: 0.01, paidBy: both }\n";
+    PriceBook::new(None, &Overrides::parse(text).unwrap(), false).unwrap()
+}
+
+/// Waits until so many flows are added up.
+fn wait(pods: &Arc<Pods>, flows: u64) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while pods.counts().written < flows {
+        assert!(Instant::now() < deadline, "{:?}", pods.counts());
+        std::thread::yield_now();
+    }
+}
+
+fn pipeline(pods: &Arc<Pods>) -> Pipeline {
+    let settings = Settings {
+        pending_timeout: Duration::from_mins(1),
+        reports_due: Timestamp(0),
+        series_retention: Duration::from_mins(15),
+        limits: crate::ledger::SeriesLimits::default(),
+    };
+    let exporters = Exporters::of(vec![Box::new(Arc::clone(pods))]);
+    Pipeline::new(cluster(), exporters, settings)
+}
+
+fn sums(pods: &Pods) -> Vec<(String, Measure)> {
+    let all = Window {
+        start: Timestamp(0),
+        end: Timestamp(u64::MAX),
+    };
+    let mut sums = std::collections::BTreeMap::new();
+    for had in pods.had(all) {
+        let name = had.pod.name.as_ref().unwrap().to_string();
+        *sums.entry(name).or_insert_with(Measure::default) += had.measure;
+    }
+    sums.into_iter().collect()
+}
+
+#[test]
+fn each_pod_pays_its_own_side_and_minutes_sum_to_windows() {
+    let pods = Arc::new(Pods::new());
+    let pipeline = pipeline(&pods);
+    pipeline.begin_costs(&book());
+    // The window lies in two minutes.
+    let now = Timestamp(NOW.0 / 60_000 * 60_000 + 3_333);
+    let batch = Report::of("n1", 1)
+        .record("10.67.1.1", "10.67.2.1", OUT, 1_000_000_007)
+        .record("10.67.1.1", "10.67.1.2", OUT, 500)
+        .decoded();
+
+    pipeline.apply(&batch, Duration::ZERO, now).unwrap();
+    wait(&pods, 2);
+
+    let sums = sums(&pods);
+    let names: Vec<_> = sums.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["p1", "p2", "q1"]);
+    let [(_, p1), (_, p2), (_, q1)] = &sums[..] else {
+        unreachable!("three were found");
+    };
+    assert_eq!((p1.sent.bytes, p1.crossing), (1_000_000_507, 1_000_000_007));
+    assert_eq!(
+        (p2.received.bytes, p2.sent),
+        (1_000_000_007, FlowCounters::ZERO)
+    );
+    assert_eq!((q1.received.bytes, q1.cost.total()), (500, Amount::ZERO));
+    let costs = pipeline.costs();
+    let paid: Amount = costs.parties.iter().map(|(_, amount)| *amount).sum();
+    assert_eq!(p1.cost.total() + p2.cost.total(), paid);
+    assert_eq!(p1.cost.total(), p2.cost.total());
+    let all = Window {
+        start: Timestamp(0),
+        end: now.plus(Duration::from_hours(1)),
+    };
+    assert!(
+        pods.had(all)
+            .iter()
+            .any(|had| had.at.0 % 60_000 == 0 && had.at < now)
+    );
+    let minutes: std::collections::BTreeSet<_> = pods.had(all).iter().map(|had| had.at).collect();
+    assert_eq!(minutes.len(), 2);
+}
+
+#[test]
+fn what_is_more_than_an_hour_ago_is_forgotten() {
+    let pods = Arc::new(Pods::new());
+    let pipeline = pipeline(&pods);
+    let apply = |sequence, now| {
+        let batch = Report::of("n1", sequence).record("10.67.1.1", "10.67.2.1", OUT, 1000);
+        pipeline
+            .apply(&batch.decoded(), Duration::ZERO, now)
+            .unwrap();
+        wait(&pods, sequence);
+    };
+    apply(1, NOW);
+    assert_eq!(sums(&pods)[0].1.sent.bytes, 1000);
+    let since = pods.since().unwrap();
+
+    apply(2, NOW.plus(Duration::from_hours(2)));
+
+    assert_eq!(
+        sums(&pods)[0].1.sent.bytes,
+        1000,
+        "that of two hours ago is gone"
+    );
+    assert!(pods.since().unwrap() > since.plus(Duration::from_mins(59)));
+}
+
+#[test]
+fn what_comes_after_the_end_is_dropped_and_counted() {
+    let pods = Arc::new(Pods::new());
+    let pipeline = pipeline(&pods);
+    pods.close(Duration::from_secs(20));
+
+    let batch = Report::of("n1", 1).record("10.67.1.1", "10.67.2.1", OUT, 1000);
+    pipeline
+        .apply(&batch.decoded(), Duration::ZERO, NOW)
+        .unwrap();
+
+    assert_eq!(
+        pods.counts(),
+        ExportCounts {
+            written: 0,
+            dropped: 1
+        }
+    );
+}

@@ -26,6 +26,15 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(6);
 /// Columns and lines of a terminal that does not tell.
 const USUAL_SIZE: (u16, u16) = (80, 24);
 
+/// A program that was built with this one, as it can be called from here.
+fn beside(program: &str) -> String {
+    let own = env::current_exe().unwrap_or_default();
+    let path = own.with_file_name(program);
+    let here = env::current_dir().unwrap_or_default();
+    let path = path.strip_prefix(&here).unwrap_or(&path);
+    path.display().to_string()
+}
+
 /// How the tables are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -89,9 +98,12 @@ impl Screen {
 
     /// Says where to look.
     pub(super) fn introduce(&mut self, stage: &Stage, example: &str) -> Result<(), Error> {
+        let (server, command) = (stage.server_url(), beside("kubectl-zonnet"));
         let (metrics, flow_log) = (stage.metrics_url(), stage.flow_log().display().to_string());
         self.note(&format!(
             "\n\
+             dashboard {server}/\n\
+             terminal  {command} top --server {server}\n\
              metrics   {metrics}\n\
              queries   for a Prometheus that scrapes this URL:\n\
              \x20         {TOP_PODS_QUERY}\n\
@@ -101,7 +113,11 @@ impl Screen {
              \n\
              Ctrl-C ends the demo and removes all of it.\n"
         ))?;
-        self.places = Some(Places { metrics, flow_log });
+        self.places = Some(Places {
+            server,
+            metrics,
+            flow_log,
+        });
         Ok(())
     }
 

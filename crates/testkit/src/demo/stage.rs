@@ -200,6 +200,7 @@ impl Stage {
     /// Where to find what.
     pub(super) fn endpoints(&self) -> Value {
         json!({
+            "server_url": self.server_url(),
             "metrics_url": self.metrics_url(),
             "flow_log": self.flow_log(),
             "run": self.cluster().run().id(),
@@ -208,9 +209,14 @@ impl Stage {
         })
     }
 
+    /// Where the server is looked at.
+    pub(super) fn server_url(&self) -> String {
+        format!("http://{}", self.deployment.address())
+    }
+
     /// Where the metrics are.
     pub(super) fn metrics_url(&self) -> String {
-        format!("http://{}/metrics", self.deployment.address())
+        format!("{}/metrics", self.server_url())
     }
 
     /// Where the flow log is.

@@ -10,6 +10,8 @@ const TOP: usize = 8;
 /// Where to ask for more.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
+    /// The server itself, which shows a dashboard there.
+    pub(super) server: String,
     pub(super) metrics: String,
     pub(super) flow_log: String,
 }
@@ -29,7 +31,7 @@ impl Report {
         width: usize,
     ) -> Vec<String> {
         let mut sections = self.sections();
-        let ask = places.map(|places| format!("  metrics  {}", places.metrics));
+        let ask = places.map(|places| format!("  dashboard  {}/", places.server));
         let end = "  Ctrl-C ends the demo and removes all of it.".to_owned();
         sections.extend(places.map(Places::section));
         sections.push(Section::whole(ask.into_iter().chain([end]).collect(), 0));
@@ -162,6 +164,7 @@ impl Places {
     /// What is not needed to see the table.
     fn section(&self) -> Section {
         let lines = [
+            format!("  metrics  {}", self.metrics),
             format!("  flow log {}", self.flow_log),
             format!("  queries  {TOP_PODS_QUERY}"),
             format!("           {TOTAL_QUERY}"),
@@ -255,6 +258,7 @@ mod tests {
 
     fn places() -> Places {
         Places {
+            server: "http://127.0.0.1:9779".to_owned(),
             metrics: "http://127.0.0.1:9779/metrics".to_owned(),
             flow_log: "/run/flows.jsonl".to_owned(),
         }

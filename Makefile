@@ -86,6 +86,10 @@ bench-quick: deps-bench ## Measure the essential in a minute, once it is compile
 fuzz: deps-fuzz ## Fuzz every decoder of what comes from outside for FUZZ_SECONDS (60) each
 	scripts/fuzz.sh
 
+.PHONY: man
+man: deps-build ## Write the manual of kubectl-zonnet into docs/man/
+	man=$$(scripts/built.sh kubectl-zonnet -p kubezonnet-cli); rm -rf docs/man; "$$man" man docs/man
+
 .PHONY: images
 images: deps-images ## Build both container images with static binaries and start each once; needs root
 	scripts/images.sh

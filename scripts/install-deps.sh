@@ -49,6 +49,7 @@ need_test() {
     need nodejs "drives the browser" command -v node
     need npm "fetches what drives the browser" command -v npm
     need python3-venv "holds what asks the API by its document" python3 -c "import ensurepip, venv"
+    need tmux "is the terminal on which kubectl-zonnet is tested" command -v tmux
 }
 
 need_bench() {

@@ -7,6 +7,17 @@ use std::process::Command;
 /// The programs whose flags docs/configuration.md lists, each under a heading of its name.
 const BINARIES: [&str; 2] = ["kubezonnet-agent", "kubezonnet-server"];
 
+/// The commands of kubectl-zonnet, each with a heading of its own.
+const COMMANDS: [&str; 7] = [
+    "top",
+    "cost",
+    "flows",
+    "matrix",
+    "check",
+    "completion",
+    "version",
+];
+
 /// What a flag is called in the environment, its default, and its bounds in words; empty where there
 /// is none.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -40,16 +51,19 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-fn help(binary: &str) -> String {
+/// What a program says of its flags, or of those of one of its commands.
+fn help(words: &str) -> String {
+    let (binary, command) = words.split_once(' ').unwrap_or((words, ""));
     let path = kubezonnet_testkit::binary(binary).unwrap_or_else(|error| panic!("{error}"));
     let output = Command::new(path)
+        .args(command.split_whitespace())
         .arg("--help")
         .env_clear()
         .output()
         .expect("the binary starts");
     assert!(
         output.status.success(),
-        "{binary} --help ended with {}",
+        "{words} --help ended with {}",
         output.status
     );
     String::from_utf8(output.stdout).expect("help is text")
@@ -149,6 +163,37 @@ fn the_page_of_flags_says_what_each_program_says() {
             );
         }
     }
+}
+
+#[test]
+fn the_page_says_what_each_command_of_kubectl_zonnet_says() {
+    let page = read("docs/configuration.md");
+    let program = "kubectl-zonnet";
+    let of_all = flags_of_help(&help(program));
+
+    assert!(of_all.len() > 5, "its help was not understood: {of_all:?}");
+    assert_eq!(
+        flags_of_page(&page, program),
+        of_all,
+        "flags of all commands"
+    );
+    for command in COMMANDS {
+        let words = format!("{program} {command}");
+        let mut told = flags_of_help(&help(&words));
+        told.retain(|flag, _| !of_all.contains_key(flag));
+
+        assert_eq!(flags_of_page(&page, &words), told, "{words} in the page");
+    }
+    let listed = help(program);
+    let listed = listed
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1);
+    let listed = listed.take_while(|line| !line.is_empty());
+    let listed: Vec<_> = listed
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(listed, COMMANDS, "the commands that it lists");
 }
 
 #[test]

@@ -154,7 +154,13 @@ pub enum Command {
         #[arg(long)]
         client: bool,
         /// How it is printed.
-        #[arg(short, long, value_enum, default_value = "table")]
+        #[arg(
+            short,
+            long,
+            value_enum,
+            default_value = "table",
+            value_name = "FORMAT"
+        )]
         output: Form,
     },
     /// Writes the pages of the manual

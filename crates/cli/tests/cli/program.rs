@@ -14,7 +14,16 @@ pub(crate) struct Ended {
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = kubezonnet_testkit::served::command(env!("CARGO_BIN_EXE_kubectl-zonnet"));
     command.args(arguments).stdin(Stdio::null());
-    for name in ["NO_COLOR", "TERM", "HTTP_PROXY", "http_proxy"] {
+    for name in [
+        "NO_COLOR",
+        "TERM",
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ] {
         command.env_remove(name);
     }
     command

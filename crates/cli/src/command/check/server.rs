@@ -48,8 +48,10 @@ pub(super) fn look(health: &Health) -> Vec<Finding> {
 fn topology(health: &Health) -> Finding {
     let topology = &health.topology;
     let known = format!(
-        "{} nodes and {} pods are known, from {}",
-        topology.nodes, topology.pods, topology.source
+        "{} and {} are known, from {}",
+        many(topology.nodes, "node"),
+        many(topology.pods, "pod"),
+        topology.source
     );
     match topology.age_seconds {
         None => Finding::problem("cluster", "the server has heard nothing of the cluster yet")
@@ -64,6 +66,11 @@ fn topology(health: &Health) -> Finding {
             .advise("check the server's rights to list nodes, or its --topology-file"),
         Some(_) => Finding::good("cluster", known),
     }
+}
+
+fn many(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 fn zones(health: &Health) -> Option<Finding> {

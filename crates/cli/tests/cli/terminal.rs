@@ -1,0 +1,157 @@
+//! `top` on a real terminal, that of tmux.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use kubezonnet_testkit::wait_for;
+
+use crate::fake::Fake;
+use crate::program::command;
+
+/// How long it may take until something is on the screen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Makes names that no other test has.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// A terminal with a program in it; both end when this is dropped.
+struct Terminal {
+    socket: String,
+}
+
+impl Terminal {
+    /// Starts the program, and keeps the terminal with its status once it has ended.
+    fn start(arguments: &[&str], variables: &str) -> Self {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let socket = format!("kubezonnet-{}-{number}", std::process::id());
+        let terminal = Self { socket };
+        let program = command(&[]).get_program().to_string_lossy().into_owned();
+        let words = arguments.join(" ");
+        let line = format!("{variables} {program} {words}; echo ended with $?; exec cat");
+        let size = ["-x", "80", "-y", "24"];
+        let mut all = vec!["-f", "/dev/null", "new-session", "-d", "-s", "t"];
+        all.extend(size);
+        all.push(&line);
+        terminal.tmux(&all);
+        terminal
+    }
+
+    fn tmux(&self, words: &[&str]) -> String {
+        let output = Command::new("tmux")
+            .args(["-L", &self.socket])
+            .args(words)
+            .env_remove("NO_COLOR")
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .expect("tmux is there: scripts/install-deps.sh test");
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{words:?}: {err}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What is on the screen, with its colours.
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p", "-e", "-t", "t"])
+    }
+
+    /// Waits until the screen is so, and returns it.
+    fn wait(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        let look = || Some(self.screen()).filter(|screen| is_so(screen));
+        wait_for(what, PATIENCE, look).unwrap_or_else(|error| panic!("{error}:\n{}", self.screen()))
+    }
+
+    fn press(&self, keys: &str) {
+        self.tmux(&["send-keys", "-t", "t", keys]);
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let kill = ["-L", &self.socket, "kill-server"];
+        // It has ended already, or ends now.
+        Command::new("tmux").args(kill).output().ok();
+    }
+}
+
+/// Whether a letter is in one of the colours, and not in the terminal's own.
+fn is_coloured(screen: &str) -> bool {
+    let orders = screen.split("\x1b[").skip(1);
+    let mut orders = orders.filter_map(|order| order.split('m').next());
+    orders.any(|order| {
+        let mut numbers = order.split(';').filter_map(|number| number.parse().ok());
+        numbers.any(|number: u8| matches!(number, 30..=38 | 90..=97))
+    })
+}
+
+#[test]
+fn top_is_drawn_takes_keys_follows_the_size_and_gives_the_terminal_back() {
+    let fake = Fake::usual();
+    let terminal = Terminal::start(&["top", &fake.flag(), "--interval", "1s"], "");
+
+    let screen = terminal.wait("list", |screen| screen.contains("shop/postgres"));
+    assert!(
+        is_coloured(&screen) && screen.contains("USD/h"),
+        "{screen:?}"
+    );
+    terminal.tmux(&["resize-window", "-t", "t", "-x", "60", "-y", "15"]);
+    terminal.wait("smaller screen", |screen| {
+        screen.lines().count() == 15 && screen.contains("quit") && !screen.contains("sort by")
+    });
+    terminal.press("?");
+    terminal.wait("help", |screen| screen.contains("any key closes"));
+    terminal.press("Escape");
+    terminal.wait("no help", |screen| !screen.contains("any key closes"));
+    terminal.press("/");
+    terminal.press("internet");
+    terminal.wait("filter", |screen| screen.contains("1 found"));
+    terminal.press("Enter");
+    terminal.press("2");
+    terminal.wait("another view", |screen| screen.contains("2 workloads"));
+    terminal.press("q");
+
+    let screen = terminal.wait("end", |screen| screen.contains("ended with 0"));
+    assert!(
+        !screen.contains("USD/h"),
+        "the screen before is there again: {screen}"
+    );
+    assert!(
+        fake.asked()
+            .iter()
+            .any(|target| target.contains("of=workloads"))
+    );
+}
+
+#[test]
+fn a_server_that_goes_away_is_shown_and_what_was_there_stays() {
+    let fake = Fake::usual();
+    let terminal = Terminal::start(&["top", &fake.flag(), "--interval", "1s"], "NO_COLOR=1");
+    let screen = terminal.wait("list", |screen| screen.contains("shop/postgres"));
+    assert!(!is_coloured(&screen), "{screen:?}");
+
+    fake.say("summary", 503, r#"{"error":"history is behind"}"#);
+
+    let screen = terminal.wait("failure", |screen| screen.contains("no answer"));
+    assert!(screen.contains("shop/postgres"), "{screen}");
+    terminal.wait("reason", |screen| screen.contains("history is behind"));
+    terminal.press("C-c");
+    terminal.wait("end", |screen| screen.contains("ended with 0"));
+}
+
+#[test]
+fn tables_fit_the_terminal_and_have_colours() {
+    let fake = Fake::usual();
+    let terminal = Terminal::start(&["cost", "--by", "pair", &fake.flag()], "");
+
+    let screen = terminal.wait("table", |screen| screen.contains("ended with 0"));
+
+    let line = screen
+        .lines()
+        .find(|line| line.contains("…"))
+        .unwrap_or_default();
+    assert!(
+        line.contains("24.00") && line.contains("1.20 TB"),
+        "{screen}"
+    );
+    assert!(screen.contains("\x1b[1m"), "{screen}");
+}

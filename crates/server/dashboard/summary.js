@@ -54,10 +54,13 @@ export const Summary = ({ view, state, unit, pairs, change }) => html`<${Panel} 
     const now = unit === "cost"
       ? { value: money(rate.cost_per_hour ?? "0", currency), title: `${rate.cost_per_hour} ${currency} an hour` }
       : { value: `${bytes(rate.crossing_bytes_per_second)}/s`, title: exact(rate.crossing_bytes_per_second) };
+    // Whole minutes are told: a server that has just begun has none yet.
+    const isYoung = rate.bytes_per_second === 0 && answer.total.bytes > 0 && new Date(answer.range.history_since) > Date.now() - 360_000;
+    if (isYoung) now.value = "–";
     const until = new Date(new Date(month.to) - 1);
     return html`<dl class="tiles">
       <${Tile} name="now" label="Now" value=${now.value} title=${now.title}>
-        ${unit === "cost" ? `an hour, as ${bytes(rate.crossing_bytes_per_second)}/s cross` : "over the last 5 minutes"}<//>
+        ${isYoung ? "after the first whole minutes" : unit === "cost" ? `an hour, as ${bytes(rate.crossing_bytes_per_second)}/s cross` : "over the last 5 minutes"}<//>
       <${Tile} name="range" label=${rangeName(view)} ...${written(answer.total, unit, currency)}>
         <${Against} now=${answer.total} before=${answer.before} unit=${unit} currency=${currency}
           words="the time before" none="no history of the time before" /><//>

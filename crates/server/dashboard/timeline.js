@@ -15,6 +15,13 @@ const STACK = ["cross_zone", "cross_region", "internet", "unknown", "same_zone",
 /** How much an amount is in an hour, or bytes in a second: steps of any length look alike. */
 const pace = (unit, seconds) => (unit === "cost" ? 3600 / seconds : 1 / seconds);
 
+/** Marks are minutes, hours or days apart, in seconds: nothing is told finer than by minute. */
+const MARKS = [...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60), ...[1, 2, 3, 6, 12].map((hours) => hours * 3_600),
+  ...[1, 2, 7, 14, 30, 90].map((days) => days * 86_400)];
+
+/** The least time that is shown, in seconds: a single minute is no picture. */
+const LEAST = 600;
+
 /** Marks of the axis in hours of the day, and in days where they are days. */
 const timeMarks = (_, marks, column, space, step) => marks.map((seconds) => {
   const time = new Date(seconds * 1000);
@@ -31,7 +38,7 @@ const BEHIND = 45;
 /** Of each step how many seconds are over: the last one has only begun. */
 const lengths = ({ range, times, step_seconds: step }) => {
   const last = Math.min(new Date(range.to) / 1000, Date.now() / 1000 - BEHIND);
-  return times.map((time) => Math.min(step, last - new Date(time) / 1000));
+  return times.map((time) => Math.max(BEHIND / 2, Math.min(step, last - new Date(time) / 1000)));
 };
 
 /** Columns for the plot: times, and for each locality what is at it and below. */
@@ -39,10 +46,19 @@ const stacked = (answer, unit) => {
   const since = answer.range.history_since ? new Date(answer.range.history_since) : 0;
   const seconds = lengths(answer);
   // What was before there is any history is not nothing, so it is not drawn. Nor is a step of which
-  // little is over: it would seem to fall.
-  const kept = answer.times.map((time, index) => index)
-    .filter((index) => new Date(answer.times[index]) / 1000 + answer.step_seconds > since / 1000)
-    .filter((index) => seconds[index] >= answer.step_seconds / 2);
+  // little is over, or of a short one not all: it would seem to fall or to rise.
+  const known = answer.times.map((time, index) => index)
+    .filter((index) => new Date(answer.times[index]) / 1000 + answer.step_seconds > since / 1000);
+  const step = answer.step_seconds;
+  const settled = known.filter((index) => seconds[index] >= (step < LEAST ? step : step / 2));
+  // Of a server that has just begun there is no other: then the time counts since it began.
+  const kept = settled.length > 0 ? settled : known;
+  if (settled.length === 0) {
+    for (const index of known) {
+      const begin = Math.max(new Date(answer.times[index]), since) / 1000;
+      seconds[index] = Math.max(1, Math.min(new Date(answer.times[index]) / 1000 + step, Date.now() / 1000) - begin);
+    }
+  }
   const lines = STACK.map((name) => answer.lines.find((line) => line.key.locality === name))
     .filter((line) => line && size(line.total, unit) > 0);
   const below = kept.map(() => 0);
@@ -79,8 +95,8 @@ const options = ({ width, names, unit, currency, onSpan, onPoint }) => {
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
     // It begins at nothing: a stack that is cut off below lies.
-    scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
-    axes: [{ ...axis, space: 64, size: 30, values: timeMarks }, { ...axis, size: 84, values: (_, ticks) => ticks.map(axisText(unit, currency)) }],
+    scales: { x: { range: (_, low, high) => [Math.min(low, high - LEAST), high] }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
+    axes: [{ ...axis, space: 64, size: 30, incrs: MARKS, values: timeMarks }, { ...axis, size: 84, values: (_, ticks) => ticks.map(axisText(unit, currency)) }],
     // The highest is painted first, and what is below it over it.
     series: [{}, ...names.map((name) => ({
       paths: stepped, points: { show: false }, width: 1,

@@ -36,11 +36,11 @@ export const whole = (count) => count.toLocaleString(LOCALE);
  */
 export const money = (text, currency) => {
   const value = Number(text);
-  const small = value > 0 && value < 0.1;
-  const options = small
-    ? { minimumSignificantDigits: 2, maximumSignificantDigits: 2 }
-    : { minimumFractionDigits: 2, maximumFractionDigits: 2 };
-  return new Intl.NumberFormat(LOCALE, { style: "currency", currency, ...options }).format(text);
+  const format = (options) => new Intl.NumberFormat(LOCALE, { style: "currency", currency, ...options });
+  if (value === 0 || value >= 0.1) return format({ minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(text);
+  // Nobody acts on less, and its digits would only fill the page.
+  if (value < 0.0001) return `< ${format({ minimumFractionDigits: 4 }).format("0.0001")}`;
+  return format({ minimumSignificantDigits: 2, maximumSignificantDigits: 2 }).format(text);
 };
 
 /** A share as per cent. */

@@ -36,6 +36,8 @@ kubezonnet-server takes the windows that kubezonnet-agent sends from every node,
 pod, node, zone and region each address belonged to during the window, and counts every byte once. \
 It serves
 
+  /          a dashboard
+  /api/v1    what it shows, as JSON and CSV; /api/v1/openapi.json tells all of it
   /metrics   for Prometheus, as OpenMetrics where that is asked for
   /healthz   200 while the process serves
   /readyz    200 once all nodes and pods are known, 503 before
@@ -77,7 +79,7 @@ Exit status:
 #[command(name = "kubezonnet-server", version, about = ABOUT, long_about = LONG_ABOUT)]
 #[command(after_long_help = EXAMPLES, max_term_width = 100)]
 pub struct Config {
-    /// Address and port for /metrics, /healthz and /readyz.
+    /// Address and port for the dashboard, the API, /metrics, /healthz and /readyz.
     ///
     /// With --insecure agents report there too, unless --ingest-listen says otherwise. `[::]:8080`
     /// takes IPv4 and IPv6. Port 0 takes a free one; the log says which.

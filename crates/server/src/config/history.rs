@@ -17,19 +17,19 @@ const LEAST_BYTES: u64 = 16 << 20;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "History")]
 pub struct HistoryFlags {
-    /// How long traffic is kept by minute.
+    /// How long history is kept by minute, from 1h to 10 years.
     #[arg(long, env = "KUBEZONNET_HISTORY_MINUTES", default_value = "48h", value_parser = length, value_name = "DURATION")]
     pub history_minutes: Duration,
 
-    /// How long traffic is kept by hour.
+    /// How long history is kept by hour, from 1h to 10 years.
     #[arg(long, env = "KUBEZONNET_HISTORY_HOURS", default_value = "90d", value_parser = length, value_name = "DURATION")]
     pub history_hours: Duration,
 
-    /// How long traffic is kept by day.
+    /// How long history is kept by day, from 1h to 10 years.
     #[arg(long, env = "KUBEZONNET_HISTORY_DAYS", default_value = "400d", value_parser = length, value_name = "DURATION")]
     pub history_days: Duration,
 
-    /// Most bytes of history on disk; past it the oldest goes, of what takes most.
+    /// Most bytes of history on disk, from 16777216; past it the oldest goes, of what takes most.
     #[arg(long, env = "KUBEZONNET_HISTORY_BYTES", default_value_t = Options::default().max_bytes, value_parser = bytes, value_name = "BYTES")]
     pub history_bytes: u64,
 }

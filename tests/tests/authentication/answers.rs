@@ -64,6 +64,11 @@ fn counted(page: &Scrape) -> BTreeMap<String, String> {
         let prefixes = [
             "process_",
             "kubezonnet_certificate_expiry",
+            // It is written when it is time to, by a thread of its own.
+            "kubezonnet_history_behind",
+            "kubezonnet_history_bytes",
+            "kubezonnet_history_series",
+            "kubezonnet_history_start",
             "kubezonnet_server_agent_report_age",
             "kubezonnet_server_body_bytes",
             "kubezonnet_server_closed_connections",

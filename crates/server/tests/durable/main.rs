@@ -104,15 +104,9 @@ fn data_that_are_lost_are_told_of_and_agents_that_come_midway_are_counted() {
     let server = setup.start();
     apply(&server, 6..=7);
 
-    let (log, scrape) = (server.log(), server.scrape());
-    assert!(
-        log.contains("there was no database: counters begin at zero"),
-        "{log}"
-    );
-    assert!(
-        log.contains("this agent has reported elsewhere before"),
-        "{log}"
-    );
+    server.wait_for_log("there was no database: counters begin at zero");
+    server.wait_for_log("this agent has reported elsewhere before");
+    let scrape = server.scrape();
     assert_eq!(total(&scrape, "kubezonnet_agents_met_midway_total"), 1);
     let bytes = window(6).bytes() + window(7).bytes();
     assert_eq!(counters(&scrape).values().max(), Some(&bytes));
@@ -146,11 +140,7 @@ fn data_restored_from_earlier_miss_windows_and_count_none_twice_that_they_know_o
         .iter()
         .sum();
     assert_eq!(counters(&scrape).values().max(), Some(&known));
-    assert!(
-        server.log().contains("windows of this node never came"),
-        "{}",
-        server.log()
-    );
+    server.wait_for_log("windows of this node never came");
     assert_eq!(name(&server), first, "it is the same store");
 }
 

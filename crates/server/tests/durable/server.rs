@@ -16,7 +16,7 @@ use kubezonnet_model::{
     InterfaceClass, NodeName, ObservationPoint,
 };
 use kubezonnet_testkit::served::{self, Served};
-use kubezonnet_testkit::{Scrape, get};
+use kubezonnet_testkit::{Scrape, get, wait_for};
 use kubezonnet_wire::{AGE_HEADER, CONTENT_TYPE, INGEST_PATH, TIME_HEADER, encode};
 use nix::sys::signal::Signal;
 
@@ -143,9 +143,12 @@ impl Server {
         begun.elapsed()
     }
 
-    /// What it has logged.
-    pub(crate) fn log(&self) -> String {
-        self.served.log()
+    /// Waits until it has logged these words: what it says comes by a pipe of its own, perhaps after its
+    /// answer.
+    pub(crate) fn wait_for_log(&self, words: &str) {
+        let has_words = || self.served.log().contains(words).then_some(());
+        let logged = wait_for(words, DEADLINE, has_words);
+        assert!(logged.is_ok(), "{words}: {}", self.served.log());
     }
 
     pub(crate) fn scrape(&self) -> Scrape {

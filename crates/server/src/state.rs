@@ -175,8 +175,10 @@ impl State {
         }
     }
 
-    /// What leaves the ledger. Agents are forgotten before, while it is decided which.
-    pub fn forget(&self, forgotten: &Forgotten) {
+    /// What leaves the ledger. Agents are forgotten before, while it is decided which. The past loses nothing
+    /// by it, and hears of the row alone.
+    pub fn forget(&self, forgotten: &Forgotten, row: u64) {
+        self.tell(&Entry::default(), Window::moment(forgotten.now), row);
         self.ledger().forget(forgotten, |_| false);
     }
 

@@ -37,6 +37,7 @@ use self::database::Directory;
 pub use self::error::{Failure, OpenError};
 use self::last::Last;
 pub use self::schema::TooOld;
+pub(crate) use self::tables::{meta, set_meta};
 use crate::change::Change;
 use crate::history::embedded::Embedded;
 use crate::names::{Id, Key, Names};

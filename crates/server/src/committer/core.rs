@@ -237,7 +237,7 @@ impl Core {
                 Applied::default()
             }
             Change::Forgotten(forgotten) => {
-                self.state.forget(&forgotten);
+                self.state.forget(&forgotten, row);
                 Applied::default()
             }
             Change::Added(added) => {

@@ -38,7 +38,7 @@ fn forget(state: &State, name: &str, before: Timestamp) {
         ..Gone::default()
     };
     let forgotten = state.decide(gone);
-    state.forget(&forgotten);
+    state.forget(&forgotten, 1);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn past_the_limit_the_smallest_series_are_one_and_its_sum_is_exact() {
     }
 
     let forgotten = state.excess().expect("there are too many");
-    state.forget(&forgotten);
+    state.forget(&forgotten, 1);
 
     let snapshot = state.snapshot();
     let names = names(&state);

@@ -194,6 +194,7 @@ fn make(state: &State, noted: &mut WaitingChanges, ahead: &Ahead, id: u64, chang
             state.ledger().record(entry, now);
         }
         Change::Forgotten(mut forgotten) => {
+            state.tell(&Entry::default(), Window::moment(forgotten.now), id);
             state.ledger().forget(&forgotten, is_ahead);
             forgotten.agents.retain(|node| !agent_is_ahead(node));
             state.agents_mut().remove(&forgotten.agents);

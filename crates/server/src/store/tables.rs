@@ -51,7 +51,7 @@ fn read<T: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> Loaded<T> {
 }
 
 /// A value of meta.
-pub(super) fn meta<T: rusqlite::types::FromSql>(
+pub(crate) fn meta<T: rusqlite::types::FromSql>(
     connection: &Connection,
     key: &str,
 ) -> rusqlite::Result<T> {
@@ -60,7 +60,7 @@ pub(super) fn meta<T: rusqlite::types::FromSql>(
 }
 
 /// Sets a value of meta.
-pub(super) fn set_meta(
+pub(crate) fn set_meta(
     connection: &Connection,
     key: &str,
     value: impl rusqlite::ToSql,

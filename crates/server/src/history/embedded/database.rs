@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
 use super::Options;
-use crate::store::OpenError;
+use crate::store::{self, OpenError};
 
 /// The file, in the data directory.
 const FILE: &str = "history.db";
@@ -177,22 +177,7 @@ pub(super) fn meta<T: rusqlite::types::FromSql>(
     connection: &Connection,
     key: &str,
 ) -> rusqlite::Result<Option<T>> {
-    let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
-    statement.query_row([key], |row| row.get(0)).optional()
-}
-
-/// Sets a value of meta.
-pub(super) fn set_meta(
-    connection: &Connection,
-    key: &str,
-    value: impl rusqlite::ToSql,
-) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2)
-               ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-    connection
-        .prepare_cached(sql)?
-        .execute(params![key, value])?;
-    Ok(())
+    store::meta(connection, key).optional()
 }
 
 /// Bytes of the pages that are used.

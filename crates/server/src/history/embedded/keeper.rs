@@ -11,12 +11,12 @@ use kubezonnet_model::Timestamp;
 use kubezonnet_pricing::{PriceBook, Version};
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::database::{Database, Shared, meta, set_meta, used_bytes};
+use super::database::{Database, Shared, meta, used_bytes};
 use super::dictionary::{Dictionary, NumberError};
 use super::gathered::Gathered;
 use super::{Counted, HistoryCounts, Lost, Options};
 use crate::names::Names;
-use crate::store::StoreId;
+use crate::store::{StoreId, set_meta};
 
 /// How often it is written if nobody asks: what a crash leaves to the journal.
 const EVERY: Duration = Duration::from_secs(30);

@@ -153,3 +153,20 @@ fn an_older_copy_of_the_counters_goes_on_with_the_past() {
         (1..=10).map(|sequence| 1000 + sequence).sum::<u64>()
     );
 }
+
+#[test]
+fn a_change_that_only_forgets_holds_up_no_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = with_past(&cluster(), directory.path());
+    apply(&pipeline, &report(1));
+    pipeline.topology().write().delete_pod("pod-p1", later(5));
+    pipeline.forget(later(3600));
+    assert_eq!(left_zone(&pipeline, "shop", "p1"), None);
+
+    pipeline.close();
+    drop(pipeline);
+
+    let again = with_past(&cluster(), directory.path());
+    let left = again.store().sizes().journal_rows;
+    assert_eq!(left, 0, "all of the journal is in the tables");
+}

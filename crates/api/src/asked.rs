@@ -126,6 +126,9 @@ pub struct TopAsked {
     /// By what.
     #[param(inline)]
     pub by: Rank,
+    /// Of pairs: `true` tells them apart by the zones of both ends, too, and says which those are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zones: Option<bool>,
     /// At most so many, up to 10,000; the default is 50.
     #[param(minimum = 1, maximum = 10000)]
     #[serde(skip_serializing_if = "Option::is_none")]

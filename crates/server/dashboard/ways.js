@@ -1,46 +1,46 @@
-// Pairs by the zones they went between: for each way of the matrix the largest pairs, and all others as
-// one, so that the picture has all that the matrix has.
+// Pairs by the zones they went between: the largest of the cluster by name, and of each way of the matrix
+// all others as one, so that the picture has all that the matrix has.
 
 import { useEffect, useState } from "./vendor/htm-preact.js";
 import { ask } from "./ask.js";
 import { size } from "./parts.js";
 import { asked } from "./view.js";
 
-/** The most ways that are asked for: four zones, both ways, and a little. */
-const WAYS = 16;
+/** The most pairs by name: more are too thin to be seen. */
+const PAIRS = 120;
 
-/** The most pairs of a way: more are too thin to be seen. */
-const PAIRS = 12;
+/** The most ways whose other pairs are shown as one. */
+const WAYS = 36;
 
-/** How the API's filters call a place: what is outside has no zone. */
-const zoneOf = (name) => (name === "internet" ? "" : name);
+/** How the matrix calls the place of an end. */
+const placeOf = (end) => end.zone ?? (end.kind === "internet" ? "internet" : "");
 
-const isOutside = (end) => end.kind === "internet";
+const key = (source, destination) => JSON.stringify([source, destination]);
 
-/** All others of a way, as one without names. */
-const rest = ({ items, total }, unit) => {
-  const left = size(total, unit) - items.reduce((sum, item) => sum + size(item, unit), 0);
-  // Money is shown to six digits: less than that is the rounding of this subtraction.
-  if (left < 1e-6 || items.length === 0) return [];
-  return [{ cost: String(left), bytes: left, locality: items.at(-1).key.locality }];
+/** Across which boundary a way goes, where none of its pairs is there to tell. */
+const boundary = ({ source, destination }) => {
+  if ([source, destination].includes("internet")) return "internet";
+  if (!source || !destination) return "unknown";
+  return source === destination ? "same_zone" : "cross_zone";
 };
 
-/** The pairs of a way, with its zones; what is on the internet says so. */
-const pairs = ([source, destination], answer, unit) => [...answer.items, ...rest(answer, unit)].map((item) => ({
-  ...item,
-  source: item.key && isOutside(item.key.source) ? "internet" : source,
-  destination: item.key && isOutside(item.key.destination) ? "internet" : destination,
-}));
-
-/** The ways of a matrix that have most, by the filters that mean them. */
-const largest = (cells, unit) => {
-  const ways = new Map();
-  for (const cell of cells) {
-    const way = [zoneOf(cell.source), zoneOf(cell.destination)];
-    const key = JSON.stringify(way);
-    ways.set(key, { way, value: (ways.get(key)?.value ?? 0) + size(cell, unit) });
+/** What the ways of the matrix have beyond the pairs that are shown by name. */
+const others = (cells, pairs, unit) => {
+  const shown = new Map();
+  const localities = new Map();
+  for (const pair of pairs) {
+    const way = key(pair.source, pair.destination);
+    shown.set(way, (shown.get(way) ?? 0) + size(pair, unit));
+    localities.set(way, pair.key.locality);
   }
-  return [...ways.values()].filter(({ value }) => value > 0).sort((a, b) => b.value - a.value);
+  const localityOf = (cell) => localities.get(key(cell.source, cell.destination)) ?? boundary(cell);
+  return cells.map((cell) => ({ ...cell, left: size(cell, unit) - (shown.get(key(cell.source, cell.destination)) ?? 0) }))
+    // Money is shown to six digits: less than one of them for each pair is the rounding of the parts.
+    .filter(({ left }) => left > (unit === "cost" ? 1e-6 * (pairs.length + 1) : 0))
+    .sort((a, b) => b.left - a.left)
+    .map((cell) => ({
+      source: cell.source, destination: cell.destination, locality: localityOf(cell), cost: String(cell.left), bytes: cell.left,
+    }));
 };
 
 /** As an answer of the server: `items` with `source` and `destination` zones, as long as somebody looks. */
@@ -50,17 +50,15 @@ export const useWays = (view, matrix, unit, isSeen) => {
   useEffect(() => {
     if (!isSeen || !table || matrix.isOld) return undefined;
     const control = new AbortController();
-    const ways = largest(table.cells, unit);
-    const shown = ways.slice(0, WAYS).map(({ way }) => way);
-    const questions = shown.map((way) => ask("top", asked(view, {
-      of: "pairs", by: unit, limit: PAIRS, source_zone: way[0], destination_zone: way[1],
-    }), control.signal));
-    Promise.all(questions).then((answers) => {
+    const question = asked(view, { of: "pairs", zones: true, by: unit, limit: PAIRS });
+    ask("top", question, control.signal).then((answer) => {
       if (control.signal.aborted) return;
-      const items = answers.flatMap((answer, index) => pairs(shown[index], answer, unit));
-      items.sort((a, b) => size(b, unit) - size(a, unit));
-      const isFree = items.length === 0 && table.cells.length > 0;
-      setState({ answer: { items: isFree ? table.cells : items, currency: table.currency, left: ways.length - shown.length } });
+      const pairs = answer.items.map((item) => ({
+        ...item, source: placeOf(item.key.source), destination: placeOf(item.key.destination),
+      }));
+      const rest = answer.count > pairs.length ? others(table.cells, pairs, unit) : [];
+      const items = [...pairs, ...rest.slice(0, WAYS)];
+      setState({ answer: { items, currency: answer.currency, left: Math.max(0, rest.length - WAYS) } });
     }, (problem) => {
       if (!control.signal.aborted) setState((before) => ({ ...before, problem }));
     });

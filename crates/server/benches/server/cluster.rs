@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kubezonnet_model::{
@@ -10,7 +11,11 @@ use kubezonnet_model::{
     InterfaceClass, Name, Namespace, NodeName, ObservationPoint, PortSide, Protocol, Region,
     ServicePort, Timestamp, Transport, Workload, Zone,
 };
-use kubezonnet_server::export::Exporters;
+use kubezonnet_pricing::{Overrides, PriceBook};
+use kubezonnet_server::export::pods::Pods;
+use kubezonnet_server::export::recent::Recent;
+use kubezonnet_server::export::{Exporter, Exporters};
+use kubezonnet_server::history::embedded::Options;
 use kubezonnet_server::ledger::SeriesLimits;
 use kubezonnet_server::pipeline::{Pipeline, Settings};
 use kubezonnet_server::store::Pace;
@@ -90,6 +95,27 @@ pub(crate) fn durable(topology: Topology, directory: &Path) -> Outcome<Pipeline>
     Ok(Pipeline::open(
         topology, exporters, SETTINGS, directory, pace,
     )?)
+}
+
+/// One that does all that the program does: as [`durable`], with the past and with what is shown of the
+/// last minutes.
+pub(crate) fn whole(topology: Topology, directory: &Path) -> Outcome<Pipeline> {
+    let exporters: Vec<Box<dyn Exporter>> = vec![
+        Box::new(Arc::new(Recent::new(0))),
+        Box::new(Arc::new(Pods::new())),
+    ];
+    let past = Options {
+        directory: Some(directory.to_owned()),
+        ..Options::default()
+    };
+    let store = Some((directory, Pace::default()));
+    let exporters = Exporters::of(exporters);
+    let prices = "currency: EUR\nunit: GB\nbetweenZones: { price: 0.02, paidBy: both }\n";
+    let book = PriceBook::new(None, &Overrides::parse(prices)?, false)?;
+    exporters.begin(&book);
+    let pipeline = Pipeline::with_past(topology, exporters, SETTINGS, store, past)?;
+    pipeline.begin_costs(&book);
+    Ok(pipeline)
 }
 
 const SETTINGS: Settings = Settings {

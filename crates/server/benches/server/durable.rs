@@ -1,11 +1,13 @@
 //! What it costs to keep every window on disk before it is acknowledged: entries a second on one
-//! processor with a store and without, in turns, with the windows of twenty nodes on their way at
-//! once; and how long a commit takes with a thousand agents.
+//! processor with a store and without, and as the server runs, with the past and what pods had, in
+//! turns, with the windows of twenty nodes on their way at once; and how long a commit takes with a
+//! thousand agents.
 
 use std::time::Duration;
 
-use kubezonnet_model::FlowBatch;
-use kubezonnet_server::export::Exporters;
+use kubezonnet_model::{FlowBatch, Window};
+use kubezonnet_server::export::{ExportCounts, Exporters};
+use kubezonnet_server::history::{By, Filter, Past as _, Question};
 use kubezonnet_server::pipeline::Pipeline;
 use kubezonnet_testkit::bench::{Bench, Figure, keep_to_one_processor, median, quantile, timed};
 use kubezonnet_wire::{Limits, decode};
@@ -43,10 +45,11 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome {
 }
 
 fn throughput(bench: &mut Bench, pods: u32) -> Outcome {
-    let directory = tempfile::tempdir()?;
+    let (directory, other) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let durable = cluster::durable(cluster::topology(pods)?, directory.path())?;
     let volatile = cluster::pipeline(cluster::topology(pods)?, Exporters::default());
-    for pipeline in [&durable, &volatile] {
+    let whole = cluster::whole(cluster::topology(pods)?, other.path())?;
+    for pipeline in [&durable, &volatile, &whole] {
         cluster::let_all_report(pipeline, pods)?;
     }
     let mut batches = (0..NODES)
@@ -56,18 +59,28 @@ fn throughput(bench: &mut Bench, pods: u32) -> Outcome {
         .iter()
         .map(|batch: &FlowBatch| batch.records.len())
         .sum();
-    let (mut with, mut without) = (Vec::new(), Vec::new());
+    let (mut with, mut without, mut all) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bench.rounds(20, 5) {
         let bodies: Vec<_> = (0..WINDOWS)
             .flat_map(|_| next_windows(&mut batches))
             .collect();
-        for (pipeline, speeds) in [(&durable, &mut with), (&volatile, &mut without)] {
-            let (applied, took) = timed(|| apply(pipeline, &bodies));
+        for (pipeline, speeds) in [
+            (&durable, &mut with),
+            (&volatile, &mut without),
+            (&whole, &mut all),
+        ] {
+            let (applied, took) = timed(|| apply(pipeline, &bodies).and_then(|()| rest(pipeline)));
             applied?;
             speeds.push(millions_a_second(WINDOWS * entries, took));
         }
     }
-    let (with, without) = (median(&with), median(&without));
+    let dropped: u64 = whole
+        .exporters()
+        .counts()
+        .iter()
+        .map(|(_, each)| each.dropped)
+        .sum();
+    let (with, without, all) = (median(&with), median(&without), median(&all));
     let figures = [
         Figure::new("million entries/s", with),
         Figure::new("without a store", without),
@@ -75,6 +88,44 @@ fn throughput(bench: &mut Bench, pods: u32) -> Outcome {
     ];
     let subject = format!("{pods} pods, batches of {FLOWS}");
     bench.tell("durable", &subject, &figures)?;
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let figures = [
+        Figure::new("million entries/s", all),
+        Figure::new("of durable", all / with),
+        Figure::new("flows dropped by what pods had", dropped as f64),
+    ];
+    let subject = format!("{pods} pods, batches of {FLOWS}, with history, flows and pods");
+    bench.tell("durable", &subject, &figures)?;
+    Ok(())
+}
+
+/// Waits for what threads of their own do of it: the past, and what pods had.
+fn rest(pipeline: &Pipeline) -> Outcome {
+    if pipeline.exporters().is_empty() {
+        return Ok(());
+    }
+    let nothing = Question {
+        range: Window {
+            start: NOW,
+            end: NOW,
+        },
+        step: None,
+        by: By::Edges(Vec::new()),
+        only: None,
+        filter: Filter::default(),
+    };
+    pipeline.past().ok_or("there is a past")?.ask(&nothing)?;
+    // Both are offered the same flows; the one that has no thread has had all of them.
+    let all_alike = || {
+        let counts = pipeline.exporters().counts();
+        let taken = |(_, each): &(_, ExportCounts)| each.written + each.dropped;
+        counts
+            .windows(2)
+            .all(|two| taken(&two[0]) == taken(&two[1]))
+    };
+    while !all_alike() {
+        std::thread::yield_now();
+    }
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kubezonnet_api::{Amount, Key, Of, Places, SeriesBy};
+use kubezonnet_api::{Amount, Key, Of, Places, SeriesBy, TopAsked};
 use kubezonnet_topology::KeptLabels;
 
 use super::money::{Purse, sum};
@@ -19,6 +19,8 @@ pub(super) enum Apart {
     ZonePair,
     Workloads,
     Pairs,
+    /// Pairs, by the zones of both ends, too.
+    ZonedPairs,
     Namespaces,
     /// By the label at that place.
     Teams(usize),
@@ -52,8 +54,17 @@ impl Together {
 
 impl Apart {
     /// By what a list is; `None` for pods, of which there is no history.
-    pub(super) fn of(of: Of, labels: &KeptLabels) -> Result<Option<Self>, Refusal> {
-        Ok(Some(match of {
+    pub(super) fn of(asked: &TopAsked, labels: &KeptLabels) -> Result<Option<Self>, Refusal> {
+        if asked.zones == Some(true) {
+            return match asked.of {
+                Of::Pairs => Ok(Some(Self::ZonedPairs)),
+                _ => Err(Refusal::of(
+                    "zones",
+                    "only `of=pairs` can be told apart by zones",
+                )),
+            };
+        }
+        Ok(Some(match asked.of {
             Of::Pods => return Ok(None),
             Of::Workloads => Self::Workloads,
             Of::Pairs => Self::Pairs,
@@ -91,6 +102,13 @@ impl Apart {
             Self::Pairs => By::Edges(vec![
                 EdgePart::Source(SidePart::Who),
                 EdgePart::Destination(SidePart::Who),
+                EdgePart::Locality,
+            ]),
+            Self::ZonedPairs => By::Edges(vec![
+                EdgePart::Source(SidePart::Who),
+                EdgePart::Source(SidePart::Zone),
+                EdgePart::Destination(SidePart::Who),
+                EdgePart::Destination(SidePart::Zone),
                 EdgePart::Locality,
             ]),
             Self::Services => By::Edges(vec![EdgePart::Service]),
@@ -135,6 +153,20 @@ impl Apart {
             ) => Key::Pair {
                 source: words::end(source),
                 destination: words::end(destination),
+                locality: words::locality(*locality),
+            },
+            (
+                Self::ZonedPairs,
+                [
+                    Value::Who(source),
+                    Value::Text(source_zone),
+                    Value::Who(destination),
+                    Value::Text(destination_zone),
+                    Value::Locality(locality),
+                ],
+            ) => Key::Pair {
+                source: words::end_in(source, source_zone),
+                destination: words::end_in(destination, destination_zone),
                 locality: words::locality(*locality),
             },
             (Self::Services, [Value::Service(service)]) => Key::Service {

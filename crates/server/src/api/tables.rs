@@ -10,7 +10,7 @@ use kubezonnet_api::{
 use super::csv::{Cell, Table};
 
 /// The columns of who an item or a line is of.
-const KEY: [&str; 14] = [
+const KEY: [&str; 16] = [
     "type",
     "kind",
     "namespace",
@@ -21,10 +21,12 @@ const KEY: [&str; 14] = [
     "source_namespace",
     "source_workload_kind",
     "source_name",
+    "source_zone",
     "destination_kind",
     "destination_namespace",
     "destination_workload_kind",
     "destination_name",
+    "destination_zone",
 ];
 
 fn columns(names: &[&[&'static str]]) -> Vec<Cow<'static, str>> {
@@ -238,7 +240,7 @@ fn address(end: &Address) -> [Cell<'_>; 11] {
 fn key(key: &Key) -> [Cell<'_>; KEY.len()] {
     let mut cells = [const { Cell::Empty }; KEY.len()];
     let mut put = |column: usize, cell| cells[column] = cell;
-    let (first, second, third) = (1, 6, 10);
+    let (first, second, third) = (1, 6, 11);
     let kind_of = match key {
         Key::Total => "total",
         Key::Rest => "rest",
@@ -270,7 +272,9 @@ fn key(key: &Key) -> [Cell<'_>; KEY.len()] {
         } => {
             put(5, Cell::text(name(*locality)));
             end_in(source, second, &mut put);
+            put(second + 4, Cell::maybe(source.zone.as_ref()));
             end_in(destination, third, &mut put);
+            put(third + 4, Cell::maybe(destination.zone.as_ref()));
             "pair"
         }
         Key::Namespace { name } => {

@@ -65,6 +65,8 @@ async fn a_wrong_question_names_what_is_wrong_with_it() {
         ("top?limit=10001", "limit"),
         ("top?limit=-1", "limit"),
         ("top?cursor=x", "cursor"),
+        ("top?zones=yes", "zones"),
+        ("top?of=zones&zones=true", "zones"),
         ("series?step=7s", "step"),
         ("series?since=7d&step=5m", "step"),
         ("series?limit=101", "limit"),

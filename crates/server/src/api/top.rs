@@ -40,7 +40,7 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Top, Refusal> {
         offset = usize::try_from(page.offset).unwrap_or(usize::MAX);
         asking.range = page.range;
     }
-    let Some(apart) = Apart::of(asked.of, asking.labels)? else {
+    let Some(apart) = Apart::of(&asked, asking.labels)? else {
         let part = pods::Part {
             question,
             offset,

@@ -45,6 +45,14 @@ pub(super) fn end(who: &Who) -> End {
     }
 }
 
+/// Who is at an end, and in which zone; empty where that is not known.
+pub(super) fn end_in(who: &Who, zone: &str) -> End {
+    End {
+        zone: (!zone.is_empty()).then(|| zone.to_owned()),
+        ..end(who)
+    }
+}
+
 /// A Service.
 pub(super) fn service(service: &kubezonnet_model::Service) -> Service {
     Service {

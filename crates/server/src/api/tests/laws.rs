@@ -1,5 +1,7 @@
 //! Laws of sums, whatever went.
 
+use std::collections::BTreeMap;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -33,6 +35,18 @@ fn bytes(value: &Value) -> u64 {
     let party =
         || value["sent_bytes"].as_u64().unwrap() + value["received_bytes"].as_u64().unwrap();
     value["bytes"].as_u64().unwrap_or_else(party)
+}
+
+fn name(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// The place of an end, as the matrix calls it.
+fn place(end: &Value) -> String {
+    if end["kind"] == "internet" {
+        return "internet".to_owned();
+    }
+    name(&end["zone"])
 }
 
 proptest! {
@@ -87,6 +101,17 @@ proptest! {
             }
             prop_assert_eq!(sum, total, "{}", of);
         }
+        let pairs = ask(&runtime, &api, "top?since=2h&of=pairs&zones=true");
+        let mut ways = BTreeMap::<_, (u64, u128)>::new();
+        for pair in list(&pairs, "items") {
+            let sum = ways.entry(["source", "destination"].map(|side| place(&pair["key"][side]))).or_default();
+            *sum = (sum.0 + bytes(pair), sum.1 + money(pair));
+        }
+        prop_assert_eq!(ways.values().map(|(_, money)| money).sum::<u128>(), total);
+        let cells = list(&matrix, "cells").iter();
+        let cells = cells.map(|cell| ([&cell["source"], &cell["destination"]].map(name), bytes(cell)));
+        let ways = ways.into_iter().map(|(way, (bytes, _))| (way, bytes));
+        prop_assert_eq!(ways.collect::<Vec<_>>(), cells.collect::<BTreeMap<_, _>>().into_iter().collect::<Vec<_>>());
         let networks = ask(&runtime, &api, "top?since=2h&of=networks");
         let items = list(&networks, "items").iter().map(bytes).sum::<u64>();
         prop_assert_eq!(items, bytes(&networks["total"]));

@@ -160,13 +160,14 @@ impl Client {
             None => quote(body),
         };
         match status {
-            401 | 403 if self.token_file.is_none() => Failure::Permission(format!(
+            401 if self.token_file.is_none() => Failure::Permission(format!(
                 "{place}: the server wants a token: name the file that has it with --token-file"
             )),
-            401 | 403 => Failure::Permission(format!(
+            401 => Failure::Permission(format!(
                 "{place}: the server does not take the token of --token-file; it wants that of its own \
                  --bearer-token-file"
             )),
+            403 => Failure::Permission(format!("{place}: {said}")),
             404 if problem.is_none() => Failure::Unavailable(format!(
                 "{place}: there is no /api/v1/{}: that is another program, or a kubezonnet-server that \
                  is older than this one (it said {said})",

@@ -31,11 +31,13 @@ mod when;
 mod words;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::Router;
-use axum::extract::{RawQuery, State};
+use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -48,7 +50,7 @@ use self::refusal::Refusal;
 use crate::export::pods::Pods;
 use crate::export::recent::Recent;
 use crate::history::Past;
-use crate::http::Gate;
+use crate::http::{Gate, Shut};
 use crate::pipeline::Pipeline;
 
 /// How many questions are answered at once: each may go through all of history.
@@ -59,6 +61,11 @@ const TURN: Duration = Duration::from_secs(10);
 
 /// What is said where nothing keeps history.
 const NO_HISTORY: &str = "this server keeps no history";
+
+/// What a stranger is told.
+const STRANGER: &str = "without a token this is answered only to the server's own host, where kubectl \
+                        port-forward and kubectl zonnet come from; the server's flag \
+                        --bearer-token-file gives others a token, and --open-api answers everybody";
 
 /// What the API reads.
 #[derive(Clone)]
@@ -91,14 +98,20 @@ pub fn routes(api: Api) -> Router {
     let mut router = Router::new();
     for endpoint in endpoints() {
         let turns = Arc::clone(&turns);
-        let answer =
-            move |State(api): State<Api>, headers: HeaderMap, RawQuery(query): RawQuery| {
-                let turns = Arc::clone(&turns);
-                async move {
-                    let answer = respond(endpoint, api, headers, query.unwrap_or_default(), turns);
-                    finished(answer.await)
+        let answer = move |State(api): State<Api>,
+                           from: From,
+                           headers: HeaderMap,
+                           RawQuery(query): RawQuery| {
+            let turns = Arc::clone(&turns);
+            async move {
+                let from = from.map(|Extension(ConnectInfo(from))| from);
+                if let Err(refusal) = let_in(&api.gate, &headers, from) {
+                    return finished(refusal);
                 }
-            };
+                let answer = respond(endpoint, api, headers, query.unwrap_or_default(), turns);
+                finished(answer.await)
+            }
+        };
         router = router.route(endpoint.path, get(answer).fallback(wrong_method));
     }
     router
@@ -108,6 +121,16 @@ pub fn routes(api: Api) -> Router {
         .with_state(api)
 }
 
+/// Where a connection comes from.
+type From = Option<Extension<ConnectInfo<SocketAddr>>>;
+
+fn let_in(gate: &Gate, headers: &HeaderMap, from: Option<SocketAddr>) -> Result<(), Refusal> {
+    gate.lets_ask(headers, from).map_err(|shut| match shut {
+        Shut::WrongToken => Refusal::with(StatusCode::UNAUTHORIZED, "a bearer token is wanted"),
+        Shut::Stranger => Refusal::with(StatusCode::FORBIDDEN, STRANGER),
+    })
+}
+
 async fn respond(
     endpoint: &'static Endpoint,
     api: Api,
@@ -115,10 +138,6 @@ async fn respond(
     query: String,
     turns: Arc<Semaphore>,
 ) -> Result<Answered, Refusal> {
-    if !api.gate.lets_in(&headers) {
-        let message = "a bearer token is wanted";
-        return Err(Refusal::with(StatusCode::UNAUTHORIZED, message));
-    }
     let query = Query::read(&query)?;
     query.only(&(endpoint.parameters)())?;
     let wanted = match endpoint.comes_as {
@@ -126,14 +145,19 @@ async fn respond(
         ComesAs::Csv => As::Csv,
         ComesAs::Either | ComesAs::Json => As::Json,
     };
-    let Ok(turn) = tokio::time::timeout(TURN, turns.acquire_owned()).await else {
-        let message = "enough questions at once, come again later";
-        return Err(Refusal::unavailable(message));
+    let turn = if endpoint.takes_turn {
+        let Ok(turn) = tokio::time::timeout(TURN, turns.acquire_owned()).await else {
+            let message = "enough questions at once, come again later";
+            return Err(Refusal::unavailable(message));
+        };
+        Some(turn.expect("nobody closes it"))
+    } else {
+        None
     };
     // It may take hundreds of milliseconds: others are served meanwhile.
     let answer = tokio::task::spawn_blocking(move || {
-        let _turn = turn.expect("nobody closes it");
-        (endpoint.answer)(&api, &query, wanted)
+        let answered = (endpoint.answer)(&api, &query, wanted);
+        answered.map(|answered| answered.keeping(turn))
     });
     answer.await.unwrap_or_else(|error| {
         tracing::error!(%error, path = endpoint.path, "no answer, the server failed at it");

@@ -239,7 +239,8 @@ impl Opening<'_> {
 
     fn gate(&mut self) -> anyhow::Result<Gate> {
         let Some(path) = self.security.bearer_token_file.clone() else {
-            return Ok(Gate::open());
+            let is_open = self.security.open_api || self.security.insecure;
+            return Ok(if is_open { Gate::open() } else { Gate::local() });
         };
         let followed = Followed::now(Credential::BearerToken, vec![path.clone()]);
         let gate = Gate::open();

@@ -25,7 +25,7 @@ use crate::tls::Status;
 
 mod gate;
 
-pub use self::gate::Gate;
+pub use self::gate::{Gate, Shut};
 
 /// How many pages of metrics are made or sent at once: each takes a copy of the ledger, and the page of a
 /// large cluster is tens of megabytes.
@@ -92,7 +92,7 @@ impl Shown {
         }
     }
 
-    /// Metrics only to whom the gate lets in.
+    /// Metrics and answers only to whom the gate lets in.
     pub fn behind(self, gate: Gate) -> Self {
         Self { gate, ..self }
     }

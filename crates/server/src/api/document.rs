@@ -131,6 +131,11 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "A parameter is wrong: `field` names it.",
     ),
     ("401", "NoToken", "A bearer token is wanted."),
+    (
+        "403",
+        "Stranger",
+        "The server has no token, and answers only who comes from its own host.",
+    ),
     ("404", "NoSuchPath", "There is nothing at that path."),
     ("405", "WrongMethod", "GET and HEAD are for this path."),
     (

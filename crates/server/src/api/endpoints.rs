@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use axum::body::Bytes;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use kubezonnet_api::{
@@ -9,6 +10,7 @@ use kubezonnet_api::{
     SeriesAsked, Summary, Top, TopAsked, Version,
 };
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::openapi::path::Parameter;
 
 use super::csv::{self, Table};
@@ -28,6 +30,8 @@ pub(super) struct Endpoint {
     pub(super) schema: Option<fn() -> Answer>,
     /// As what it comes.
     pub(super) comes_as: ComesAs,
+    /// Whether it goes through what went, which takes time and memory.
+    pub(super) takes_turn: bool,
     /// Works the answer out, as a table or as JSON.
     pub(super) answer: fn(&Api, &Query, As) -> Result<Answered, Refusal>,
 }
@@ -66,6 +70,7 @@ const ENDPOINTS: &[Endpoint] = &[
         parameters: || vec![parameters::<Asked>(), parameters::<FormatAsked>()],
         schema: Some(Answer::of::<Summary>),
         comes_as: ComesAs::Either,
+        takes_turn: true,
         answer: |api, query, wanted| Ok(wanted.of(&summary::answer(api, query)?)),
     },
     Endpoint {
@@ -80,6 +85,7 @@ const ENDPOINTS: &[Endpoint] = &[
         },
         schema: Some(Answer::of::<Matrix>),
         comes_as: ComesAs::Either,
+        takes_turn: true,
         answer: |api, query, wanted| Ok(wanted.of(&matrix::answer(api, query)?)),
     },
     Endpoint {
@@ -94,6 +100,7 @@ const ENDPOINTS: &[Endpoint] = &[
         },
         schema: Some(Answer::of::<Top>),
         comes_as: ComesAs::Either,
+        takes_turn: true,
         answer: |api, query, wanted| Ok(wanted.of(&top::answer(api, query)?)),
     },
     Endpoint {
@@ -108,6 +115,7 @@ const ENDPOINTS: &[Endpoint] = &[
         },
         schema: Some(Answer::of::<Series>),
         comes_as: ComesAs::Either,
+        takes_turn: true,
         answer: |api, query, wanted| Ok(wanted.of(&series::answer(api, query)?)),
     },
     Endpoint {
@@ -122,6 +130,7 @@ const ENDPOINTS: &[Endpoint] = &[
         },
         schema: Some(Answer::of::<Flows>),
         comes_as: ComesAs::Either,
+        takes_turn: true,
         answer: |api, query, wanted| Ok(wanted.of(&flows::answer(api, query)?)),
     },
     Endpoint {
@@ -130,6 +139,7 @@ const ENDPOINTS: &[Endpoint] = &[
         parameters: || vec![parameters::<Asked>(), parameters::<CostsAsked>()],
         schema: None,
         comes_as: ComesAs::Csv,
+        takes_turn: true,
         answer: |api, query, _| Ok(Answered::csv(&focus::answer(api, query)?)),
     },
     Endpoint {
@@ -138,6 +148,7 @@ const ENDPOINTS: &[Endpoint] = &[
         parameters: Vec::new,
         schema: Some(Answer::of::<Health>),
         comes_as: ComesAs::Json,
+        takes_turn: false,
         answer: |api, _, _| Ok(Answered::json(&health::answer(api))),
     },
     Endpoint {
@@ -146,6 +157,7 @@ const ENDPOINTS: &[Endpoint] = &[
         parameters: Vec::new,
         schema: Some(Answer::of::<Version>),
         comes_as: ComesAs::Json,
+        takes_turn: false,
         answer: |api, _, _| Ok(Answered::json(&version(api))),
     },
     Endpoint {
@@ -154,6 +166,7 @@ const ENDPOINTS: &[Endpoint] = &[
         parameters: Vec::new,
         schema: None,
         comes_as: ComesAs::Json,
+        takes_turn: false,
         answer: |_, _, _| Ok(Answered::json(&*DOCUMENT)),
     },
 ];
@@ -164,7 +177,19 @@ static DOCUMENT: LazyLock<serde_json::Value> = LazyLock::new(document::document)
 /// An answer on its way out.
 pub(super) struct Answered {
     content_type: &'static str,
-    body: Vec<u8>,
+    body: Body,
+}
+
+/// What is sent. It keeps its turn until it is sent or given up: who takes none of it holds memory too.
+struct Body {
+    bytes: Vec<u8>,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl As {
@@ -178,25 +203,32 @@ impl As {
 
 impl Answered {
     fn json(answer: &impl Serialize) -> Self {
-        let body = serde_json::to_vec(answer);
-        Self {
-            content_type: "application/json",
-            body: body.expect("names, numbers and texts are JSON, and memory takes them"),
-        }
+        let json = serde_json::to_vec(answer);
+        let json = json.expect("names, numbers and texts are JSON, and memory takes them");
+        Self::of("application/json", json)
     }
 
     fn csv(table: &impl Table) -> Self {
-        Self {
-            content_type: "text/csv; charset=utf-8; header=present",
-            body: csv::write(table),
-        }
+        Self::of("text/csv; charset=utf-8; header=present", csv::write(table))
+    }
+
+    fn of(content_type: &'static str, bytes: Vec<u8>) -> Self {
+        let body = Body { bytes, turn: None };
+        Self { content_type, body }
+    }
+
+    /// The same, with the turn that it took.
+    pub(super) fn keeping(mut self, turn: Option<OwnedSemaphorePermit>) -> Self {
+        self.body.turn = turn;
+        self
     }
 }
 
 impl IntoResponse for Answered {
     fn into_response(self) -> Response {
         let content_type = HeaderValue::from_static(self.content_type);
-        let mut response = ([(header::CONTENT_TYPE, content_type)], self.body).into_response();
+        let body = Bytes::from_owner(self.body);
+        let mut response = ([(header::CONTENT_TYPE, content_type)], body).into_response();
         let vary = HeaderValue::from_static("Accept");
         response.headers_mut().insert(header::VARY, vary);
         response

@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use crate::history::{Ends, Filter};
 
 /// So many values all filters have together: each row of the past is compared with each.
-const MOST_VALUES: usize = 1_000;
+pub(super) const MOST_VALUES: usize = 1_000;
 
 /// Of whom it is asked.
 ///

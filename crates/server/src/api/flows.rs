@@ -106,6 +106,13 @@ impl Selected {
             }
             Ok([namespace.to_owned(), name.to_owned()])
         };
+        let most = filter::MOST_VALUES;
+        for (field, count) in [("pod", asked.pod.len()), ("node", asked.node.len())] {
+            if count > most {
+                let message = format!("there are {count} values, and can be {most} at most");
+                return Err(Refusal::of(field, message));
+            }
+        }
         Ok(Self {
             range,
             filter,

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use kubezonnet_api::{CostsAsked, End, Granularity};
-use kubezonnet_model::{Locality, Timestamp};
+use kubezonnet_model::{Locality, Timestamp, Window};
 
 use super::asking::Asking;
 use super::csv::{Cell, Table};
@@ -15,10 +15,14 @@ use super::money::{DIGITS, units};
 use super::query::Query;
 use super::refusal::Refusal;
 use super::{Api, filter, tables, when, words};
-use crate::history::{By, Measure, PartyPart, SidePart, Value};
+use crate::history::{Answer, By, Measure, PartyPart, SidePart, Value};
 
 /// The most rows at once: a month of a thousand workloads by day.
 const MOST_ROWS: usize = 100_000;
+
+/// Of so many hours or days history is asked at once: what an answer takes of memory is as many times as
+/// large as there are workloads.
+const AT_ONCE: u32 = 24;
 
 const COLUMNS: [&str; 22] = [
     "ChargePeriodStart",
@@ -79,63 +83,92 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Costs, Refusal> {
     // Whole hours or days, so that periods of two files are the same.
     let mut range = asking.range;
     let slot = u64::try_from(step.as_millis()).unwrap_or(u64::MAX);
-    range.start = Timestamp(range.start.0 / slot * slot);
-    let answer = asking.ask(range, by, Some(step), None)?;
-    let mut rows = Vec::new();
-    for group in &answer.groups {
-        let [
-            Value::Locality(locality),
-            Value::Who(who),
-            Value::Text(zone),
-            Value::Text(region),
-            rest @ ..,
-        ] = &group.key[..]
-        else {
-            continue;
+    range.start = Timestamp(range.start.max(asking.since()?).0 / slot * slot);
+    let mut costs = Costs {
+        currency: None,
+        rows: Vec::new(),
+    };
+    while range.start < range.end {
+        let end = range.start.plus(step * AT_ONCE).min(range.end);
+        let part = Window {
+            start: range.start,
+            end,
         };
-        let team = match rest {
-            [Value::Text(team)] => team.clone(),
-            _ => String::new(),
-        };
-        let cells = answer.times.iter().zip(&group.cells);
-        let charged = cells.filter(|(_, cell)| {
-            cell.crossing > 0 || cell.cost.total() > kubezonnet_pricing::Amount::ZERO
-        });
-        rows.extend(charged.map(|(start, measure)| Row {
-            start: *start,
-            end: start.plus(step).min(answer.range.end),
-            who: words::end(who),
-            team: team.clone(),
-            zone: zone.clone(),
-            region: region.clone(),
-            locality: *locality,
-            measure: *measure,
-            units: 0,
-        }));
-        if rows.len() > MOST_ROWS {
+        let answer = asking.ask(part, by.clone(), Some(step), None)?;
+        if answer.resolution.slot() > step {
+            let message =
+                "hours are not kept of so long ago: ask for `granularity=day`, or a later time";
+            return Err(Refusal::of("granularity", message));
+        }
+        costs.add(&answer, step);
+        if costs.rows.len() > MOST_ROWS {
             let message = format!("it has more than {MOST_ROWS} rows: ask for a shorter range");
-            return Err(Refusal::of("since", message));
+            return Err(Refusal::of(asking.begins_by, message));
+        }
+        range.start = end;
+    }
+    costs.finish();
+    Ok(costs)
+}
+
+impl Costs {
+    /// Adds the rows of an answer.
+    fn add(&mut self, answer: &Answer, step: Duration) {
+        self.currency = answer.currency.map(|currency| currency.to_string());
+        for group in &answer.groups {
+            let [
+                Value::Locality(locality),
+                Value::Who(who),
+                Value::Text(zone),
+                Value::Text(region),
+                rest @ ..,
+            ] = &group.key[..]
+            else {
+                continue;
+            };
+            let team = match rest {
+                [Value::Text(team)] => team.clone(),
+                _ => String::new(),
+            };
+            let cells = answer.times.iter().zip(&group.cells);
+            let charged = cells.filter(|(_, cell)| {
+                cell.crossing > 0 || cell.cost.total() > kubezonnet_pricing::Amount::ZERO
+            });
+            self.rows.extend(charged.map(|(start, measure)| Row {
+                start: *start,
+                end: start.plus(step).min(answer.range.end),
+                who: words::end(who),
+                team: team.clone(),
+                zone: zone.clone(),
+                region: region.clone(),
+                locality: *locality,
+                measure: *measure,
+                units: 0,
+            }));
         }
     }
-    rows.sort_by(|one, other| {
-        let key = |row: &Row| {
-            (
-                row.start,
-                row.who.clone(),
-                row.zone.clone(),
-                row.team.clone(),
-            )
-        };
-        key(one)
-            .cmp(&key(other))
-            .then(one.locality.cmp(&other.locality))
-    });
-    let shares = units(rows.iter().map(|row| &row.measure));
-    for (row, units) in rows.iter_mut().zip(shares) {
-        row.units = units;
+
+    /// Puts them in order, and rounds what they cost.
+    fn finish(&mut self) {
+        let rows = &mut self.rows;
+        rows.sort_by(|one, other| {
+            let key = |row: &Row| {
+                (
+                    row.start,
+                    row.who.clone(),
+                    row.zone.clone(),
+                    row.team.clone(),
+                )
+            };
+            key(one)
+                .cmp(&key(other))
+                .then(one.locality.cmp(&other.locality))
+        });
+        let shares = units(rows.iter().map(|row| &row.measure));
+        for (row, units) in rows.iter_mut().zip(shares) {
+            row.units = units;
+        }
     }
-    let currency = answer.currency.map(|currency| currency.to_string());
-    Ok(Costs { currency, rows })
 }
 
 impl Table for Costs {

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use kubezonnet_api::{
-    Address, Amount, End, EndKind, Flows, Item, Key, LocalityName, Matrix, Measure, Money, Series,
-    Summary, Top,
+    Address, Amount, End, EndKind, Flows, Item, Key, LocalityName, Matrix, Measure, Money, Of,
+    Series, Summary, Top,
 };
 
 use super::csv::{Cell, Table};
@@ -111,8 +111,9 @@ impl Table for Matrix {
 
 impl Table for Top {
     fn columns(&self) -> Vec<Cow<'static, str>> {
-        let amount: &[&str] = match self.items.first().map(|item| &item.amount) {
-            Some(Amount::Party(_)) => &[
+        let amount: &[&str] = match self.of {
+            Of::Pairs | Of::Services => &BETWEEN,
+            Of::Pods | Of::Workloads | Of::Namespaces | Of::Teams | Of::Networks | Of::Zones => &[
                 "sent_bytes",
                 "sent_packets",
                 "received_bytes",
@@ -121,7 +122,6 @@ impl Table for Top {
                 "cost",
                 "currency",
             ],
-            Some(Amount::Between(_)) | None => &BETWEEN,
         };
         columns(&[&KEY, amount])
     }

@@ -1,10 +1,12 @@
 //! The API, asked as a service.
 
+mod charges;
 mod csv;
 mod document;
 mod laws;
 mod schemathesis;
 mod seeded;
+mod strangers;
 
 use axum::body::Body;
 use axum::http::Request;

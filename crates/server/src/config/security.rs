@@ -125,11 +125,23 @@ pub struct Security {
     )]
     pub listen_tls_key: Option<PathBuf>,
 
-    /// File with the token that /metrics is shown for; read again when it changes.
+    /// File with the token that /metrics and /api are shown for; read again when it changes.
     ///
     /// Who asks sends it as `Authorization: Bearer …`. Probes need none.
     #[arg(long, env = "KUBEZONNET_BEARER_TOKEN_FILE", value_name = "FILE")]
     pub bearer_token_file: Option<PathBuf>,
+
+    /// Answers whoever reaches --listen. For a network that only the right people reach.
+    ///
+    /// Without this flag and without --bearer-token-file, /api answers only who comes from the server's own
+    /// host, as kubectl port-forward does. --insecure is this flag too.
+    #[arg(
+        long,
+        env = "KUBEZONNET_OPEN_API",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        conflicts_with = "bearer_token_file"
+    )]
+    pub open_api: bool,
 }
 
 /// A service account of Kubernetes.

@@ -1,5 +1,10 @@
-//! Who is shown metrics.
+//! Who is shown metrics, and who is answered.
+//!
+//! Metrics have names and sums, and scrapers expect to read them. The API has addresses, ports and money
+//! too, and answers no stranger: without a token only who comes from the server's own host. That is where
+//! `kubectl port-forward` comes from, for which the API server has asked who it is.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::HeaderMap;
@@ -8,28 +13,76 @@ use ring::digest::{SHA256, digest};
 use crate::authenticate::bearer;
 
 /// Lets in everybody, or who has the token. It can be locked anew while requests come.
-#[derive(Debug, Clone, Default)]
-pub struct Gate(Arc<RwLock<Option<[u8; 32]>>>);
+#[derive(Debug, Clone)]
+pub struct Gate {
+    token: Arc<RwLock<Option<[u8; 32]>>>,
+    /// Whether strangers are answered while there is no token.
+    answers_strangers: bool,
+}
+
+/// Why a question is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shut {
+    /// The token is missing, or another.
+    WrongToken,
+    /// There is none, and who asks is a stranger.
+    Stranger,
+}
 
 impl Gate {
     /// Lets in everybody.
     pub fn open() -> Self {
-        Self::default()
+        Self {
+            token: Arc::default(),
+            answers_strangers: true,
+        }
+    }
+
+    /// Shows metrics to everybody, and answers who comes from this host.
+    pub fn local() -> Self {
+        Self {
+            answers_strangers: false,
+            ..Self::open()
+        }
     }
 
     /// Lets in who has this token from now on, and nobody else.
     pub fn lock(&self, token: &str) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(sha256(token));
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = Some(sha256(token));
     }
 
-    /// Whether a request with these headers is let in.
+    /// Whether metrics are shown to a request with these headers.
     pub fn lets_in(&self, headers: &HeaderMap) -> bool {
-        match *self.0.read().unwrap_or_else(PoisonError::into_inner) {
+        match *self.token.read().unwrap_or_else(PoisonError::into_inner) {
             None => true,
             // How long digests take to compare says nothing of the token.
             Some(wanted) => bearer(headers).is_some_and(|token| sha256(token) == wanted),
         }
     }
+
+    /// Whether a question with these headers is answered; `from` is where its connection comes from.
+    ///
+    /// # Errors
+    ///
+    /// [`Shut`] that says why not.
+    pub fn lets_ask(&self, headers: &HeaderMap, from: Option<SocketAddr>) -> Result<(), Shut> {
+        let is_locked = self
+            .token
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some();
+        let is_here = |from: SocketAddr| is_loopback(from.ip());
+        match (is_locked, self.lets_in(headers)) {
+            (true, true) => Ok(()),
+            (true, false) => Err(Shut::WrongToken),
+            (false, _) if self.answers_strangers || from.is_some_and(is_here) => Ok(()),
+            (false, _) => Err(Shut::Stranger),
+        }
+    }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
 }
 
 fn sha256(text: &str) -> [u8; 32] {
@@ -60,5 +113,46 @@ mod tests {
 
         gate.lock("second");
         assert!(gate.lets_in(&with("Bearer second")) && !gate.lets_in(&with("Bearer first")));
+    }
+
+    #[test]
+    fn without_a_token_questions_are_answered_to_this_host_only() {
+        let here = [
+            "127.0.0.1:1",
+            "127.8.8.8:1",
+            "[::1]:1",
+            "[::ffff:127.0.0.1]:1",
+        ];
+        let elsewhere = [
+            "10.0.0.1:1",
+            "[fd00::1]:1",
+            "[::ffff:10.0.0.1]:1",
+            "[::127.0.0.1]:1",
+        ];
+        let parse = |text: &str| Some(text.parse().unwrap());
+        let gate = Gate::local();
+
+        for from in here {
+            assert_eq!(
+                gate.lets_ask(&HeaderMap::new(), parse(from)),
+                Ok(()),
+                "{from}"
+            );
+        }
+        for from in elsewhere.map(parse).into_iter().chain([None]) {
+            let asked = gate.lets_ask(&with("Bearer any"), from);
+            assert_eq!(asked, Err(Shut::Stranger), "{from:?}");
+            assert!(
+                gate.lets_in(&HeaderMap::new()),
+                "metrics are another matter"
+            );
+            assert_eq!(Gate::open().lets_ask(&HeaderMap::new(), from), Ok(()));
+        }
+        gate.lock("first");
+        for from in [here[0], elsewhere[0]].map(parse) {
+            assert_eq!(gate.lets_ask(&with("Bearer first"), from), Ok(()));
+            let asked = gate.lets_ask(&HeaderMap::new(), from);
+            assert_eq!(asked, Err(Shut::WrongToken), "{from:?}");
+        }
     }
 }

@@ -58,7 +58,7 @@ pub struct Status {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
     /// It cannot be read.
-    #[error("the past cannot be read: {0}")]
+    #[error("the past cannot be read ({0}): look at the server's log and at its volume")]
     Unreadable(String),
     /// This source cannot tell that.
     #[error("{0}")]

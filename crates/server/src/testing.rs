@@ -246,7 +246,8 @@ pub(crate) fn durable_at(pace: Pace, topology: &Topology, directory: &Path) -> P
     .unwrap()
 }
 
-fn settings(reports_due: Timestamp) -> Settings {
+/// Where records wait a minute.
+pub(crate) fn settings(reports_due: Timestamp) -> Settings {
     Settings {
         pending_timeout: Duration::from_mins(1),
         reports_due,

@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 pub(super) struct Page {
     /// What tells the question from others.
     pub(super) question: u64,
-    /// The time of the first page: `1h` would be another by now.
+    /// The time of the first page, as it was asked for: `1h` would be another by now.
     pub(super) range: Window,
     /// How many were listed before.
     pub(super) offset: u64,

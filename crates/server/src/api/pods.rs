@@ -20,6 +20,9 @@ const MINUTE: u64 = 60_000;
 /// The longest range.
 const LONGEST: Duration = Duration::from_hours(1);
 
+/// How long who reads a list page by page has it: less than what is kept beyond the longest range.
+const READING: Duration = Duration::from_mins(5);
+
 /// Which part of the list is asked for.
 pub(super) struct Part {
     pub(super) question: u64,
@@ -37,7 +40,7 @@ pub(super) fn answer(
     let Some(pods) = &api.pods else {
         return Err(Refusal::unavailable("pods are not told apart here"));
     };
-    let range = range(asking)?;
+    let range = range(asking, asked.cursor.is_some())?;
     check(&asking.filter)?;
     let purse = Purse::of_currency(pods.currency());
     let before = when::before(range)
@@ -60,7 +63,7 @@ pub(super) fn answer(
     });
     let page = Page {
         question: part.question,
-        range,
+        range: asking.range,
         offset: end as u64,
     };
     Ok(Top {
@@ -80,11 +83,20 @@ pub(super) fn answer(
     })
 }
 
-/// The range in whole minutes.
-fn range(asking: &Asking<'_>) -> Result<Window, Refusal> {
+/// The range in whole minutes; of a further page that of the first, for a while.
+fn range(asking: &Asking<'_>, is_further: bool) -> Result<Window, Refusal> {
     let Window { start, end } = asking.range;
-    let oldest = asking.now.minus(LONGEST);
+    let longest = if is_further {
+        LONGEST + READING
+    } else {
+        LONGEST
+    };
+    let oldest = asking.now.minus(longest);
     if start.0 / MINUTE < oldest.0 / MINUTE {
+        if is_further {
+            let message = "the list is of an hour that is over by now: begin again, without it";
+            return Err(Refusal::of("cursor", message));
+        }
         let message = "pods are told apart in the last hour only: ask for workloads, or since=1h";
         return Err(Refusal::of(asking.begins_by, message));
     }

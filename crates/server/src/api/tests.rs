@@ -3,10 +3,16 @@
 mod charges;
 mod csv;
 mod document;
+mod flows;
+mod health;
+mod kept;
 mod laws;
+mod pods;
+mod running;
 mod schemathesis;
 mod seeded;
 mod strangers;
+mod without;
 
 use axum::body::Body;
 use axum::http::Request;

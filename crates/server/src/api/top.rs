@@ -1,5 +1,6 @@
 //! Who has the most.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kubezonnet_api::{Item, Key, Rank, Top, TopAsked};
@@ -51,12 +52,11 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Top, Refusal> {
     let answer = asking.all(asking.range, apart.by())?;
     let purse = Purse::of(&answer);
     let mut all = all(apart, &answer);
-    let before = match Asking::before(&answer) {
-        Some(range) if asked.by == Rank::Growth => Some(asking.all(range, apart.by())?),
-        _ => None,
-    };
-    if let Some(before) = &before {
-        grow(apart, &mut all, before);
+    let before = Before::of(&asking, apart, &answer)?;
+    if let Some(before) = before.as_ref().filter(|_| asked.by == Rank::Growth) {
+        for each in &mut all {
+            (each.before, _) = before.had(&each.key);
+        }
     }
     rank::sort(&mut all, rank::rank(asked.by, purse.is_there()));
     let sum = sum(all.iter().map(|each| &each.now));
@@ -65,21 +65,21 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Top, Refusal> {
     let end = offset.saturating_add(limit).min(all.len());
     let listed = all.get(offset..end).unwrap_or_default();
     let shares = shares.get(offset..end).unwrap_or_default();
-    let pictures = Pictures::of(&asking, apart, &answer, listed)?;
+    let trends = trends(&asking, apart, &answer, listed)?;
     let amount = |measure: &Measure, units| apart.amount(measure, units, purse);
-    let items = listed.iter().zip(shares).enumerate();
-    let items = items.map(|(place, (each, units))| Item {
+    let items = listed.iter().zip(shares).zip(trends);
+    let items = items.map(|((each, units), trend)| Item {
         key: each.key.clone(),
         amount: amount(&each.now, *units),
-        before: pictures
-            .before
-            .get(place)
-            .map(|(measure, units)| amount(measure, *units)),
-        trend: pictures.trends[place].clone(),
+        before: before.as_ref().map(|before| {
+            let (measure, units) = before.had(&each.key);
+            amount(&measure, units)
+        }),
+        trend,
     });
     let page = Page {
         question,
-        range: answer.range,
+        range: asking.range,
         offset: end as u64,
     };
     Ok(Top {
@@ -106,76 +106,62 @@ fn all(apart: Apart, answer: &Answer) -> Vec<Ranked<Together>> {
     .collect()
 }
 
-/// Takes over how much there was before.
-fn grow(apart: Apart, all: &mut [Ranked<Together>], before: &Answer) {
-    let before = apart.all(before);
-    for each in all {
-        if let Some(before) = before.get(&each.key) {
-            each.before = before.sum();
-        }
-    }
-}
+/// How much there was in the range before, rounded together: the same whichever part of the list is asked for.
+struct Before(BTreeMap<Key, (Measure, u128)>);
 
-/// What those that are listed were before, and over time.
-struct Pictures {
-    /// Empty if there is no history of it.
-    before: Vec<(Measure, u128)>,
-    trends: Vec<Vec<u64>>,
-}
-
-impl Pictures {
-    fn of(
-        asking: &Asking<'_>,
-        apart: Apart,
-        answer: &Answer,
-        listed: &[Ranked<Together>],
-    ) -> Result<Self, Refusal> {
-        if listed.is_empty() {
-            return Ok(Self {
-                before: Vec::new(),
-                trends: Vec::new(),
-            });
-        }
-        let groups = || {
-            let groups = listed
-                .iter()
-                .flat_map(|each| each.what.groups.iter().cloned());
-            Some(groups.collect::<Vec<_>>())
-        };
-        let step = step(answer);
-        let trends = asking.ask(answer.range, apart.by(), Some(step), groups())?;
-        let points = trends.times.len();
-        let trends = apart.all(&trends);
-        let trend = |key: &Key| match trends.get(key) {
-            Some(trend) => trend.cells.iter().map(Measure::bytes).collect(),
-            None => vec![0; points],
-        };
-        let trends = listed.iter().map(|each| trend(&each.key)).collect();
+impl Before {
+    /// Asks for it; `None` if there is no history of all of it.
+    fn of(asking: &Asking<'_>, apart: Apart, answer: &Answer) -> Result<Option<Self>, Refusal> {
         let Some(range) = Asking::before(answer) else {
-            return Ok(Self {
-                before: Vec::new(),
-                trends,
-            });
+            return Ok(None);
         };
-        let before = asking.ask(range, apart.by(), None, groups())?;
-        let known = apart.all(&before);
-        let mut parts: Vec<Measure> = listed
-            .iter()
-            .map(|each| known.get(&each.key).map(Together::sum).unwrap_or_default())
-            .collect();
-        // All others are a part of the whole, too.
-        let rest = before
-            .groups
-            .iter()
-            .filter(|group| apart.key(&group.key).is_none());
-        parts.extend(rest.map(|group| sum(&group.cells)));
+        let before = asking.all(range, apart.by())?;
+        let (keys, mut parts): (Vec<_>, Vec<_>) = apart
+            .all(&before)
+            .into_iter()
+            .map(|(key, what)| (key, what.sum()))
+            .unzip();
+        // What is in none of them is a part of the whole, too.
+        let rest = before.groups.iter();
+        let rest = rest.filter(|group| apart.key(&group.key).is_none());
+        parts.push(sum(rest.flat_map(|group| &group.cells)));
         let shares = units(&parts);
-        let before = parts.into_iter().zip(shares).take(listed.len());
-        Ok(Self {
-            before: before.collect(),
-            trends,
-        })
+        let had = keys.into_iter().zip(parts.into_iter().zip(shares));
+        Ok(Some(Self(had.collect())))
     }
+
+    /// How much one had.
+    fn had(&self, key: &Key) -> (Measure, u128) {
+        self.0.get(key).copied().unwrap_or_default()
+    }
+}
+
+/// What those that are listed had over time.
+fn trends(
+    asking: &Asking<'_>,
+    apart: Apart,
+    answer: &Answer,
+    listed: &[Ranked<Together>],
+) -> Result<Vec<Vec<u64>>, Refusal> {
+    if listed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let groups = listed
+        .iter()
+        .flat_map(|each| each.what.groups.iter().cloned());
+    let trends = asking.ask(
+        answer.range,
+        apart.by(),
+        Some(step(answer)),
+        Some(groups.collect()),
+    )?;
+    let points = trends.times.len();
+    let trends = apart.all(&trends);
+    let trend = |key: &Key| match trends.get(key) {
+        Some(trend) => trend.cells.iter().map(Measure::bytes).collect(),
+        None => vec![0; points],
+    };
+    Ok(listed.iter().map(|each| trend(&each.key)).collect())
 }
 
 /// How long each of at most sixty parts of the range is: whole slots.

@@ -6,7 +6,11 @@ use axum::http::{Request, StatusCode, header};
 use super::seeded::{api, ask, had, plain, right, workload};
 use crate::api::Api;
 
-async fn table(api: &Api, path: &str, accept: Option<&str>) -> (String, Vec<Vec<String>>) {
+pub(super) async fn table(
+    api: &Api,
+    path: &str,
+    accept: Option<&str>,
+) -> (String, Vec<Vec<String>>) {
     let mut request = Request::get(path);
     if let Some(accept) = accept {
         request = request.header(header::ACCEPT, accept);

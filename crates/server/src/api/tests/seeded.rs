@@ -139,6 +139,15 @@ pub(super) async fn get(api: &Api, path: &str) -> (StatusCode, Value) {
     (status, serde_json::from_slice(&body).unwrap())
 }
 
+/// What it answers to a right question, as text.
+pub(super) async fn text(api: &Api, path: &str) -> String {
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let (status, _, body) = ask(api, request).await;
+    let body = String::from_utf8(body).unwrap();
+    assert_eq!(status, StatusCode::OK, "{path}: {body}");
+    body
+}
+
 /// What it answers to a right question.
 pub(super) async fn right(api: &Api, path: &str) -> Value {
     let (status, answer) = get(api, path).await;

@@ -16,11 +16,11 @@ use crate::history::Measure;
 use crate::ledger::{self, Side, Who};
 use crate::resolve::{Outcome, ResolvedBatch};
 
-/// How long they are kept: an hour, and the minute in which it begins.
-const KEPT: Duration = Duration::from_mins(61);
+/// How long they are kept: an hour, the minute in which it begins, and six for who reads it page by page.
+const KEPT: Duration = Duration::from_mins(67);
 
-/// How many sums of a pod and a minute there are at most, of some 200 bytes each: 3,300 pods that talk in
-/// every minute of an hour. What is more is added up as other pods.
+/// How many sums of a pod and a minute there are at most, of some 200 bytes each: 3,000 pods that talk in
+/// every minute. What is more is added up as other pods.
 const MOST_SUMS: usize = 200_000;
 
 /// A pod, and who and where that is.

@@ -1,0 +1,170 @@
+//! No answer: it is said why, and what to do.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt as _;
+use tower::ServiceExt as _;
+
+use super::seeded::{api, api_of, ask, get, plain};
+use super::*;
+use crate::history::plain::Plain;
+use crate::history::{Answer, AskError, Question, Status};
+
+/// What is asked of the past.
+const OF_THE_PAST: [&str; 5] = ["summary", "matrix", "top", "series", "costs.csv"];
+
+/// A past of which no answer comes.
+#[derive(Debug)]
+struct Failing(AskError);
+
+impl Past for Failing {
+    fn ask(&self, _question: &Question) -> Result<Answer, AskError> {
+        Err(self.0.clone())
+    }
+
+    fn status(&self) -> Status {
+        Plain::default().status()
+    }
+}
+
+/// A past whose answers wait until they may come.
+#[derive(Debug, Default)]
+struct Slow {
+    may_answer: Mutex<bool>,
+    told: Condvar,
+    asked: AtomicUsize,
+    plain: Plain,
+}
+
+impl Past for Slow {
+    fn ask(&self, question: &Question) -> Result<Answer, AskError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let may_answer = self.may_answer.lock().unwrap();
+        drop(
+            self.told
+                .wait_while(may_answer, |may_answer| !*may_answer)
+                .unwrap(),
+        );
+        self.plain.ask(question)
+    }
+
+    fn status(&self) -> Status {
+        self.plain.status()
+    }
+}
+
+#[tokio::test]
+async fn without_a_past_all_else_is_answered() {
+    let api = api_of(&cluster(), None);
+
+    for path in OF_THE_PAST {
+        let (status, problem) = get(&api, &format!("/api/v1/{path}")).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert!(
+            problem["error"].as_str().unwrap().contains("history"),
+            "{problem}"
+        );
+    }
+    for path in ["flows", "top?of=pods", "health", "version", "openapi.json"] {
+        assert_eq!(
+            get(&api, &format!("/api/v1/{path}")).await.0,
+            StatusCode::OK,
+            "{path}"
+        );
+    }
+    let (_, health) = get(&api, "/api/v1/health").await;
+    assert_eq!(health["history"]["failing"], "this server keeps no history");
+}
+
+#[tokio::test]
+async fn a_past_that_cannot_be_read_says_why_and_what_to_do() {
+    let failing = |error: AskError| api_of(&cluster(), Some(Arc::new(Failing(error))));
+    let unreadable = failing(AskError::Unreadable("disk I/O error".to_owned()));
+    let unsupported = failing(AskError::Unsupported("it has no services".to_owned()));
+
+    for path in OF_THE_PAST {
+        let (status, problem) = get(&unreadable, &format!("/api/v1/{path}")).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        let told = problem["error"].as_str().unwrap();
+        assert!(
+            told.contains("disk I/O error") && told.contains("look at"),
+            "{told}"
+        );
+        let (status, problem) = get(&unsupported, &format!("/api/v1/{path}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(problem["error"], "it has no services");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_does_not_get_its_turn_is_told_to_come_again() {
+    let slow = Arc::<Slow>::default();
+    let api = api_of(&cluster(), Some(Arc::clone(&slow) as Arc<dyn Past>));
+    let router = routes(api);
+    let ask = || {
+        let request = Request::get("/api/v1/matrix").body(Body::empty()).unwrap();
+        tokio::spawn(router.clone().oneshot(request))
+    };
+    let first: Vec<_> = (0..QUESTIONS).map(|_| ask()).collect();
+    while slow.asked.load(Ordering::SeqCst) < QUESTIONS {
+        tokio::task::yield_now().await;
+    }
+
+    let late = ask();
+    tokio::task::yield_now().await;
+    tokio::time::advance(TURN + Duration::from_millis(1)).await;
+    let late = late.await.unwrap().unwrap();
+
+    assert_eq!(late.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let body = late.into_body().collect().await.unwrap().to_bytes();
+    assert!(
+        String::from_utf8_lossy(&body).contains("come again"),
+        "{body:?}"
+    );
+    *slow.may_answer.lock().unwrap() = true;
+    slow.told.notify_all();
+    for answer in first {
+        assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_kept_in_memory_is_said_not_to_be() {
+    let bare = Api {
+        recent: None,
+        pods: None,
+        ..api(plain())
+    };
+
+    for path in ["flows", "top?of=pods"] {
+        let (status, _) = get(&bare, &format!("/api/v1/{path}")).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_at_which_the_server_fails_is_not_its_end() {
+    #[derive(Debug)]
+    struct Panicking;
+    impl Past for Panicking {
+        fn ask(&self, _question: &Question) -> Result<Answer, AskError> {
+            panic!("of a test")
+        }
+
+        fn status(&self) -> Status {
+            Plain::default().status()
+        }
+    }
+    let api = api_of(&cluster(), Some(Arc::new(Panicking)));
+
+    for _ in 0..=QUESTIONS {
+        let request = Request::get("/api/v1/summary").body(Body::empty()).unwrap();
+        let (status, ..) = ask(&api, request).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    assert_eq!(get(&api, "/api/v1/flows").await.0, StatusCode::OK);
+}

@@ -141,3 +141,69 @@ proptest! {
         }
     }
 }
+
+/// Parts, and a whole that is less than a unit away from their sum.
+fn parts_of_a_given_whole() -> impl Strategy<Value = (Vec<Amount>, u128, u8)> {
+    let parts = proptest::collection::vec(prop_oneof![small_amount(), Just(Amount::ZERO)], 0..30);
+    (parts, 0_u8..10, any::<bool>()).prop_map(|(parts, digits, is_up)| {
+        let whole: Amount = parts.iter().copied().sum();
+        let (down, left) = whole.units(digits);
+        let is_up = is_up && left != Amount::ZERO;
+        (parts, down + u128::from(is_up), digits)
+    })
+}
+
+/// What a part has beyond whole units, and how many more it got.
+fn more(part: Amount, units: u128, digits: u8) -> (Amount, u128) {
+    let (down, left) = part.units(digits);
+    (left, units - down)
+}
+
+proptest! {
+    #[test]
+    fn parts_sum_to_the_whole_that_is_given_and_each_is_less_than_a_unit_off(
+        (parts, whole, digits) in parts_of_a_given_whole(),
+    ) {
+        let units = apportion_to(&parts, whole, digits);
+
+        prop_assert_eq!(units.iter().sum::<u128>(), whole);
+        for (part, units) in parts.iter().zip(units) {
+            let (down, left) = part.units(digits);
+            prop_assert!(units == down || units == down + 1 && left != Amount::ZERO);
+        }
+    }
+
+    #[test]
+    fn who_gets_what_is_missing_does_not_depend_on_the_order(
+        (parts, whole, digits) in parts_of_a_given_whole(),
+        turn in any::<proptest::sample::Index>(),
+    ) {
+        let mut turned = parts.clone();
+        turned.reverse();
+        let places = turn.index(parts.len() + 1);
+        turned.rotate_left(places);
+
+        let all = |parts: &[Amount]| {
+            let units = apportion_to(parts, whole, digits);
+            let mut all: Vec<_> = parts.iter().zip(units).map(|(part, units)| more(*part, units, digits)).collect();
+            all.sort_unstable();
+            all
+        };
+
+        // Of those with as much beyond whole units as many get one more.
+        prop_assert_eq!(all(&parts), all(&turned));
+    }
+
+    #[test]
+    fn a_whole_out_of_reach_is_met_as_nearly_as_can_be(
+        parts in proptest::collection::vec(small_amount(), 0..20),
+        whole in 0..1_000_000_u128,
+    ) {
+        let units = apportion_to(&parts, whole, 2);
+
+        let down: u128 = parts.iter().map(|part| part.floor(2)).sum();
+        let most = down + parts.len() as u128;
+        prop_assert_eq!(units.iter().sum::<u128>(), whole.clamp(down, most));
+        prop_assert!(parts.iter().zip(units).all(|(part, units)| units - part.floor(2) <= 1));
+    }
+}

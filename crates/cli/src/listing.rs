@@ -47,7 +47,7 @@ impl Listing {
             of,
             by,
             limit: Some(wanted.min(PAGE)),
-            cursor: None,
+            ..TopAsked::default()
         };
         let ask = |page: &TopAsked| Question::new("top").with(asked).with(page);
         let mut top: Top = client.ask(&ask(&page)).await?;

@@ -152,23 +152,39 @@ impl Forward {
         let mut forwarded = forwarded.map_err(|error| self.cluster.failure(what, &error))?;
         let stream = forwarded.take_stream(*port).expect("it was asked for");
         let refused = forwarded.take_error(*port).expect("it was asked for");
+        let refused = refused.boxed();
         let sender = match &self.tls {
             None => self.shake_hands(stream).await?,
             Some(config) => {
                 let name = ServerName::try_from(self.host.clone())
                     .map_err(|error| Failure::Usage(format!("--server-namespace: {error}")))?;
                 let connector = TlsConnector::from(Arc::clone(config));
-                let stream = connector.connect(name, stream).await.map_err(|error| {
-                    let why = tls::explain(&error).unwrap_or_else(|| causes(&error));
-                    Failure::Unavailable(format!("{}: {why}", self.place()))
-                })?;
-                self.shake_hands(stream).await?
+                match connector.connect(name, stream).await {
+                    Ok(stream) => self.shake_hands(stream).await?,
+                    Err(error) => return Err(self.untrusted(&error, refused).await),
+                }
             }
         };
-        Ok(Connection {
-            sender,
-            refused: refused.boxed(),
-        })
+        Ok(Connection { sender, refused })
+    }
+
+    /// Why there is no TLS: the certificate, the way to the port, or a server that has none.
+    async fn untrusted(
+        &self,
+        error: &std::io::Error,
+        refused: BoxFuture<'static, Option<String>>,
+    ) -> Failure {
+        let why = match tls::explain(error) {
+            Some(why) => why,
+            None => match tokio::time::timeout(LAST_WORD, refused).await {
+                Ok(Some(said)) => crate::text::printable(said.trim()).into_owned(),
+                _ => format!(
+                    "{}; if the server has no --listen-tls-cert, ask it without --ca-file",
+                    causes(error)
+                ),
+            },
+        };
+        Failure::Unavailable(format!("{}: {why}", self.place()))
     }
 
     async fn shake_hands<S>(&self, stream: S) -> Result<SendRequest<Empty<Bytes>>, Failure>

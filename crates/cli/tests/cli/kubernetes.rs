@@ -10,11 +10,11 @@ use crate::fake::Fake;
 use crate::program::{Ended, run};
 
 /// A cluster with a server in it that is a fake too.
-struct Cluster {
-    kube: FakeKube,
-    server: Fake,
+pub(crate) struct Cluster {
+    pub(crate) kube: FakeKube,
+    pub(crate) server: Fake,
     // Both run in it.
-    runtime: Runtime,
+    pub(crate) runtime: Runtime,
 }
 
 impl Cluster {
@@ -31,7 +31,7 @@ impl Cluster {
     }
 
     /// One with kubezonnet, as its manifest installs it.
-    fn installed() -> Self {
+    pub(crate) fn installed() -> Self {
         let cluster = Self::empty();
         cluster.kube.upsert(Kind::Service, service());
         cluster
@@ -52,14 +52,14 @@ impl Cluster {
         self.kube.forward(&pod, 8080, self.server.address());
     }
 
-    fn run(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         let kubeconfig = self.kube.kubeconfig();
         let mut all = vec!["--kubeconfig", kubeconfig.to_str().unwrap()];
         all.extend(arguments);
         run(&all)
     }
 
-    fn forwards(&self) -> usize {
+    pub(crate) fn forwards(&self) -> usize {
         let requests = self.kube.requests();
         requests
             .iter()

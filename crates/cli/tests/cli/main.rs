@@ -9,6 +9,7 @@ mod kubernetes;
 mod manual;
 mod program;
 mod screen;
+mod secure;
 mod tables;
 mod terminal;
 mod usage;

@@ -94,6 +94,10 @@ man: deps-build ## Write the manual of kubectl-zonnet into docs/man/
 images: deps-images ## Build both container images with static binaries and start each once; needs root
 	scripts/images.sh
 
+.PHONY: archive
+archive: deps-archive ## Pack kubectl-zonnet for this processor; with URL=... also what krew needs
+	scripts/archive.sh $(URL)
+
 .PHONY: deps
 deps: deps-build deps-test deps-lint ## Install what the targets above need, and nothing else
 

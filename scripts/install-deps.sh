@@ -2,7 +2,7 @@
 # Installs what a make target lacks: Debian packages through apt, the rest by scripts/tools.sh.
 # One line for each says what and why. Quiet and quick when nothing is missing.
 #
-# Usage: scripts/install-deps.sh build|demo|test|bench|lint|fuzz|images
+# Usage: scripts/install-deps.sh build|demo|test|bench|lint|fuzz|images|archive
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -75,6 +75,13 @@ need_images() {
     need ca-certificates "the roots of trust in the images" test -e /etc/ssl/certs/ca-certificates.crt
 }
 
+# Its release build has no BPF, but shares the workspace with what has.
+need_archive() {
+    need gcc "links Rust programs" command -v cc
+    need libc6-dev "the static C library" test -e /usr/include/stdio.h
+    need binutils "tells whether a binary is static" command -v readelf
+}
+
 install_packages() {
     if ! command -v apt-get >/dev/null; then
         echo "there is no apt here: install the above by other means (names are Debian's), then try again" >&2
@@ -100,9 +107,9 @@ if ! command -v cargo >/dev/null; then
 fi
 
 case "${1:-}" in
-build | demo | test | bench | lint | fuzz | images) "need_$1" ;;
+build | demo | test | bench | lint | fuzz | images | archive) "need_$1" ;;
 *)
-    echo "usage: $0 build|demo|test|bench|lint|fuzz|images" >&2
+    echo "usage: $0 build|demo|test|bench|lint|fuzz|images|archive" >&2
     exit 64
     ;;
 esac

@@ -11,7 +11,7 @@ mod flows;
 mod matrix;
 mod top;
 
-pub use self::asked::{Filter, LocalityChoice, When};
+pub use self::asked::{Filter, LocalityChoice, Scope, When};
 pub use self::check::CheckArgs;
 pub use self::cost::{CostArgs, CostBy};
 pub use self::flows::FlowsArgs;
@@ -29,13 +29,13 @@ to it by a port-forward; --server names one that is reached without Kubernetes. 
 
 const AFTER: &str = "\
 Examples:
-  kubectl zonnet top                            live, like top
-  kubectl zonnet cost --since 7d --by team      what a week cost, team by team
-  kubectl zonnet flows -n shop --locality cross-zone
-  kubectl zonnet matrix --since 24h             who sends to whom, zone by zone
-  kubectl zonnet check                          whether to believe it, and what to do
+  kubectl zonnet top                          live, like top
+  kubectl zonnet cost --since 7d --by team    what a week cost, team by team
+  kubectl zonnet flows -n shop -l cross-zone  what leaves its zone, as it comes
+  kubectl zonnet matrix --since 24h           who sends to whom, zone by zone
+  kubectl zonnet check                        whether to believe it
 
-What is needed in Kubernetes: to get services, list pods, and get and create pods/portforward in the
+What is needed in Kubernetes: to get services, list pods, and get and create pods/portforward in the \
 server's namespace. `check` looks at nodes and the DaemonSet too, as far as that is allowed.
 
 Exit status:
@@ -50,20 +50,21 @@ Exit status:
 #[command(name = "kubectl-zonnet", version, about = ABOUT, long_about = LONG_ABOUT)]
 #[command(after_long_help = AFTER, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Cli {
-    /// How the server is found.
-    #[command(flatten)]
-    pub way: Way,
-
     /// Whether with colours; `auto` is on a terminal, unless `NO_COLOR` is set.
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
         env = "KUBEZONNET_COLOR",
         value_enum,
         default_value = "auto",
         value_name = "WHEN"
     )]
     pub color: Color,
+
+    /// How the server is found.
+    #[command(flatten)]
+    pub way: Way,
 
     /// What to do.
     #[command(subcommand)]
@@ -75,13 +76,20 @@ pub struct Cli {
 #[command(next_help_heading = "Where the server is")]
 pub struct Way {
     /// Ask the server at this URL, without Kubernetes: that of its --listen.
-    #[arg(long, global = true, env = "KUBEZONNET_SERVER", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "KUBEZONNET_SERVER",
+        value_name = "URL"
+    )]
     pub server: Option<reqwest::Url>,
 
     /// File with the token that the server wants: its --bearer-token-file.
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
         env = "KUBEZONNET_TOKEN_FILE",
         value_name = "FILE"
     )]
@@ -90,20 +98,33 @@ pub struct Way {
     /// PEM file with authorities to trust besides the system's.
     ///
     /// Without --server it says too that the server is reached by HTTPS.
-    #[arg(long, global = true, env = "KUBEZONNET_CA_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "KUBEZONNET_CA_FILE",
+        value_name = "FILE"
+    )]
     pub ca_file: Option<PathBuf>,
 
     /// Kubeconfig to find the cluster by, where it is not the usual one.
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
         env = "KUBEZONNET_KUBECONFIG",
         value_name = "FILE"
     )]
     pub kubeconfig: Option<PathBuf>,
 
     /// Context of the kubeconfig, where it is not the current one.
-    #[arg(long, global = true, env = "KUBEZONNET_CONTEXT", value_name = "NAME")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "KUBEZONNET_CONTEXT",
+        value_name = "NAME"
+    )]
     pub context: Option<String>,
 
     /// Namespace of the server.
@@ -111,6 +132,7 @@ pub struct Way {
         short = 'N',
         long,
         global = true,
+        hide_short_help = true,
         env = "KUBEZONNET_SERVER_NAMESPACE",
         default_value = "kubezonnet",
         value_name = "NAME"

@@ -51,12 +51,13 @@ fn manifests() -> BTreeMap<String, String> {
     found
 }
 
-/// All manifests as one, as they stand in a cluster after all have been applied.
+/// All manifests as one, as they stand in a cluster after all have been applied: what is installed first,
+/// and then what goes with it.
 fn all() -> String {
-    manifests()
-        .into_values()
-        .collect::<Vec<_>>()
-        .join("\n---\n")
+    let mut others = manifests();
+    let installed = others.remove("kubezonnet.yaml").expect("it is there");
+    let texts = std::iter::once(installed).chain(others.into_values());
+    texts.collect::<Vec<_>>().join("\n---\n")
 }
 
 /// Everything that is wrong with the objects of `manifest`; no rule stops at its first fault.
@@ -336,6 +337,69 @@ fn more_privilege_than_needed_is_found() {
             found.iter().any(|found| found == fault),
             "{new:?} gave {found:#?}"
         );
+    }
+}
+
+#[test]
+fn more_rights_of_people_than_needed_are_found() {
+    for (old, new, fault) in [
+        (
+            r#"    resources: ["nodes"]
+    verbs: ["list"]"#,
+            r#"    resources: ["nodes"]
+    verbs: ["list", "watch"]"#,
+            "ClusterRole kubectl-zonnet: allows watch on nodes",
+        ),
+        (
+            r#"resources: ["pods/portforward"]"#,
+            r#"resources: ["pods/exec"]"#,
+            "Role kubectl-zonnet: allows create on pods/exec",
+        ),
+        (
+            r#"    resourceNames: ["kubezonnet-server-0"]"#,
+            "    resourceNames: []",
+            "Role kubectl-zonnet: names no pods/portforward",
+        ),
+        (
+            r#"    resourceNames: ["kubezonnet-server-0"]"#,
+            r#"    resourceNames: ["kubezonnet-agent-0"]"#,
+            "Role kubectl-zonnet: there is no kubezonnet-agent-0",
+        ),
+        (
+            "kind: Role\n  name: kubectl-zonnet",
+            "kind: Role\n  name: zonnet",
+            "RoleBinding kubectl-zonnet: no role zonnet",
+        ),
+    ] {
+        let found = broken(old, new);
+
+        assert!(
+            found.iter().any(|found| found == fault),
+            "{new:?} gave {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_offered_in_comments_is_taken_and_lies_where_it_is_said_to() {
+    let offered = all().replace("# - --", "- --");
+
+    let manifest = Manifest::decode(&offered).unwrap();
+
+    assert_eq!(faults(&manifest), Vec::<String>::new());
+    let workloads = manifest.workloads();
+    let server = workloads.iter().find(|set| set.kind == "StatefulSet");
+    let container = &server.expect("a server").containers()[0];
+    let arguments = Workload::arguments(container);
+    parses("kubezonnet-server", arguments).unwrap();
+    let mounts = container.volume_mounts.iter().flatten();
+    let mounts: Vec<_> = mounts
+        .map(|mount| format!("={}/", mount.mount_path))
+        .collect();
+    for flag in ["--pricing=", "--budgets=", "--networks="] {
+        let given = arguments.iter().find(|given| given.starts_with(flag));
+        let given = given.unwrap_or_else(|| panic!("{flag} is not offered"));
+        assert!(mounts.iter().any(|mount| given.contains(mount)), "{given}");
     }
 }
 

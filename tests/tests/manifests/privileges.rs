@@ -1,6 +1,7 @@
 //! Sees that nothing asks for more than it needs. Each rule returns its faults as sentences.
 
 use k8s_openapi::api::rbac::v1::PolicyRule;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::decode::Manifest;
 use crate::workload::named;
@@ -19,22 +20,45 @@ const CAPABILITIES: &[(&str, &[&str])] = &[("kubezonnet-agent", &["BPF", "NET_AD
 /// The account that must have no access to Kubernetes at all.
 const WITHOUT_ACCESS: &str = "kubezonnet-agent";
 
-/// What a cluster role may allow: resources and the verbs on them.
-const CLUSTER_ACCESS: &[(&str, &[&str])] = &[
-    ("pods", &["get", "list", "watch"]),
-    ("nodes", &["get", "list", "watch"]),
-    ("replicasets", &["list", "watch"]),
-    ("jobs", &["list", "watch"]),
-    ("services", &["list", "watch"]),
-    ("endpointslices", &["list", "watch"]),
-    ("namespaces", &["list", "watch"]),
-    ("tokenreviews", &["create"]),
+/// Resources and the verbs on them.
+type Access = &'static [(&'static str, &'static [&'static str])];
+
+/// What each cluster role may allow.
+const CLUSTER_ACCESS: &[(&str, Access)] = &[
+    (
+        "kubezonnet-server",
+        &[
+            ("pods", &["get", "list", "watch"]),
+            ("nodes", &["get", "list", "watch"]),
+            ("replicasets", &["list", "watch"]),
+            ("jobs", &["list", "watch"]),
+            ("services", &["list", "watch"]),
+            ("endpointslices", &["list", "watch"]),
+            ("namespaces", &["list", "watch"]),
+            ("tokenreviews", &["create"]),
+        ],
+    ),
+    ("kubectl-zonnet", &[("nodes", &["list"])]),
 ];
 
-/// What a role may allow, on objects that it names.
-const NAMED_ACCESS: &[(&str, &[&str])] = &[
-    ("secrets", &["get", "update"]),
-    ("configmaps", &["get", "update"]),
+/// What each role may allow, on objects that it names; all but lists, which have no name.
+const NAMED_ACCESS: &[(&str, Access)] = &[
+    (
+        "kubezonnet-server",
+        &[
+            ("secrets", &["get", "update"]),
+            ("configmaps", &["get", "update"]),
+        ],
+    ),
+    (
+        "kubectl-zonnet",
+        &[
+            ("services", &["get"]),
+            ("pods", &["list"]),
+            ("pods/portforward", &["get", "create"]),
+            ("daemonsets", &["get"]),
+        ],
+    ),
 ];
 
 fn access_is_least(manifest: &Manifest) -> Vec<String> {
@@ -42,14 +66,14 @@ fn access_is_least(manifest: &Manifest) -> Vec<String> {
     for role in &manifest.cluster_roles {
         let name = named("ClusterRole", &role.metadata);
         for rule in role.rules.iter().flatten() {
-            faults.extend(beyond(&name, rule, CLUSTER_ACCESS));
+            faults.extend(beyond(&name, rule, access(CLUSTER_ACCESS, &role.metadata)));
         }
     }
     for role in &manifest.roles {
         let name = named("Role", &role.metadata);
         for rule in role.rules.iter().flatten() {
-            faults.extend(beyond(&name, rule, NAMED_ACCESS));
-            if rule.resource_names.iter().flatten().next().is_none() {
+            faults.extend(beyond(&name, rule, access(NAMED_ACCESS, &role.metadata)));
+            if rule.verbs != ["list"] && rule.resource_names.iter().flatten().next().is_none() {
                 let resources = rule.resources.clone().unwrap_or_default();
                 faults.push(format!("{name}: names no {}", resources.join(", ")));
             }
@@ -68,6 +92,13 @@ fn access_is_least(manifest: &Manifest) -> Vec<String> {
         }
     }
     faults
+}
+
+/// What the role of that name may allow; nothing, if nobody knows it.
+fn access(of_roles: &[(&str, Access)], role: &ObjectMeta) -> Access {
+    let mut of_roles = of_roles.iter();
+    let known = of_roles.find(|(name, _)| role.name.as_deref() == Some(name));
+    known.map_or(&[], |(_, access)| access)
 }
 
 /// What a rule allows beyond what it may.

@@ -262,7 +262,9 @@ fn roles_and_accounts_exist(manifest: &Manifest) -> Vec<String> {
         if !known {
             faults.push(format!("{name}: no {kind} {}", role.name));
         }
-        for subject in subjects.iter().flatten() {
+        let accounts = subjects.iter().flatten();
+        // People and their groups are not in manifests.
+        for subject in accounts.filter(|subject| subject.kind == "ServiceAccount") {
             let known = manifest.service_accounts.iter().any(|known| {
                 known.metadata.name.as_ref() == Some(&subject.name)
                     && known.metadata.namespace == subject.namespace
@@ -286,11 +288,36 @@ fn named_objects_exist(manifest: &Manifest) -> Vec<String> {
             .iter()
             .any(|o| is_named(&o.metadata, name))
     };
+    // The pod of a set that has one.
+    let is_pod = |name: &String| {
+        let set = name.strip_suffix("-0").map(str::to_owned);
+        let mut sets = manifest.stateful_sets.iter();
+        set.is_some_and(|set| sets.any(|o| is_named(&o.metadata, &set)))
+    };
+    let is_service = |name: &String| {
+        manifest
+            .services
+            .iter()
+            .any(|o| is_named(&o.metadata, name))
+    };
+    let is_daemon_set = |name: &String| {
+        let mut sets = manifest.daemon_sets.iter();
+        sets.any(|o| is_named(&o.metadata, name))
+    };
+    let is_there = |resource: &str, name: &String| match resource {
+        "secrets" => is_secret(name),
+        "configmaps" => is_map(name),
+        "services" => is_service(name),
+        "daemonsets" => is_daemon_set(name),
+        "pods/portforward" => is_pod(name),
+        _ => false,
+    };
     for role in &manifest.roles {
         let of = named("Role", &role.metadata);
         for rule in role.rules.iter().flatten() {
             for name in rule.resource_names.iter().flatten() {
-                if !is_secret(name) && !is_map(name) {
+                let mut resources = rule.resources.iter().flatten();
+                if !resources.all(|resource| is_there(resource, name)) {
                     faults.push(format!("{of}: there is no {name}"));
                 }
             }

@@ -3,11 +3,45 @@
 use clap::{Args, ValueEnum};
 use kubezonnet_api::{Asked, LocalityName};
 
+use super::Format;
+
+/// What is told of a time: when, of whom, and how.
+#[derive(Debug, Clone, Args)]
+pub struct Scope {
+    /// How it is printed.
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value = "table",
+        value_name = "FORMAT"
+    )]
+    pub output: Format,
+
+    /// Of when.
+    #[command(flatten)]
+    pub when: When,
+
+    /// Of whom.
+    #[command(flatten)]
+    pub filter: Filter,
+}
+
+impl Scope {
+    /// The question about it, of the `usual` time if nothing is said.
+    pub fn asked(&self, usual: &str) -> Asked {
+        let mut asked = Asked::default();
+        self.when.ask(usual, &mut asked);
+        self.filter.ask(&mut asked);
+        asked
+    }
+}
+
 /// Of when.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "When")]
 pub struct When {
-    /// How far back: a duration such as 90m, 24h, 7d or 4w, or `month` for this month (UTC).
+    /// How far back.
     #[arg(long, value_name = "DURATION", conflicts_with = "from")]
     pub since: Option<String>,
 
@@ -30,6 +64,11 @@ impl When {
             None => Some(self.since.clone().unwrap_or_else(|| usual.to_owned())),
         };
     }
+}
+
+/// What `--since` is, with the time that a command takes `usual`ly.
+pub(super) fn since(usual: &str) -> String {
+    format!("How far back: 90m, 24h, 7d, 4w, or `month` for this month (UTC); without it, {usual}")
 }
 
 /// A day is its first moment.

@@ -3,13 +3,15 @@
 use clap::{Args, ValueEnum};
 use kubezonnet_api::Of;
 
-use super::{Filter, Format, When};
+use super::Scope;
+use super::asked::since;
 
 /// Flags of `cost`.
 #[derive(Debug, Clone, Args)]
+#[command(mut_arg("since", |arg| arg.help(since("7d"))))]
 #[command(after_long_help = "\
-Bytes and money are those of the server's history. What somebody costs is what they pay themselves: of
-each edge their own side. Pairs and services have what both sides pay. The lines below the table say
+Bytes and money are those of the server's history. What somebody costs is what they pay themselves: of \
+each edge their own side. Pairs and services have what both sides pay. The lines below the table say \
 what no amount has in it.")]
 pub struct CostArgs {
     /// Line by line of what.
@@ -20,23 +22,9 @@ pub struct CostArgs {
     #[arg(long, default_value_t = 50, value_name = "COUNT")]
     pub limit: u32,
 
-    /// Of when; the default is 7d.
+    /// Of when, by default 7d, of whom, and how.
     #[command(flatten)]
-    pub when: When,
-
-    /// Of whom.
-    #[command(flatten)]
-    pub filter: Filter,
-
-    /// How it is printed.
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value = "table",
-        value_name = "FORMAT"
-    )]
-    pub output: Format,
+    pub scope: Scope,
 }
 
 /// Line by line of what.

@@ -15,6 +15,16 @@ pub struct FlowsArgs {
     #[arg(long)]
     pub no_follow: bool,
 
+    /// How a flow is printed; with `json`, an object a line.
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value = "table",
+        value_name = "FORMAT"
+    )]
+    pub output: Form,
+
     /// Pod: name or namespace/name.
     #[arg(
         short,
@@ -35,14 +45,4 @@ pub struct FlowsArgs {
     /// Of whom.
     #[command(flatten)]
     pub filter: Filter,
-
-    /// How a flow is printed; with `json`, an object a line.
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value = "table",
-        value_name = "FORMAT"
-    )]
-    pub output: Form,
 }

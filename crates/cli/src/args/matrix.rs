@@ -3,10 +3,13 @@
 use clap::{Args, ValueEnum};
 use kubezonnet_api::Places;
 
-use super::{Filter, Format, When};
+use super::Scope;
+use super::asked::since;
 
 /// Flags of `matrix`.
 #[derive(Debug, Clone, Args)]
+#[command(mut_arg("since", |arg| arg.help(since("1h"))))]
+#[command(mut_arg("output", |arg| arg.help("How it is printed; `wide` has a line for each cell")))]
 pub struct MatrixArgs {
     /// Between what.
     #[arg(long, value_enum, default_value = "zone", value_name = "WHAT")]
@@ -16,23 +19,9 @@ pub struct MatrixArgs {
     #[arg(long, value_enum, default_value = "both", value_name = "WHAT")]
     pub show: Shown,
 
-    /// Of when; the default is 1h.
+    /// Of when, by default 1h, of whom, and how.
     #[command(flatten)]
-    pub when: When,
-
-    /// Of whom.
-    #[command(flatten)]
-    pub filter: Filter,
-
-    /// How it is printed; `wide` has a line for each cell.
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value = "table",
-        value_name = "FORMAT"
-    )]
-    pub output: Format,
+    pub scope: Scope,
 }
 
 /// Between what.

@@ -5,12 +5,15 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use kubezonnet_api::{Of, Rank};
 
-use super::{Filter, Format, When};
+use super::Scope;
+use super::asked::since;
 
 /// Flags of `top`.
 #[derive(Debug, Clone, Args)]
+#[command(mut_arg("since", |arg| arg.help(since("1h"))))]
+#[command(mut_arg("output", |arg| arg.help("How it is printed; all but `table` print once")))]
 #[command(after_long_help = "\
-Keys: 1 to 8 or Tab choose what is shown, c b g sort by cost, bytes and growth, / filters, + and -
+Keys: 1 to 8 or Tab choose what is shown, c b g sort by cost, bytes and growth, / filters, + and - \
 choose the time, Space pauses, Enter tells all of a line, ? explains, q ends.")]
 pub struct TopArgs {
     /// Of what.
@@ -33,23 +36,9 @@ pub struct TopArgs {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000), value_name = "COUNT")]
     pub limit: Option<u32>,
 
-    /// Of when; the default is 1h.
+    /// Of when, by default 1h, of whom, and how.
     #[command(flatten)]
-    pub when: When,
-
-    /// Of whom.
-    #[command(flatten)]
-    pub filter: Filter,
-
-    /// How it is printed; all but `table` print once.
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value = "table",
-        value_name = "FORMAT"
-    )]
-    pub output: Format,
+    pub scope: Scope,
 }
 
 /// Of what.

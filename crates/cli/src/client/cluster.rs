@@ -83,7 +83,8 @@ impl Cluster {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// The pod to ask: one that is ready.
+    /// The pod to ask: one that is ready, or else one that runs. That is a server which takes no windows,
+    /// and can say why.
     pub(super) async fn target(&self) -> Result<Target, Failure> {
         let Self {
             namespace, name, ..
@@ -125,24 +126,23 @@ impl Cluster {
             .items;
         let target = IntOrString::Int(port.port);
         let target = port.target_port.as_ref().unwrap_or(&target);
-        let ready = pods.iter().filter(|pod| is_ready(pod));
-        let mut found: Vec<Target> = ready
-            .filter_map(|pod| {
-                Some(Target {
-                    pod: pod.metadata.name.clone()?,
-                    port: port_of(pod, target)?,
-                })
-            })
-            .collect();
+        let running = pods.iter().filter(|pod| is_running(pod));
+        let found = running.filter_map(|pod| {
+            let name = pod.metadata.name.clone()?;
+            let port = port_of(pod, target)?;
+            Some((!is_ready(pod), Target { pod: name, port }))
+        });
         // The same one each time.
-        found.sort_by(|one, other| one.pod.cmp(&other.pod));
-        found.into_iter().next().ok_or_else(|| {
+        let best = found.min_by(|(unready, one), (other_unready, other)| {
+            (unready, &one.pod).cmp(&(other_unready, &other.pod))
+        });
+        best.map(|(_, target)| target).ok_or_else(|| {
             let what = match &*pods {
                 [] => "there is none".to_owned(),
                 pods => pods.iter().map(state).collect::<Vec<_>>().join(", "),
             };
             Failure::Unavailable(format!(
-                "no pod of the Service {SERVICE} in namespace {namespace} is ready ({what}): look at \
+                "no pod of the Service {SERVICE} in namespace {namespace} runs ({what}): look at \
                  kubectl -n {namespace} describe pod -l {labels}"
             ))
         })
@@ -206,15 +206,29 @@ async fn config(way: &Way) -> Result<Config, Failure> {
     })
 }
 
+/// Whether there is a server in it, as far as can be told from outside.
+fn is_running(pod: &Pod) -> bool {
+    let Some(status) = &pod.status else {
+        return false;
+    };
+    let mut containers = status.container_statuses.iter().flatten();
+    let is_down = containers.any(|container| {
+        let state = container.state.as_ref();
+        state.is_some_and(|state| state.waiting.is_some() || state.terminated.is_some())
+    });
+    pod.metadata.deletion_timestamp.is_none()
+        && status.phase.as_deref() == Some("Running")
+        && !is_down
+}
+
 fn is_ready(pod: &Pod) -> bool {
     let conditions = pod
         .status
         .iter()
         .filter_map(|status| status.conditions.as_ref());
-    pod.metadata.deletion_timestamp.is_none()
-        && conditions
-            .flatten()
-            .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    conditions
+        .flatten()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// Name and phase of a pod.

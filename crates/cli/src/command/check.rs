@@ -20,6 +20,10 @@ mod server;
 /// How far back shares are looked at.
 const BACK: &str = "1h";
 
+/// Cells of what is before a finding, and between its parts.
+const MARK: usize = 7;
+const BETWEEN: usize = 2;
+
 /// How it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -122,9 +126,10 @@ pub async fn run(args: &CheckArgs, way: &Way, console: &mut Console) -> Result<(
 
 async fn look(way: &Way, findings: &mut Vec<Finding>) -> Result<(), Failure> {
     let wants_cluster = way.server.is_none() || way.kubeconfig.is_some() || way.context.is_some();
+    let mut seen = kubernetes::Seen::default();
     let cluster = if wants_cluster {
         let cluster = Cluster::open(way).await?;
-        findings.extend(kubernetes::look(&cluster).await?);
+        seen = kubernetes::look(&cluster, findings).await?;
         Some(cluster)
     } else {
         None
@@ -133,8 +138,8 @@ async fn look(way: &Way, findings: &mut Vec<Finding>) -> Result<(), Failure> {
     let version: Version = client.ask(&Question::new("version")).await?;
     findings.push(server::version(&version, &client.place()));
     let health: Health = client.ask(&Question::new("health")).await?;
-    findings.extend(server::look(&health));
-    findings.extend(agents::look(&health.agents));
+    findings.extend(server::look(&health, &seen));
+    findings.extend(agents::look(&health.agents, &seen));
     let asked = Asked {
         since: Some(BACK.to_owned()),
         ..Asked::default()
@@ -144,17 +149,30 @@ async fn look(way: &Way, findings: &mut Vec<Finding>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The first names of many.
+fn names<'a>(all: impl IntoIterator<Item = &'a String>) -> String {
+    /// So many fit on a line.
+    const SHOWN: usize = 3;
+    let all: Vec<&str> = all.into_iter().map(String::as_str).collect();
+    let shown = all[..all.len().min(SHOWN)].join(", ");
+    match all.len().saturating_sub(SHOWN) {
+        0 => shown,
+        left => format!("{shown} and {left} more"),
+    }
+}
+
 fn render(findings: &[Finding], is_all: bool, look: Look) -> String {
     let mut lines = String::new();
-    let widest = findings
-        .iter()
-        .map(|finding| text::width(&finding.subject))
-        .max();
-    let widest = widest.unwrap_or_default().min(40);
-    for finding in findings {
-        if finding.is_detail && finding.level == Level::Good && !is_all {
-            continue;
-        }
+    let is_shown = |finding: &&Finding| is_all || !finding.is_detail || finding.level > Level::Good;
+    let shown: Vec<_> = findings.iter().filter(is_shown).collect();
+    let widest = shown.iter().map(|finding| text::width(&finding.subject));
+    // Names of pods and nodes are long: what is found of them has the larger part of a line.
+    let most = look.width.map_or(40, |width| (width / 3).clamp(8, 40));
+    let widest = widest.max().unwrap_or_default().min(most);
+    let before = MARK + BETWEEN + widest + BETWEEN;
+    let room = look.width.map(|width| width.saturating_sub(before));
+    let indent = " ".repeat(before);
+    for finding in shown {
         let (mark, tone) = match finding.level {
             Level::Good => ("ok     ", Tone::Good),
             Level::Look => ("look   ", Tone::Doubtful),
@@ -164,12 +182,14 @@ fn render(findings: &[Finding], is_all: bool, look: Look) -> String {
         let subject = text::shorten(&subject, widest);
         let blank = " ".repeat(widest - text::width(&subject));
         let mark = tone.paint(mark, look);
-        let found = text::printable(&finding.found);
+        let found = text::wrap(&text::printable(&finding.found), room);
+        let found = found.join(&format!("\n{indent}"));
         let _ = writeln!(lines, "{mark}  {subject}{blank}  {found}");
         if let Some(advice) = &finding.advice {
-            let indent = " ".repeat(9 + widest + 2);
             let advice = format!("> {}", text::printable(advice));
-            let _ = writeln!(lines, "{indent}{}", Tone::Faint.paint(&advice, look));
+            for line in text::wrap(&advice, room) {
+                let _ = writeln!(lines, "{indent}{}", Tone::Faint.paint(&line, look));
+            }
         }
     }
     lines.push_str(&conclusion(findings, look));

@@ -1,6 +1,6 @@
 //! `cost`: what a time cost, line by line.
 
-use kubezonnet_api::{Asked, Rank};
+use kubezonnet_api::Rank;
 
 use crate::args::{CostArgs, Way};
 use crate::client::Client;
@@ -17,14 +17,12 @@ const USUAL: &str = "7d";
 ///
 /// Those of the way to the server, its answers, and the console.
 pub async fn run(args: &CostArgs, way: &Way, console: &mut Console) -> Result<(), Failure> {
-    let mut asked = Asked::default();
-    args.when.ask(USUAL, &mut asked);
-    args.filter.ask(&mut asked);
+    let asked = args.scope.asked(USUAL);
     let what = (args.by.into(), Rank::Cost);
     let listing = async {
         let client = Client::find(way).await?;
         Listing::ask(&client, &asked, what, args.limit).await
     };
     let listing = console.wait("asking the server", listing).await?;
-    listing.print(console, args.output, false)
+    listing.print(console, args.scope.output, false)
 }

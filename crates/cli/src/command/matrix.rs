@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kubezonnet_api::{Asked, Matrix, MatrixAsked, Measure, Summary};
+use kubezonnet_api::{Matrix, MatrixAsked, Measure, Summary};
 
 use crate::args::{Format, MatrixArgs, PlacesChoice, Shown, Way};
 use crate::client::{Client, Question};
@@ -22,9 +22,7 @@ const USUAL: &str = "1h";
 ///
 /// Those of the way to the server, its answers, and the console.
 pub async fn run(args: &MatrixArgs, way: &Way, console: &mut Console) -> Result<(), Failure> {
-    let mut asked = Asked::default();
-    args.when.ask(USUAL, &mut asked);
-    args.filter.ask(&mut asked);
+    let asked = args.scope.asked(USUAL);
     let by = MatrixAsked { by: args.by.into() };
     let matrix = async {
         let client = Client::find(way).await?;
@@ -35,7 +33,7 @@ pub async fn run(args: &MatrixArgs, way: &Way, console: &mut Console) -> Result<
         Ok::<_, Failure>((summary, matrix))
     };
     let (summary, matrix) = console.wait("asking the server", matrix).await?;
-    match args.output {
+    match args.scope.output {
         Format::Json => {
             let text = serde_json::to_string_pretty(&matrix).map_err(std::io::Error::other)?;
             console.print(&(text + "\n"))?;
@@ -43,7 +41,7 @@ pub async fn run(args: &MatrixArgs, way: &Way, console: &mut Console) -> Result<
         Format::Csv => write(&matrix, console)?,
         Format::Wide | Format::Table => {
             let look = console.look();
-            let body = if args.output == Format::Wide {
+            let body = if args.scope.output == Format::Wide {
                 list(&matrix)?.render(Look {
                     width: None,
                     ..look

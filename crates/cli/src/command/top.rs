@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, EventStream, KeyEventKind};
+use crossterm::execute;
+use crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
 use futures::StreamExt as _;
+use nix::sys::signal::{Signal as Unix, raise};
 use ratatui::DefaultTerminal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -29,7 +32,7 @@ const BEAT: Duration = Duration::from_secs(1);
 ///
 /// Those of the way to the server, its answers, and the terminal.
 pub async fn run(args: &TopArgs, way: &Way, console: &mut Console) -> Result<(), Failure> {
-    let is_once = args.once || args.output != Format::Table || !console.can_draw();
+    let is_once = args.once || args.scope.output != Format::Table || !console.can_draw();
     let state = State::new(args);
     let mut wanted = state.wanted();
     if is_once {
@@ -39,7 +42,7 @@ pub async fn run(args: &TopArgs, way: &Way, console: &mut Console) -> Result<(),
             ask(&client, &wanted).await
         };
         let listing = console.wait("asking the server", listing).await?;
-        return listing.print(console, args.output, true);
+        return listing.print(console, args.scope.output, true);
     }
     let client = console
         .wait("looking for the server", Client::find(way))
@@ -86,7 +89,7 @@ impl Drop for Live {
 impl Live {
     async fn run(&mut self, terminal: &mut DefaultTerminal) -> Result<(), Failure> {
         let mut keys = EventStream::new();
-        let mut ends = ends()?;
+        let mut signals = Signals::new()?;
         let mut beat = tokio::time::interval(BEAT);
         let mut again = tokio::time::Instant::now();
         loop {
@@ -100,6 +103,7 @@ impl Live {
                 event = keys.next() => match event {
                     Some(Ok(event)) => match self.heed(&event) {
                         Done::Quit => return Ok(()),
+                        Done::Suspend => suspend(terminal)?,
                         Done::Ask => self.ask(),
                         Done::Draw => {}
                     },
@@ -107,7 +111,11 @@ impl Live {
                     // The terminal is gone.
                     None => return Ok(()),
                 },
-                () = any(&mut ends) => return Ok(()),
+                order = signals.next() => match order {
+                    Order::End => return Ok(()),
+                    Order::Suspend => suspend(terminal)?,
+                    Order::GoOn => resume(terminal)?,
+                },
                 answer = answer(&mut self.asking) => {
                     self.asking = None;
                     again = tokio::time::Instant::now() + self.interval;
@@ -171,17 +179,52 @@ async fn answer(
     }
 }
 
-/// The signals by which it is ended from outside, so that the terminal is given back.
-fn ends() -> io::Result<[Signal; 2]> {
-    Ok([
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::hangup())?,
-    ])
+/// What somebody outside wants of it.
+enum Order {
+    End,
+    Suspend,
+    GoOn,
 }
 
-async fn any([one, other]: &mut [Signal; 2]) {
-    tokio::select! {
-        _ = one.recv() => {}
-        _ = other.recv() => {}
+/// The signals that are to leave the terminal as it was found.
+struct Signals {
+    terminate: Signal,
+    hang_up: Signal,
+    stop: Signal,
+    go_on: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let of = |number| signal(SignalKind::from_raw(number));
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            stop: of(Unix::SIGTSTP as i32)?,
+            go_on: of(Unix::SIGCONT as i32)?,
+        })
     }
+
+    async fn next(&mut self) -> Order {
+        tokio::select! {
+            _ = self.terminate.recv() => Order::End,
+            _ = self.hang_up.recv() => Order::End,
+            _ = self.stop.recv() => Order::Suspend,
+            _ = self.go_on.recv() => Order::GoOn,
+        }
+    }
+}
+
+/// Gives the terminal back, stops until somebody has it go on, and takes it again.
+fn suspend(terminal: &mut DefaultTerminal) -> Result<(), Failure> {
+    ratatui::try_restore()?;
+    raise(Unix::SIGSTOP).map_err(io::Error::from)?;
+    resume(terminal)
+}
+
+/// Takes the terminal, whatever others have done to it meanwhile, and draws all of it anew.
+fn resume(terminal: &mut DefaultTerminal) -> Result<(), Failure> {
+    enable_raw_mode()?;
+    execute!(io::stdout(), EnterAlternateScreen)?;
+    Ok(terminal.clear()?)
 }

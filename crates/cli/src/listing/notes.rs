@@ -61,14 +61,23 @@ fn when(range: &Range) -> String {
     format!("{from} to {to} UTC, by the {step}")
 }
 
+/// What a note begins with.
+const MARK: &str = "* ";
+
 /// [`left_out`] below a table, after an empty line.
 pub fn footnotes(summary: &Summary, look: Look) -> String {
     let notes = left_out(summary);
     let mut text = String::new();
     for (at, note) in notes.iter().enumerate() {
-        let note = format!("* {note}");
-        let gap = if at == 0 { "\n" } else { "" };
-        let _ = writeln!(text, "{gap}{}", Tone::Faint.paint(&note, look));
+        if at == 0 {
+            text.push('\n');
+        }
+        let room = look.width.map(|width| width.saturating_sub(MARK.len()));
+        for (at, line) in text::wrap(note, room).into_iter().enumerate() {
+            let mark = if at == 0 { MARK } else { "  " };
+            let line = format!("{mark}{line}");
+            let _ = writeln!(text, "{}", Tone::Faint.paint(&line, look));
+        }
     }
     text
 }

@@ -18,6 +18,8 @@ pub enum Done {
     Draw,
     /// Ask the server now.
     Ask,
+    /// Give the terminal back until the shell has it go on.
+    Suspend,
     /// End.
     Quit,
 }
@@ -30,6 +32,7 @@ pub fn press(state: &mut State, key: KeyEvent) -> Done {
             KeyCode::Char('c' | 'd') => Done::Quit,
             KeyCode::Char('u') if state.is_typing => filter(state, String::clear),
             KeyCode::Char('l') => Done::Ask,
+            KeyCode::Char('z') => Done::Suspend,
             _ => Done::Draw,
         };
     }

@@ -118,12 +118,13 @@ impl State {
     /// As the flags say.
     pub fn new(args: &TopArgs) -> Self {
         let mut asked = Asked::default();
-        args.filter.ask(&mut asked);
-        let times = if args.when.from.is_some() {
-            args.when.ask(PODS, &mut asked);
+        let scope = &args.scope;
+        scope.filter.ask(&mut asked);
+        let times = if scope.when.from.is_some() {
+            scope.when.ask(PODS, &mut asked);
             Times::Fixed
         } else {
-            let first = args.when.since.as_deref().unwrap_or("1h");
+            let first = scope.when.since.as_deref().unwrap_or("1h");
             let mut ranges: Vec<String> = RANGES.map(str::to_owned).to_vec();
             let at = ranges.iter().position(|range| range == first);
             let at = at.unwrap_or_else(|| {

@@ -27,6 +27,42 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The text in lines of at most so many cells, between words. A word that is longer has a line of its own,
+/// whole: it may be a command that somebody copies.
+pub fn wrap(text: &str, room: Option<usize>) -> Vec<String> {
+    /// Lines shorter than this are worse to read than those that a terminal breaks.
+    const NARROWEST: usize = 20;
+    let Some(room) = room.filter(|room| *room >= NARROWEST) else {
+        return vec![text.to_owned()];
+    };
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if line.is_empty() {
+            line.push_str(word);
+        } else if width(&line) + 1 + width(word) <= room {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(std::mem::replace(&mut line, word.to_owned()));
+        }
+    }
+    lines.push(line);
+    lines
+}
+
+/// What somebody else wrote, on one line and no longer than people read.
+pub fn one_line(text: &str) -> String {
+    const LONGEST: usize = 160;
+    let words: Vec<_> = text.split_whitespace().collect();
+    let text = words.join(" ");
+    let text = printable(&text);
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}{GAP}", &text[..end]),
+        None => text.into_owned(),
+    }
+}
+
 /// The text in at most so many cells.
 pub fn shorten(text: &str, room: usize) -> Cow<'_, str> {
     if width(text) <= room {
@@ -77,6 +113,29 @@ mod tests {
     fn wide_letters_take_the_cells_they_take() {
         assert_eq!(shorten("日本語の名前", 7), "日…前");
         assert_eq!(width("日本語"), 6);
+    }
+
+    #[test]
+    fn lines_break_between_words_and_words_stay_whole() {
+        let text = "give the node a label, or leave/it/out/of/all/that/there/is now";
+
+        let lines = wrap(text, Some(22));
+
+        let expected = [
+            "give the node a label,",
+            "or",
+            "leave/it/out/of/all/that/there/is",
+            "now",
+        ];
+        assert_eq!(lines, expected);
+        assert_eq!(wrap(text, None), [text]);
+        assert_eq!(wrap(text, Some(5)), [text]);
+    }
+
+    #[test]
+    fn what_somebody_wrote_is_a_line_of_bounded_length() {
+        assert_eq!(one_line(" two\n lines\t\x1b[1m "), "two lines \u{fffd}[1m");
+        assert_eq!(one_line(&"ab ".repeat(100)).chars().count(), 161);
     }
 
     #[test]

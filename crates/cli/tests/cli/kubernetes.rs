@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use kubezonnet_api::AgentState;
 use kubezonnet_testkit::kube::{FakeKube, Kind};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -43,6 +44,9 @@ impl Cluster {
         cluster
             .kube
             .upsert(Kind::Node, node("node-b", "6.4.0-1-cloud-amd64"));
+        for node in ["node-a", "node-b"] {
+            cluster.kube.upsert(Kind::Pod, agent(node, &running()));
+        }
         cluster
     }
 
@@ -122,7 +126,7 @@ fn daemon_set(ready: u32) -> Value {
 
 fn node(name: &str, kernel: &str) -> Value {
     json!({
-        "metadata": { "name": name },
+        "metadata": { "name": name, "labels": { "topology.kubernetes.io/zone": "us-east-1a" } },
         "status": { "nodeInfo": {
             "kernelVersion": kernel, "operatingSystem": "linux", "architecture": "amd64",
             "bootID": "", "containerRuntimeVersion": "", "kubeProxyVersion": "",
@@ -223,9 +227,9 @@ fn what_is_missing_on_the_way_is_told_with_what_to_do() {
         (
             unready,
             69,
-            "is ready (kubezonnet-server-0: Pending): look at kubectl -n kubezonnet",
+            "runs (kubezonnet-server-0: Pending): look at kubectl -n kubezonnet",
         ),
-        (gone, 69, "is ready (there is none)"),
+        (gone, 69, "runs (there is none)"),
         (closed, 69, "connection refused"),
         (
             forbidden,
@@ -307,19 +311,12 @@ fn check_names_nodes_and_agents_that_are_not_as_they_should_be() {
         .kube
         .upsert(Kind::Node, node("node-b", "5.15.0-1070-aws"));
     cluster.kube.upsert(Kind::DaemonSet, daemon_set(1));
-    let agent = json!({
-        "metadata": {
-            "name": "kubezonnet-agent-x2x9z",
-            "namespace": "kubezonnet",
-            "labels": { "app.kubernetes.io/name": "kubezonnet-agent" },
-        },
-        "spec": { "nodeName": "node-b", "containers": [] },
-        "status": { "phase": "Running", "containerStatuses": [{
-            "name": "agent", "ready": false, "restartCount": 7, "image": "", "imageID": "",
-            "state": { "waiting": { "reason": "CrashLoopBackOff" } },
-        }] },
+    let crashing = json!({
+        "name": "agent", "ready": false, "restartCount": 7, "image": "", "imageID": "",
+        "state": { "waiting": { "reason": "CrashLoopBackOff" } },
+        "lastState": { "terminated": { "reason": "Error", "exitCode": 69 } },
     });
-    cluster.kube.upsert(Kind::Pod, agent);
+    cluster.kube.upsert(Kind::Pod, agent("node-b", &crashing));
 
     let ended = cluster.run(&["check"]);
 
@@ -328,12 +325,154 @@ fn check_names_nodes_and_agents_that_are_not_as_they_should_be() {
         "1 of 2 cannot run the agent",
         "has kernel 5.15.0-1070-aws",
         "1 of 2 agents are ready",
-        "is not ready on node-b: CrashLoopBackOff",
-        "kubectl -n kubezonnet logs kubezonnet-agent-x2x9z --previous",
+        "is not ready on node-b: CrashLoopBackOff; started again 7 times, last ended with Error (status 69)",
+        "its node lacks what it needs: kubectl -n kubezonnet logs kubezonnet-agent-node-b --previous",
         "4 problems",
     ] {
         assert!(ended.out.contains(expected), "{expected}: {}", ended.out);
     }
+}
+
+/// A pod of the agents on a node, with what its one container says.
+fn agent(node: &str, status: &Value) -> Value {
+    json!({
+        "metadata": {
+            "name": format!("kubezonnet-agent-{node}"),
+            "namespace": "kubezonnet",
+            "labels": { "app.kubernetes.io/name": "kubezonnet-agent" },
+        },
+        "spec": { "nodeName": node, "containers": [] },
+        "status": { "phase": "Running", "containerStatuses": [status] },
+    })
+}
+
+fn running() -> Value {
+    json!({
+        "name": "agent", "ready": true, "restartCount": 0, "image": "", "imageID": "",
+        "state": { "running": {} },
+    })
+}
+
+#[test]
+fn check_tells_apart_nodes_that_never_have_an_agent_and_those_that_should() {
+    let cluster = Cluster::installed();
+    let mut fargate = node("fargate-a", "5.10.2");
+    fargate["metadata"]["labels"] = json!({ "eks.amazonaws.com/compute-type": "fargate" });
+    let mut windows = node("windows-a", "10.0.20348");
+    windows["status"]["nodeInfo"]["operatingSystem"] = json!("windows");
+    let mut tainted = node("node-c", "6.12.31");
+    tainted["spec"] = json!({ "taints": [
+        { "key": "dedicated", "value": "gpu", "effect": "NoSchedule" },
+    ] });
+    let unlucky = node("node-d", "6.12.31");
+    for node in [fargate, windows, tainted, unlucky] {
+        cluster.kube.upsert(Kind::Node, node);
+    }
+    let names = [
+        "node-a",
+        "node-b",
+        "node-c",
+        "node-d",
+        "fargate-a",
+        "windows-a",
+    ];
+    let mut health = crate::answers::health();
+    for name in &names[2..] {
+        let agent = crate::answers::agent(name, AgentState::None);
+        health.agents.push(agent);
+    }
+    cluster.server.tell("health", &health);
+
+    let ended = cluster.run(&["check"]);
+
+    assert_eq!(ended.status, 1, "{}", ended.err);
+    for expected in [
+        "problem  nodes",
+        "1 of 4 cannot run the agent",
+        "gets no agent: nothing tolerates its taint dedicated=gpu:NoSchedule",
+        "1 without an agent, virtual (Fargate, virtual kubelets): fargate-a",
+        "1 without an agent, Windows: windows-a",
+        "problem  node node-d    there is no pod of an agent for it",
+        "2 of 4 nodes report",
+        "4 problems, 2 to look at",
+    ] {
+        assert!(ended.out.contains(expected), "{expected}: {}", ended.out);
+    }
+    // What Kubernetes explains is not told again by the server.
+    assert!(!ended.out.contains("nobody counts there"), "{}", ended.out);
+}
+
+#[test]
+fn check_names_nodes_without_a_zone_and_nodes_that_are_not_ready() {
+    let cluster = Cluster::installed();
+    let mut lost = node("node-b", "6.12.31");
+    lost["metadata"]["labels"] = json!({ "other": "label" });
+    lost["status"]["conditions"] = json!([{
+        "type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown",
+        "message": "Kubelet stopped posting node status.",
+    }]);
+    cluster.kube.upsert(Kind::Node, lost);
+    let mut health = crate::answers::health();
+    health.topology.nodes_without_zone = 1;
+    cluster.server.tell("health", &health);
+
+    let ended = cluster.run(&["check"]);
+
+    for expected in [
+        "1 of 2 nodes have none: node-b",
+        "look     node node-b    is not ready: Kubelet stopped posting node status.",
+        "kubectl describe node node-b",
+    ] {
+        assert!(ended.out.contains(expected), "{expected}: {}", ended.out);
+    }
+    assert_eq!(ended.status, 0, "{}", ended.out);
+}
+
+#[test]
+fn check_says_what_a_server_says_that_takes_no_windows() {
+    let cluster = Cluster::installed();
+    let mut full = pod("kubezonnet-server-0", false);
+    full["status"]["phase"] = json!("Running");
+    full["status"]["containerStatuses"] = json!([running()]);
+    cluster.kube.upsert(Kind::Pod, full);
+    let mut health = crate::answers::health();
+    health.ready = false;
+    health.not_ready = Some("the disk is full".to_owned());
+    cluster.server.tell("health", &health);
+
+    let ended = cluster.run(&["check"]);
+
+    assert_eq!(ended.status, 1, "{}", ended.err);
+    for expected in [
+        "kubezonnet-server leads to no pod that is ready",
+        "is not ready on no node: Running",
+        "are not taken: the disk is full",
+    ] {
+        assert!(ended.out.contains(expected), "{expected}: {}", ended.out);
+    }
+}
+
+#[test]
+fn check_looks_at_the_service_and_all_pods_of_the_server() {
+    let cluster = Cluster::installed();
+    let mut service = service();
+    service["spec"]["ports"] = json!([{ "name": "http", "port": 80, "targetPort": "http" }]);
+    cluster.kube.upsert(Kind::Service, service);
+    let mut second = pod("kubezonnet-server-1", true);
+    let mut container = running();
+    container["restartCount"] = json!(7);
+    second["status"]["containerStatuses"] = json!([container]);
+    cluster.kube.upsert(Kind::Pod, second);
+
+    let ended = cluster.run(&["check"]);
+
+    for expected in [
+        "leads to 2 pods: kubezonnet-server-0, kubezonnet-server-1",
+        "has no port named ingest",
+    ] {
+        assert!(ended.out.contains(expected), "{expected}: {}", ended.out);
+    }
+    assert_eq!(ended.status, 0, "{}", ended.out);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod flows;
 mod kubernetes;
 mod manual;
 mod program;
+mod rights;
 mod screen;
 mod secure;
 mod tables;

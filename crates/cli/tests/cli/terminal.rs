@@ -23,16 +23,21 @@ struct Terminal {
 impl Terminal {
     /// Starts the program, and keeps the terminal with its status once it has ended.
     fn start(arguments: &[&str], variables: &str) -> Self {
+        let program = line(arguments);
+        Self::open(&format!(
+            "{variables} {program}; echo ended with $?; exec cat"
+        ))
+    }
+
+    /// Starts that in a shell, and ends with it.
+    fn open(line: &str) -> Self {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let socket = format!("kubezonnet-{}-{number}", std::process::id());
         let terminal = Self { socket };
-        let program = command(&[]).get_program().to_string_lossy().into_owned();
-        let words = arguments.join(" ");
-        let line = format!("{variables} {program} {words}; echo ended with $?; exec cat");
         let size = ["-x", "80", "-y", "24"];
         let mut all = vec!["-f", "/dev/null", "new-session", "-d", "-s", "t"];
         all.extend(size);
-        all.push(&line);
+        all.push(line);
         terminal.tmux(&all);
         terminal
     }
@@ -72,6 +77,12 @@ impl Drop for Terminal {
         // It has ended already, or ends now.
         Command::new("tmux").args(kill).output().ok();
     }
+}
+
+/// What is typed to run the program.
+fn line(arguments: &[&str]) -> String {
+    let program = command(&[]).get_program().to_string_lossy().into_owned();
+    format!("{program} {}", arguments.join(" "))
 }
 
 /// Whether a letter is in one of the colours, and not in the terminal's own.
@@ -137,6 +148,36 @@ fn a_server_that_goes_away_is_shown_and_what_was_there_stays() {
     terminal.wait("reason", |screen| screen.contains("history is behind"));
     terminal.press("C-c");
     terminal.wait("end", |screen| screen.contains("ended with 0"));
+}
+
+#[test]
+fn top_is_put_aside_and_goes_on_with_the_terminal_as_it_was() {
+    let fake = Fake::usual();
+    let terminal = Terminal::open("exec bash --norc --noprofile -i");
+    terminal.press(&line(&["top", &fake.flag(), "--interval", "1s"]));
+    terminal.press("Enter");
+    terminal.wait("list", |screen| screen.contains("USD/h"));
+
+    terminal.press("C-z");
+    terminal.wait("shell", |screen| {
+        screen.contains("Stopped") && !screen.contains("USD/h")
+    });
+    // The shell shows what is typed: lines are edited again.
+    terminal.press("echo $((6 * 7))");
+    terminal.press("Enter");
+    terminal.wait("answer", |screen| screen.lines().any(|line| line == "42"));
+    terminal.press("fg");
+    terminal.press("Enter");
+    terminal.wait("list again", |screen| {
+        screen.contains("USD/h") && screen.contains("quit") && !screen.contains("Stopped")
+    });
+    // And it takes keys.
+    terminal.press("?");
+    terminal.wait("help", |screen| screen.contains("any key closes"));
+    terminal.press("q");
+
+    let screen = terminal.wait("end", |screen| !screen.contains("USD/h"));
+    assert!(screen.contains("Stopped"), "{screen}");
 }
 
 #[test]

@@ -3,16 +3,22 @@
 use kubezonnet_api::{Agent, AgentState};
 
 use super::Finding;
+use super::kubernetes::Seen;
 use super::server::whole;
 use crate::text;
 
 /// How many nodes are named one by one; clusters have thousands.
 const NAMED: usize = 20;
 
-pub(super) fn look(agents: &[Agent]) -> Vec<Finding> {
+/// Looks at the agents of nodes that are to have one. Of a node of which it was said already why it has
+/// none, nothing more is.
+pub(super) fn look(agents: &[Agent], seen: &Seen) -> Vec<Finding> {
     let is_counting =
         |agent: &&Agent| matches!(agent.state, AgentState::Reporting | AgentState::Late);
-    let counting = agents.iter().filter(is_counting).count();
+    let is_wanted =
+        |agent: &&Agent| is_counting(agent) || !seen.without_agent.contains(&agent.node);
+    let agents: Vec<_> = agents.iter().filter(is_wanted).collect();
+    let counting = agents.iter().copied().filter(is_counting).count();
     let found = format!("{counting} of {} nodes report", agents.len());
     let mut findings = vec![if agents.is_empty() {
         Finding::problem("agents", "there is no node to count on")
@@ -21,8 +27,10 @@ pub(super) fn look(agents: &[Agent]) -> Vec<Finding> {
     } else {
         Finding::problem("agents", found)
     }];
+    let is_news = |agent: &&Agent| is_counting(agent) || !seen.explained.contains(&agent.node);
     let (wrong, right): (Vec<_>, Vec<_>) = agents
-        .iter()
+        .into_iter()
+        .filter(is_news)
         .map(of_agent)
         .partition(|finding| finding.level > super::Level::Good);
     let left = wrong.len().saturating_sub(NAMED);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use kubezonnet_api::{Gap, Health, LocalityName, Summary, Version};
 
-use super::Finding;
+use super::kubernetes::Seen;
+use super::{Finding, names};
 use crate::command::version::OWN;
 use crate::text;
 
@@ -28,7 +29,7 @@ pub(super) fn version(version: &Version, place: &str) -> Finding {
         .advise("use a kubectl-zonnet of the server's version")
 }
 
-pub(super) fn look(health: &Health) -> Vec<Finding> {
+pub(super) fn look(health: &Health, seen: &Seen) -> Vec<Finding> {
     let mut findings = vec![match &health.not_ready {
         _ if health.ready => Finding::good("windows", "are taken"),
         why => {
@@ -38,7 +39,7 @@ pub(super) fn look(health: &Health) -> Vec<Finding> {
         }
     }];
     findings.push(topology(health));
-    findings.extend(zones(health));
+    findings.extend(zones(health, seen));
     findings.push(store(health));
     findings.push(history(health));
     findings.push(prices(health));
@@ -73,7 +74,7 @@ fn many(number: u64, what: &str) -> String {
     format!("{number} {what}{plural}")
 }
 
-fn zones(health: &Health) -> Option<Finding> {
+fn zones(health: &Health, seen: &Seen) -> Option<Finding> {
     let topology = &health.topology;
     if topology.nodes == 0 {
         return None;
@@ -81,7 +82,11 @@ fn zones(health: &Health) -> Option<Finding> {
     Some(match topology.nodes_without_zone {
         0 => Finding::good("zones", "every node has one"),
         without => {
-            let found = format!("{without} of {} nodes have none", topology.nodes);
+            let which = match names(&seen.without_zone) {
+                none if none.is_empty() => none,
+                some => format!(": {some}"),
+            };
+            let found = format!("{without} of {} nodes have none{which}", topology.nodes);
             Finding::look("zones", found).advise(
                 "give nodes the label topology.kubernetes.io/zone: without it their traffic is unknown",
             )

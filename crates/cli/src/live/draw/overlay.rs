@@ -20,7 +20,7 @@ const KEYS: [&str; 11] = [
     "↑ ↓ Home End   choose a line",
     "Enter          all of that line, exactly",
     "Space, r       pause and go on; ask now",
-    "q, Ctrl-C      quit",
+    "q, Ctrl-C      quit; Ctrl-Z puts it aside",
     "",
     "CHANGE is against the time of the same length before,",
     "TREND is bytes over the time that is shown.",

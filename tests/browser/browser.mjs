@@ -104,7 +104,7 @@ class Visit {
   async whole(page) {
     await page.waitForFunction(() => {
       // Flows are asked for once they are in sight.
-      document.querySelector("#flows[aria-busy='true']")?.scrollIntoView();
+      document.querySelector("#flows[aria-busy='true'], #flows .old")?.scrollIntoView();
       return document.querySelectorAll(".panel").length >= 8 && !document.querySelector(".skeleton, .old, [aria-busy='true']");
     });
     await page.evaluate(() => scrollTo(0, 0));

@@ -70,18 +70,21 @@ const Custom = ({ view, change }) => {
     <button type="button" aria-expanded=${isOpen ? "true" : "false"} aria-pressed=${view.from ? "true" : "false"}
       onClick=${() => setOpen(!isOpen)}>From – to</button>
     ${isOpen && html`<form onSubmit=${set}>
-      <label>From <input type="datetime-local" name="from" required value=${toField(view.from)} /></label>
-      <label>to <input type="datetime-local" name="to" value=${toField(view.to)} /></label>
+      <label>From <input type="datetime-local" name="from" required defaultValue=${toField(view.from)} /></label>
+      <label>to <input type="datetime-local" name="to" defaultValue=${toField(view.to)} /></label>
       <button type="submit">Show</button></form>`}
   </div>`;
 };
+
+/** A value as people read it: boundaries have names of their own. */
+const shown = (name, value) => (name === "locality" ? LOCALITIES[value] : undefined) ?? value;
 
 const Chips = ({ view, change }) => {
   const set = FILTERS.flatMap((name) => view[name].map((value) => [name, value]));
   if (set.length === 0) return undefined;
   const none = Object.fromEntries(FILTERS.map((name) => [name, []]));
   return html`<ul class="chips" aria-label="Filters that hold">
-    ${set.map(([name, value]) => html`<li key=${name + value}><span>${label(name)}: <b>${LOCALITIES[value] ?? value}</b></span>
+    ${set.map(([name, value]) => html`<li key=${name + value}><span>${label(name)}: <b>${shown(name, value)}</b></span>
       <button type="button" aria-label="Remove ${label(name)} ${value}" onClick=${() => change(toggled(view, name, value))}>×</button></li>`)}
     <li class="all"><button type="button" onClick=${() => change(none)}>Remove all</button></li></ul>`;
 };

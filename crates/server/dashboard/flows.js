@@ -1,23 +1,25 @@
 // The way of the bytes: who sends, from which zone, into which zone, to whom; as a picture and a table.
 
-import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
+import { html, useEffect, useMemo, useRef, useState } from "./vendor/htm-preact.js";
 import { lay } from "./graph.js";
+import { useAnswer } from "./ask.js";
 import { Amount, Locality, Panel, size } from "./parts.js";
 import { Pair, pairKey } from "./pairs.js";
-import { useWays } from "./ways.js";
 import { bytes, money, share } from "./units.js";
-import { LOCALITIES, end, filterOf, place } from "./words.js";
+import { asked } from "./view.js";
+import { PAIRS, waysOf } from "./ways.js";
+import { BOUNDARIES, end, filterOf, place } from "./words.js";
 
 const HEIGHT = 320;
 
-/** One pair as the picture needs it. */
-const flowOf = ({ key, source, destination, ...item }, unit) => ({
-  source: key && nameOf(key.source), sourceZone: source,
-  destination: key && nameOf(key.destination), destinationZone: destination,
-  locality: key?.locality ?? item.locality, value: size(item, unit),
-});
+const nameOf = (one) => one && JSON.stringify([filterOf(one) ?? null, end(one).group, end(one).name]);
 
-const nameOf = (one) => JSON.stringify([filterOf(one) ?? null, end(one).group, end(one).name]);
+/** One way as the picture needs it. */
+const flowOf = ({ ends, source, destination, locality, ...item }, unit) => ({
+  source: nameOf(ends[0]), sourceZone: source,
+  destination: nameOf(ends[1]), destinationZone: destination,
+  locality, value: size(item, unit),
+});
 
 /** What a box stands for: `[filter, group, name]` of an end, or a zone. */
 const label = (box) => {
@@ -61,10 +63,11 @@ const Picture = ({ answer, unit, change }) => {
   const { boxes, bands, thick } = lay(flows, { width: width || 620, height: HEIGHT, margin: 150 });
   return html`<div class="flow wide" ref=${box}>${width > 0 && html`<svg width=${width} height=${HEIGHT + 44} viewBox="0 -28 ${width} ${HEIGHT + 44}"
       role="group" aria-label="Who sends from which zone into which zone to whom; the same is in the table below">
+    <defs><pattern id="others" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path d="M0 0v6" /></pattern></defs>
     ${[["from", 150, "end"], ["out of zone", 150 + (width - 312) / 3, "middle"], ["into zone", 150 + (2 * (width - 312)) / 3, "middle"], ["to", width - 150, "start"]]
       .map(([words, x, anchor]) => html`<text class="head" x=${x} y="-16" text-anchor=${anchor}>${words}</text>`)}
     ${bands.map((band) => html`<path key=${band.from + band.to + band.locality} class="band ${band.locality}" d=${band.path}>
-      <title>${label(band.source).name} to ${label(band.destination).name}, ${LOCALITIES[band.locality]?.toLowerCase()}: ${text(band.value)}</title></path>`)}
+      <title>${label(band.source).name} to ${label(band.destination).name}, ${BOUNDARIES[band.locality].toLowerCase()}: ${text(band.value)}</title></path>`)}
     ${boxes.map((one) => html`<${Box} key=${one.id} box=${one} ...${{ thick, total, text, change }} />`)}
   </svg>`}</div>`;
 };
@@ -92,17 +95,22 @@ const Numbers = ({ items, unit, currency, change }) => html`<details><summary>As
 
 export const Flows = ({ view, matrix, unit, change }) => {
   const [anchor, isSeen] = useSeen();
-  const state = useWays(view, matrix, unit, isSeen);
+  const table = matrix.isOld ? undefined : matrix.answer;
+  // What the pairs by name leave of the matrix is drawn, so they are asked for after it.
+  const query = table && asked(view, { of: "pairs", zones: true, by: unit, limit: PAIRS });
+  const ways = useAnswer("top", query, { pace: isSeen ? "beat" : "off", after: table });
+  const answer = useMemo(() => ways.answer && waysOf(ways.answer, ways.after, unit), [ways.answer, unit]);
+  const state = { ...ways, answer, problem: ways.problem ?? matrix.problem };
   const names = view.workload.map((one) => one.split("/").at(-1)).join(" and ");
   return html`<div class="full" ref=${anchor}><${Panel} id="flows" state=${state} lines=${9} title=${names ? `Flows of ${names}` : "Flows"}
     note=${names ? "who sends to it and to whom it sends, through which zones" : "who sends to whom through which zones; choose a name to look at its flows alone"}
     empty=${({ items }) => items.every((item) => size(item, unit) === 0) && (items.length > 0 && unit === "cost" ? "Nothing here costs anything." : "Nobody sent anything here in this range.")}>
-    ${(answer) => {
-      const items = answer.items.filter((item) => size(item, unit) > 0);
-      const localities = [...new Set(items.map((item) => item.key?.locality ?? item.locality))];
-      return html`<${Picture} answer=${{ ...answer, items }} unit=${unit} change=${change} />
-        <ul class="legend">${localities.map((name) => html`<li key=${name}><${Locality} of=${name} /></li>`)}</ul>
-        ${answer.left > 0 && html`<p class="sum">${answer.left} smaller ways between zones are left out.</p>`}
-        <${Numbers} items=${items.filter((item) => item.key)} unit=${unit} currency=${answer.currency} change=${change} />`;
+    ${({ items: all, currency, left }) => {
+      const items = all.filter((item) => size(item, unit) > 0);
+      const boundaries = Object.keys(BOUNDARIES).filter((name) => items.some((item) => item.locality === name));
+      return html`<${Picture} answer=${{ items, currency }} unit=${unit} change=${change} />
+        <ul class="legend">${boundaries.map((name) => html`<li key=${name}><${Locality} of=${name} /></li>`)}</ul>
+        ${left > 0 && html`<p class="sum">${left} smaller ways between zones are left out.</p>`}
+        <${Numbers} items=${items.filter((item) => item.key)} unit=${unit} currency=${currency} change=${change} />`;
     }}<//></div>`;
 };

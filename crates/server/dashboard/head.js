@@ -1,7 +1,7 @@
 // The top of the page: whose it is, whether it is live, and light or dark.
 
 import { html, useEffect, useState } from "./vendor/htm-preact.js";
-import { present, refresh, usePulse } from "./ask.js";
+import { FRESH, present, refresh, usePulse } from "./ask.js";
 import { duration } from "./units.js";
 
 const THEMES = { "": ["Light or dark as the system", "dark"], dark: ["Dark", "light"], light: ["Light", ""] };
@@ -45,30 +45,37 @@ const useAge = (since) => {
 const Pulse = () => {
   const { lastGood, failing } = usePulse();
   const age = useAge(lastGood);
-  const isWell = failing.size === 0;
-  const live = lastGood === undefined ? "Asking …" : `Live, ${duration(age)} ago`;
-  const words = isWell ? live : oldest(failing) === undefined ? "Answers are missing" : "Not live";
-  return html`<button type="button" class="quiet pulse ${isWell ? "well" : "ill"}" onClick=${refresh} title="Ask again now">
+  let [kind, words] = ["asking", "Asking …"];
+  if (failing.size > 0) [kind, words] = ["ill", oldest(failing) === undefined ? "Answers are missing" : "Not live"];
+  else if (lastGood !== undefined && age < FRESH / 1000) [kind, words] = ["well", `Live, ${duration(age)} ago`];
+  // Who comes back to the page, or a server that hangs: nothing has failed yet.
+  else if (lastGood !== undefined) words = `Asking; last answer ${duration(age)} ago`;
+  return html`<button type="button" class="quiet pulse ${kind}" onClick=${refresh} title="Ask again now">
     <span class="dot" aria-hidden="true"></span><span>${words}</span></button>`;
 };
 
-/** Said in full when answers fail: what is shown then is of before. */
+/**
+ * Said in full, and once for all of the page, when answers fail: what is shown then is of before, or nothing.
+ * What is read aloud stands still: who listens does not want to hear each second that passes.
+ */
 export const Stale = () => {
   const { failing } = usePulse();
   const age = useAge(oldest(failing));
   // A wrong filter is told beside the filters, and a token is asked for.
-  const told = [...failing.values()].find(({ problem, lastGood }) => lastGood && problem.status !== 401 && !problem.field);
-  if (!told) return html`<div role="status" class="spoken"></div>`;
-  return html`<div role="status" class="banner"><strong>${told.problem.message}</strong>
-    ${" "}What you see is ${duration(age)} old. It is tried again every 15 seconds.
+  const told = [...failing.values()].find(({ problem }) => problem.status !== 401 && !problem.field);
+  if (!told) return undefined;
+  return html`<div class="banner"><strong role="alert">${told.problem.message}</strong>
+    ${age !== undefined && ` What you see is ${duration(age)} old.`} It is tried again every 15 seconds.
     ${" "}<button type="button" onClick=${refresh}>Try now</button></div>`;
 };
 
 /** Asks for the token, where the server wants one. */
 export const Door = () => {
   const { failing } = usePulse();
-  const isLocked = [...failing.values()].some(({ problem }) => problem.status === 401);
-  if (!isLocked) return undefined;
+  const locked = [...failing.values()].map(({ problem }) => problem).filter((problem) => problem.status === 401);
+  if (locked.length === 0) return undefined;
+  const [refused] = locked.map((problem) => problem.refused).filter((count) => count !== undefined);
+  const isRefused = refused !== undefined;
   const enter = (event) => {
     event.preventDefault();
     present(new FormData(event.target).get("token").trim());
@@ -76,7 +83,9 @@ export const Door = () => {
   return html`<form class="door" onSubmit=${enter} aria-labelledby="door-title">
     <h2 id="door-title">This server wants a token</h2>
     <p>It is the one of <code>--bearer-token-file</code>. It is kept in this tab and gone with it.</p>
-    <label>Token <input name="token" type="password" autocomplete="off" required autofocus /></label>
+    ${isRefused && html`<p key=${refused} id="door-refused" class="bad" role="alert">The server does not take the token that this tab has.</p>`}
+    <label>Token <input name="token" type="password" autocomplete="off" required autofocus
+      aria-invalid=${isRefused ? "true" : undefined} aria-describedby=${isRefused ? "door-refused" : undefined} /></label>
     <button type="submit">Show</button>
   </form>`;
 };

@@ -15,19 +15,25 @@ const faults = (agent) => {
   return found;
 };
 
+/** So many seconds behind the history is late: it takes half a minute by itself. */
+const BEHIND = 120;
+
 /** Lines about the server itself; `[is it well, words]`. */
 const lines = ({ ready, not_ready: why, topology, store, history, prices, agents }) => {
   const reporting = agents.filter((agent) => agent.state === "reporting").length;
+  const isBehind = history.behind_seconds >= BEHIND;
   const found = [
     [reporting === agents.length && agents.length > 0, `${whole(reporting)} of ${whole(agents.length)} nodes have an agent that reports.`],
     [ready, ready ? "The server takes windows." : `The server takes no windows: ${why ?? "it is not ready"}.`],
-    [topology.nodes_without_zone === 0, `${whole(topology.nodes)} nodes and ${whole(topology.pods)} pods are known${topology.nodes_without_zone > 0 ? `; ${whole(topology.nodes_without_zone)} nodes have no zone` : ""}${topology.age_seconds === undefined ? "" : `, as of ${duration(topology.age_seconds)} ago`}.`],
+    [topology.nodes_without_zone === 0, `${whole(topology.nodes)} nodes and ${whole(topology.pods)} pods are known${topology.nodes_without_zone > 0 ? `; ${topology.nodes_without_zone === 1 ? "1 node has" : `${whole(topology.nodes_without_zone)} nodes have`} no zone` : ""}${topology.age_seconds === undefined ? "" : `, as of ${duration(topology.age_seconds)} ago`}.`],
     store.failing !== undefined
       ? [false, `The disk cannot be written: ${store.failing}.`]
       : [store.durable, store.durable ? `All is kept on disk, in ${bytes(store.bytes)}.` : "Nothing is kept on disk: it is gone with the server (--data-dir)."],
     history.failing !== undefined
-      ? [false, `History cannot be asked: ${history.failing}.`]
-      : [true, history.since ? `History begins ${moment(history.since)}${history.behind_seconds >= 120 ? `, and is ${duration(history.behind_seconds)} behind` : ""}.` : "There is no history yet."],
+      ? [false, `The history fails: ${history.failing}.${isBehind ? ` It is ${duration(history.behind_seconds)} behind.` : ""}`]
+      : [!isBehind, history.since
+        ? `History begins ${moment(history.since)}${history.bytes > 0 ? `, in ${bytes(history.bytes)}` : ""}${isBehind ? `, and is ${duration(history.behind_seconds)} behind` : ""}.`
+        : "There is no history yet."],
   ];
   if (prices) {
     const list = prices.cloud ? `list prices of ${prices.cloud}` : "your own prices";

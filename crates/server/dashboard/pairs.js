@@ -23,7 +23,7 @@ export const pairKey = ({ key }) => JSON.stringify([key.source, key.destination,
 export const Pairs = ({ state, unit, change }) => html`<${Panel} id="pairs" title=${unit === "cost" ? "What costs most" : "What sends most"} state=${state}
   note="who sends to whom; choose a name to look at it alone"
   empty=${(answer) => answer.items.every((item) => size(item, unit) === 0) && (answer.items.length > 0 ? "Nothing here costs anything." : "Nobody sent anything here in this range.")}>
-  ${({ items: all, currency, total, count, range }) => {
+  ${({ items: all, currency, total, count, range }, now) => {
     // What costs nothing is no answer to what costs most.
     const items = all.filter((item) => size(item, unit) > 0);
     return html`<div class="wide"><table class="list">
@@ -34,7 +34,7 @@ export const Pairs = ({ state, unit, change }) => html`<${Panel} id="pairs" titl
     <tbody>${items.map((item) => html`<tr key=${pairKey(item)}>
       <th scope="row"><${Pair} of=${item.key} change=${change} /></th>
       <td><${Locality} of=${item.key.locality} /></td>
-      <td class="minor"><${Spark} of=${item.trend} range=${range} /></td>
+      <td class="minor"><${Spark} of=${item.trend} range=${range} now=${now} /></td>
       <td class="number minor">${unit === "cost" ? html`<${Bytes} of=${item.bytes} />` : `${Math.round((100 * item.bytes) / (total.bytes || 1))} %`}</td>
       <td class="number strong"><${Amount} of=${item} unit=${unit} currency=${currency} /></td>
       <td class="number"><${Change} now=${size(item, unit)} before=${item.before && size(item.before, unit)} /></td></tr>`)}

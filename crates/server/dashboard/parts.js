@@ -1,9 +1,9 @@
 // Small parts that panels are made of.
 
 import { html } from "./vendor/htm-preact.js";
-import { refresh } from "./ask.js";
+import { serverTime } from "./ask.js";
 import { bytes, change, exact, money } from "./units.js";
-import { LOCALITIES } from "./words.js";
+import { BOUNDARIES } from "./words.js";
 
 /** Bytes, with all digits for who points at them. */
 export const Bytes = ({ of, per = "" }) => html`<span class="number" title=${exact(of) + per}>${bytes(of)}${per}</span>`;
@@ -25,18 +25,35 @@ export const Change = ({ now, before, title = "" }) => {
 
 /** The sign and name of a locality. */
 export const Locality = ({ of }) => html`<span class="locality">
-  <span class="swatch ${of}" aria-hidden="true"></span>${LOCALITIES[of] ?? of}</span>`;
+  <span class="swatch ${of}" aria-hidden="true"></span>${BOUNDARIES[of] ?? of}</span>`;
 
-/** A trend without the part that has only begun, and so would seem to fall. */
-const settled = (trend, range) =>
-  trend.length > 2 && new Date(range.to) > Date.now() - 60_000 ? trend.slice(0, -1) : trend;
+/** How long a slot of history is, in milliseconds. */
+const SLOTS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 
-/** A small line of how it went; it has no scale, and the numbers beside it do. */
-export const Spark = ({ of: trend, range }) => {
-  const of = settled(trend, range);
+/** How long agents and history may take until a byte is there, in milliseconds. */
+export const BEHIND = 45_000;
+
+/**
+ * The parts of a trend that are whole: not those before there was any history, which would seem to be
+ * nothing, nor the one that has only begun at `now`, and so would seem to fall.
+ */
+export const settled = (trend, range, now) => {
+  const [from, to] = [Date.parse(range.from), Date.parse(range.to)];
+  const slot = SLOTS[range.resolution];
+  // Parts are of whole slots; the last may be of fewer.
+  const step = slot * Math.max(1, Math.ceil(Math.round((to - from) / slot) / trend.length));
+  const since = range.history_since ? Date.parse(range.history_since) : from;
+  const isWhole = (index) => from + index * step >= since && Math.min(from + (index + 1) * step, to) <= now - BEHIND;
+  return trend.filter((_, index) => isWhole(index));
+};
+
+/** A small line of how it went until `now`; it has no scale, and the numbers beside it do. */
+export const Spark = ({ of: trend, range, now }) => {
+  const of = settled(trend, range, now);
+  if (of.length < 2) return html`<span class="none" title="too little history for a trend">–</span>`;
   const [width, height] = [96, 22];
   const most = Math.max(...of, 1);
-  const step = width / Math.max(of.length - 1, 1);
+  const step = width / (of.length - 1);
   const points = of.map((value, index) => `${(index * step).toFixed(1)},${(height - 2 - (value / most) * (height - 4)).toFixed(1)}`);
   return html`<svg class="spark" viewBox="0 0 ${width} ${height}" width=${width} height=${height} role="img" aria-label=${trendWords(of)}>
     <polygon points="0,${height} ${points.join(" ")} ${width},${height}" />
@@ -46,7 +63,6 @@ export const Spark = ({ of: trend, range }) => {
 
 /** What a trend tells, in words. */
 const trendWords = (trend) => {
-  if (trend.length === 0) return "no trend";
   const most = Math.max(...trend);
   return `from ${bytes(trend[0])} to ${bytes(trend.at(-1))} at a time, at most ${bytes(most)}`;
 };
@@ -54,22 +70,21 @@ const trendWords = (trend) => {
 const Skeleton = ({ lines }) => html`<div class="skeleton" aria-hidden="true">
   ${Array.from({ length: lines }, () => html`<div></div>`)}</div>`;
 
-/** Why there is nothing to see, and a way to try again. */
-export const Trouble = ({ problem }) => html`<div class="trouble" role="alert">
-  <p><strong>No answer.</strong> ${problem.message}</p>
-  <button type="button" onClick=${refresh}>Try again</button>
-</div>`;
+/** Why there is nothing to see. The banner says it once to all who listen, and has a way to try again. */
+const Trouble = ({ problem }) => html`<p class="trouble">${problem.status === 401
+  ? "Not shown without a token."
+  : html`<strong>No answer.</strong> ${problem.message}`}</p>`;
 
 /**
  * A part of the page with a heading. What is in it depends on the answer: none yet, none to be had,
- * empty, old, or there. `children` is a function of the answer.
+ * empty, old, or there. `children` is a function of the answer and of the server's time when it came.
  */
 export const Panel = ({ id, title, note, tools, state, empty, lines = 6, children }) => {
-  const { answer, problem, isOld } = state;
+  const { answer, at, problem, isOld } = state;
   let body;
   if (answer === undefined) body = problem ? html`<${Trouble} problem=${problem} />` : html`<${Skeleton} lines=${lines} />`;
   else if (empty?.(answer)) body = html`<p class="empty">${empty(answer)}</p>`;
-  else body = children(answer);
+  else body = children(answer, serverTime(at));
   return html`<section id=${id} class="panel" aria-labelledby="${id}-title" aria-busy=${answer === undefined && !problem ? "true" : "false"}>
     <header><h2 id="${id}-title">${title}</h2>${note && html`<p class="note">${note}</p>`}<div class="tools">${tools}</div></header>
     <div class="body ${isOld ? "old" : ""}">${body}</div>

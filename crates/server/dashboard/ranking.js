@@ -1,7 +1,7 @@
 // Everybody, in order: pods, workloads, namespaces and others, as many as there are. More is asked for
 // as somebody scrolls.
 
-import { html, useEffect, useState } from "./vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { ask, useAnswer } from "./ask.js";
 import { Bytes, Change, Choice, Locality, Money, Panel, Spark } from "./parts.js";
 import { Pair } from "./pairs.js";
@@ -38,7 +38,7 @@ const all = (amount, unit) => {
   return amount.bytes ?? amount.sent_bytes + amount.received_bytes;
 };
 
-const columnsOf = ({ of, by, unit, currency, range, change }) => {
+const columnsOf = ({ of, by, unit, currency, range, now, change }) => {
   const isParty = !["pairs", "services"].includes(of);
   const column = (label, more) => ({ label, number: true, ...more });
   const count = (label, field, more) => column(label, { cell: (item) => html`<${Bytes} of=${item[field]} />`, ...more });
@@ -50,7 +50,7 @@ const columnsOf = ({ of, by, unit, currency, range, change }) => {
     : [...(of === "pairs" ? [{ label: "Boundary", cell: (item) => html`<${Locality} of=${item.key.locality} />` }] : []), count("Bytes", "bytes", byBytes)];
   return [
     { label: "Name", cell: (item) => html`<${Name} item=${item} change=${change} />` },
-    { label: "Trend", minor: true, cell: (item) => html`<${Spark} of=${item.trend} range=${range} />` },
+    { label: "Trend", minor: true, cell: (item) => html`<${Spark} of=${item.trend} range=${range} now=${now} />` },
     ...flows,
     ...(currency ? [column("Cost", { cell: (item) => html`<${Money} of=${item.cost} currency=${currency} />`, ...sorted("cost") })] : []),
     column("Change", { cell: (item) => html`<${Change} now=${all(item, unit)} before=${all(item.before, unit)} />`, ...sorted("growth") }),
@@ -63,35 +63,35 @@ export const Ranking = ({ view, unit, hasTeams, change }) => {
   const range = of === "pods" ? { since: "1h", from: undefined, to: undefined } : {};
   const query = asked(view, { ...range, of, by: unit === "bytes" && by === "cost" ? "bytes" : by, limit: PAGE });
   const [isAtTop, setAtTop] = useState(true);
-  const state = useAnswer("top", query, isAtTop);
-  const [more, setMore] = useState({});
-  const { answer } = state;
-  // Further pages belong to the first one they were asked after.
-  const rest = more.of === answer ? more : { items: [], next: answer?.next };
-  const rows = answer ? [...answer.items, ...rest.items] : [];
-  const [isAsking, setAsking] = useState(false);
-  const [failed, setFailed] = useState();
   useEffect(() => setAtTop(true), [query]);
+  const state = useAnswer("top", query, { pace: isAtTop ? "beat" : "still" });
+  // Who reads has the same rows under their eyes until the top is seen again, even if an answer was under way.
+  const held = useRef();
+  if (isAtTop || held.current?.query !== query) held.current = { query, answer: state.answer };
+  const { answer } = held.current;
+  const [more, setMore] = useState({});
+  // Further pages belong to the first one they were asked after.
+  const rest = more.of === answer ? more : { of: answer, items: [], next: answer?.next };
+  const rows = answer ? [...answer.items, ...rest.items] : [];
   const load = () => {
-    if (isAsking || !rest.next) return;
-    setAsking(true);
-    ask("top", `${query}&cursor=${encodeURIComponent(rest.next)}`)
-      .then((page) => {
-        setMore({ of: answer, items: [...rest.items, ...page.items], next: page.next });
-        setFailed();
-      }, setFailed)
-      .finally(() => setAsking(false));
+    const put = (change) => setMore((before) => (before.of === answer ? { ...before, ...change } : before));
+    setMore({ ...rest, isAsking: true, problem: undefined });
+    ask("top", `${query}&cursor=${encodeURIComponent(rest.next)}`).then(
+      (page) => put({ items: [...rest.items, ...page.items], next: page.next, isAsking: false }),
+      (problem) => put({ problem, isAsking: false }),
+    );
   };
+  const canLoad = rest.next !== undefined && !rest.isAsking && !state.isOld;
   const kinds = KINDS.filter(([kind]) => kind !== "teams" || hasTeams);
   const caption = `${kinds.find(([kind]) => kind === of)?.[1] ?? of}, ${{ cost: "the dearest", bytes: "the largest", growth: "what grew most" }[by]} first`;
-  return html`<${Panel} id="ranking" title="Who sends and receives" state=${state} lines=${12}
+  return html`<${Panel} id="ranking" title="Who sends and receives" state=${{ ...state, answer }} lines=${12}
     note=${of === "pods" && (view.from || view.since !== "1h") ? "pods are known for an hour: this is the last one" : "what each sends and receives, and its own side of the cost"}
     tools=${html`<${Choice} label="Of what" choices=${kinds} chosen=${of} onChoose=${(next) => change({ of: next })} />`}
     empty=${(answer) => answer.items.length === 0 && "Nobody here in this range."}>
-    ${({ currency, count, range }) => html`<${Table} caption=${caption} rows=${rows} count=${count} rowKey=${(item) => JSON.stringify(item.key)}
-        columns=${columnsOf({ of, by, unit, currency, range, change })} onSort=${(rank) => change({ by: rank })} onEnd=${load}
-        onPlace=${(top) => setAtTop(top < TOP)} />
+    ${({ currency, count, range }, now) => html`<${Table} caption=${caption} rows=${rows} count=${count} rowKey=${(item) => JSON.stringify(item.key)}
+        columns=${columnsOf({ of, by, unit, currency, range, now, change })} onSort=${(rank) => change({ by: rank })}
+        onEnd=${canLoad && !rest.problem ? load : undefined} question=${query} onPlace=${(top) => setAtTop(top < TOP)} />
       <p class="sum" role="status">${whole(count)} in all${rows.length < count ? `, ${whole(rows.length)} read` : ""}.
         ${!isAtTop && " It stands still while you read; it follows again at the top."}
-        ${failed && html` ${failed.message} <button type="button" onClick=${load}>Read on</button>`}</p>`}<//>`;
+        ${rest.problem && html` ${rest.problem.message} <button type="button" onClick=${load}>Read on</button>`}</p>`}<//>`;
 };

@@ -1,4 +1,4 @@
-// What it is, in five numbers and a sentence: now, in the range, this month, at its end; and who.
+// What it is, in four numbers and a sentence: now, in the range, this month, at its end; and who.
 
 import { html } from "./vendor/htm-preact.js";
 import { Change, Panel, size } from "./parts.js";
@@ -36,9 +36,10 @@ const Culprit = ({ pairs, unit, currency, change }) => {
   const item = pairs.answer?.items[0];
   if (!item || size(item, unit) === 0) return undefined;
   const { value, title } = written(item, unit, currency);
-  return html`<p class="culprit">Most of it is <${Pair} of=${item.key} change=${change} />,
+  const [part, all] = [size(item, unit), size(pairs.answer.total, unit)];
+  return html`<p class="culprit">${part > all / 2 ? "Most of it is" : "The largest part is"} <${Pair} of=${item.key} change=${change} />,
     ${" "}${LOCALITIES[item.key.locality].toLowerCase()}: <b title=${title}>${value}</b>,
-    ${" "}${share(size(item, unit), size(pairs.answer.total, unit))} of all.</p>`;
+    ${" "}${share(part, all)} of all.</p>`;
 };
 
 /**
@@ -49,13 +50,13 @@ export const Summary = ({ view, state, unit, pairs, change }) => html`<${Panel} 
   title=${unit === "cost" ? "What it costs" : "What crosses zones"}
   empty=${(answer) => answer.total.bytes === 0 && answer.month.so_far.bytes === 0 &&
     "Nothing was counted here yet. Numbers come with the first windows of the agents, within half a minute; with filters, it may be that nobody matches."}>
-  ${(answer) => {
+  ${(answer, at) => {
     const { currency, rate, month } = answer;
     const now = unit === "cost"
       ? { value: money(rate.cost_per_hour ?? "0", currency), title: `${rate.cost_per_hour} ${currency} an hour` }
       : { value: `${bytes(rate.crossing_bytes_per_second)}/s`, title: exact(rate.crossing_bytes_per_second) };
     // Whole minutes are told: a server that has just begun has none yet.
-    const isYoung = rate.bytes_per_second === 0 && answer.total.bytes > 0 && new Date(answer.range.history_since) > Date.now() - 360_000;
+    const isYoung = rate.bytes_per_second === 0 && answer.total.bytes > 0 && new Date(answer.range.history_since) > at - 360_000;
     if (isYoung) now.value = "–";
     const until = new Date(new Date(month.to) - 1);
     return html`<dl class="tiles">

@@ -23,9 +23,10 @@ const Heading = ({ column, onSort }) => {
 
 /**
  * `columns` have `label`, `cell(row)`, and `number`, `sort` and `isSorted` as they need. `count` is of
- * all rows there are, of which `rows` are the first; `onEnd` is told when more of them come in sight.
+ * all rows there are, of which `rows` are the first; `onEnd`, where more can be had, is told when they come
+ * in sight. Rows of another `question` are shown from the top.
  */
-export const Table = ({ caption, columns, rows, count = rows.length, rowKey, onSort, onEnd, onPlace, most = 12 }) => {
+export const Table = ({ caption, columns, rows, count = rows.length, rowKey, onSort, onEnd, onPlace, question = caption, most = 12 }) => {
   const box = useRef(null);
   const [first, setFirst] = useState(0);
   const seen = most + 2 * SPARE;
@@ -38,12 +39,13 @@ export const Table = ({ caption, columns, rows, count = rows.length, rowKey, onS
   useLayoutEffect(() => {
     if (box.current) box.current.scrollTop = 0;
     setFirst(0);
-  }, [caption]);
+  }, [question]);
   const from = Math.min(first, Math.max(0, rows.length - 1));
   const shown = rows.slice(from, from + seen);
+  // Whatever changed: as long as the end of what there is can be seen, more is wanted.
   useEffect(() => {
     if (from + seen >= rows.length && rows.length < count) onEnd?.();
-  }, [from, rows.length, count]);
+  });
   const above = from * ROW;
   const below = Math.max(0, rows.length - from - shown.length) * ROW;
   return html`<div class="scroll" ref=${box} onScroll=${follow} tabindex="0" role="region" aria-label=${caption}

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import Plot from "./vendor/uplot.js";
-import { Amount, Bytes, Change, Locality, Money, Panel, size } from "./parts.js";
+import { Amount, BEHIND, Bytes, Change, Locality, Money, Panel, size } from "./parts.js";
 import { bytes, date, moment, money, share } from "./units.js";
 import { LOCALITIES } from "./words.js";
 import { toggled } from "./view.js";
@@ -32,19 +32,17 @@ const timeMarks = (_, marks, column, space, step) => marks.map((seconds) => {
 const axisText = (unit, currency) => (value) =>
   unit === "cost" ? money(String(value), currency) : `${bytes(value)}/s`;
 
-/** How long agents and history may take until a byte is shown, in seconds. */
-const BEHIND = 45;
-
-/** Of each step how many seconds are over: the last one has only begun. */
-const lengths = ({ range, times, step_seconds: step }) => {
-  const last = Math.min(new Date(range.to) / 1000, Date.now() / 1000 - BEHIND);
-  return times.map((time) => Math.max(BEHIND / 2, Math.min(step, last - new Date(time) / 1000)));
+/** Of each step how many seconds were over `now`: the last one has only begun. */
+const lengths = ({ range, times, step_seconds: step }, now) => {
+  const behind = BEHIND / 1000;
+  const last = Math.min(new Date(range.to) / 1000, now / 1000 - behind);
+  return times.map((time) => Math.max(behind / 2, Math.min(step, last - new Date(time) / 1000)));
 };
 
 /** Columns for the plot: times, and for each locality what is at it and below. */
-const stacked = (answer, unit) => {
+export const stacked = (answer, unit, now) => {
   const since = answer.range.history_since ? new Date(answer.range.history_since) : 0;
-  const seconds = lengths(answer);
+  const seconds = lengths(answer, now);
   // What was before there is any history is not nothing, so it is not drawn. Nor is a step of which
   // little is over, or of a short one not all: it would seem to fall or to rise.
   const known = answer.times.map((time, index) => index)
@@ -56,7 +54,7 @@ const stacked = (answer, unit) => {
   if (settled.length === 0) {
     for (const index of known) {
       const begin = Math.max(new Date(answer.times[index]), since) / 1000;
-      seconds[index] = Math.max(1, Math.min(new Date(answer.times[index]) / 1000 + step, Date.now() / 1000) - begin);
+      seconds[index] = Math.max(1, Math.min(new Date(answer.times[index]) / 1000 + step, now / 1000) - begin);
     }
   }
   const lines = STACK.map((name) => answer.lines.find((line) => line.key.locality === name))
@@ -114,10 +112,10 @@ const options = ({ width, names, unit, currency, onSpan, onPoint }) => {
   };
 };
 
-const Picture = ({ answer, unit, change }) => {
+const Picture = ({ answer, now, unit, change }) => {
   const box = useRef(null);
   const [at, setAt] = useState();
-  const { names, times, columns } = stacked(answer, unit);
+  const { names, times, columns } = stacked(answer, unit, now);
   const { currency } = answer;
   const last = useRef({});
   last.current = { names, times, columns };
@@ -198,5 +196,5 @@ const Shares = ({ summary, unit, view, change }) => {
 export const Timeline = ({ view, state, summary, unit, change }) => html`<${Panel} id="timeline" title="Over time" state=${state}
   note=${unit === "cost" ? "cost an hour, by the boundary that was crossed" : "bytes a second, by the boundary that was crossed"} lines=${8}
   empty=${(answer) => answer.lines.every((line) => line.total.bytes === 0) && "Nothing in this range."}>
-  ${(answer) => html`<div class="two"><div><${Picture} answer=${answer} unit=${unit} change=${change} /><${Numbers} answer=${answer} unit=${unit} /></div>
+  ${(answer, now) => html`<div class="two"><div><${Picture} answer=${answer} now=${now} unit=${unit} change=${change} /><${Numbers} answer=${answer} unit=${unit} /></div>
     ${summary.answer && html`<${Shares} summary=${summary.answer} unit=${unit} view=${view} change=${change} />`}</div>`}<//>`;

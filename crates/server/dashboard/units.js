@@ -4,9 +4,10 @@
 const LOCALE = "en-US";
 const BYTES = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 
+/** How many digits are behind the point, that there are three as it is shown: 9.996 is so as 10.0. */
 const digits = (value) => {
-  if (value >= 100 || value === 0) return 0;
-  return value >= 10 ? 1 : 2;
+  if (value >= 99.95 || value === 0) return 0;
+  return value >= 9.995 ? 1 : 2;
 };
 
 /** Bytes in units of ten to the third, as bills and networks have them: 1 GB is 10⁹ bytes. */
@@ -19,7 +20,9 @@ export const bytes = (count) => {
     unit += 1;
   }
   const places = unit === 0 ? 0 : digits(value);
-  const text = value.toLocaleString(LOCALE, { minimumFractionDigits: places, maximumFractionDigits: places });
+  // By whole numbers, as halves like 1.005 are not what they seem to be.
+  const rounded = Math.round(count / 10 ** (3 * unit - places)) / 10 ** places;
+  const text = rounded.toLocaleString(LOCALE, { minimumFractionDigits: places, maximumFractionDigits: places });
   return `${text} ${BYTES[unit]}`;
 };
 

@@ -10,6 +10,9 @@ export const LOCALITIES = {
   unknown: "Unknown",
 };
 
+/** Localities, and what is of several of them together. */
+export const BOUNDARIES = { ...LOCALITIES, others: "Others, each small" };
+
 /** What leaves a zone, and so may cost something. */
 export const CROSSING = ["cross_zone", "cross_region", "internet"];
 

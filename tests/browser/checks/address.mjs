@@ -67,9 +67,21 @@ export const a_range_of_ones_own_is_asked_for_and_shown = async (visit) => {
   await page.getByRole("button", { name: "From – to" }).click();
   const hourAgo = new Date(Date.now() - 3_600_000 - new Date().getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
   await page.getByLabel("From", { exact: true }).fill(hourAgo);
+  // What is typed stays while answers come.
+  const answered = page.waitForResponse("**/api/v1/health");
+  await page.getByTitle("Ask again now").click();
+  await answered;
+  await visit.whole(page);
+  assert.equal(await page.getByLabel("From", { exact: true }).inputValue(), hourAgo);
   await page.getByRole("button", { name: "Show", exact: true }).click();
   await visit.whole(page);
 
   assert.match(new URL(page.url()).searchParams.get("from"), /^\d{4}-\d\d-\d\dT\d\d:\d\d:00Z$/);
   assert.equal(await page.locator(".tile[data-tile=range] dt").innerText(), "The range");
+};
+
+export const a_namespace_with_the_name_of_a_boundary_keeps_its_name = async (visit) => {
+  const page = await visit.openWhole("?namespace=internet&locality=internet");
+
+  assert.deepEqual(await chips(page), ["Namespace: internet", "Locality: Internet"]);
 };

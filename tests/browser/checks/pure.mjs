@@ -23,9 +23,15 @@ export const money_is_rounded_as_a_decimal_and_never_as_a_binary_fraction = asyn
 };
 
 export const bytes_have_three_digits_and_a_unit_of_ten_to_the_third = async (visit) => {
-  const written = await call(visit, "units", "bytes", [[0], [999], [1000], [999_499], [999_999], [12_340_000_000], [2 ** 63]]);
+  const written = await call(visit, "units", "bytes", [
+    [0], [999], [1000], [999_499], [999_999], [9_994_999], [9_995_000], [9_996_000], [99_949_999], [99_960_000], [1_005_000],
+    [12_340_000_000], [2 ** 63],
+  ]);
 
-  assert.deepEqual(written, ["0 B", "999 B", "1.00 kB", "999 kB", "1.00 MB", "12.3 GB", "9.22 EB"]);
+  assert.deepEqual(written, [
+    "0 B", "999 B", "1.00 kB", "999 kB", "1.00 MB", "9.99 MB", "10.0 MB", "10.0 MB", "99.9 MB", "100 MB", "1.01 MB",
+    "12.3 GB", "9.22 EB",
+  ]);
 };
 
 export const what_is_too_large_for_the_browser_is_said_to_be_about_that = async (visit) => {
@@ -76,4 +82,39 @@ export const bands_of_a_picture_fill_their_boxes = async (visit) => {
       assert.equal(filled, box.value);
     }
   }
+};
+
+export const a_trend_has_no_time_before_history_and_none_that_has_only_begun = async (visit) => {
+  const range = { from: "2026-11-01T00:00:00Z", to: "2026-11-01T01:01:00Z", resolution: "minute" };
+  // 61 minutes, of which the last is by itself.
+  const trend = Array.from({ length: 31 }, (_, index) => index);
+  const at = (time) => Date.parse(`2026-11-01T${time}Z`);
+  const written = await call(visit, "parts", "settled", [
+    [trend, range, at("02:00:00")],
+    [trend, range, at("01:00:30")],
+    [trend, { ...range, history_since: "2026-11-01T00:50:00Z" }, at("02:00:00")],
+    [trend, { ...range, history_since: "2026-11-01T00:51:00Z" }, at("01:00:50")],
+    [trend, { ...range, history_since: "2026-11-01T00:59:00Z" }, at("01:00:30")],
+  ]);
+
+  assert.deepEqual(written.map((one) => [one.length, one[0], one.at(-1)]), [
+    [31, 0, 30], [29, 0, 28], [6, 25, 30], [4, 26, 29], [0, undefined, undefined],
+  ]);
+};
+
+export const what_pairs_by_name_leave_of_a_way_is_others_and_of_the_internet_is_the_internets = async (visit) => {
+  const pod = (zone) => ({ kind: "workload", workload_kind: "Deployment", namespace: "shop", name: "web", zone });
+  const pair = (source, destination, locality, bytes) => ({ key: { type: "pair", source, destination, locality }, bytes });
+  const [a, b, internet] = [pod("a"), pod("b"), { kind: "internet" }];
+  const answer = { count: 9, items: [pair(a, b, "cross_zone", 70), pair(a, a, "same_node", 50), pair(a, internet, "internet", 40)] };
+  const cell = (source, destination, bytes) => ({ source, destination, bytes });
+  const table = { cells: [cell("a", "b", 100), cell("a", "a", 60), cell("a", "internet", 45), cell("a", "", 3), cell("b", "a", 0)] };
+  const [all, whole] = await call(visit, "ways", "waysOf", [[answer, table, "bytes"], [{ ...answer, count: 3 }, table, "bytes"]]);
+
+  const none = [undefined, undefined];
+  assert.deepEqual(all.items.slice(3).map((one) => [one.source, one.destination, one.locality, one.bytes, one.ends]), [
+    ["a", "b", "others", 30, none], ["a", "a", "others", 10, none],
+    ["a", "internet", "internet", 5, [undefined, internet]], ["a", "", "others", 3, none],
+  ]);
+  assert.deepEqual(whole.items.map((one) => one.bytes), [70, 50, 40]);
 };

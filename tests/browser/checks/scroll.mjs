@@ -57,3 +57,54 @@ export const a_list_that_is_read_stands_still_until_its_top_is_seen_again = asyn
   await box.evaluate((one) => { one.scrollTop = 0; });
   await visit.until(() => assert.ok(asked > 0));
 };
+
+export const a_list_is_read_on_if_its_first_page_was_renewed_meanwhile = async (visit) => {
+  const gates = { first: undefined, next: undefined };
+  const gated = async (route) => {
+    const { searchParams } = new URL(route.request().url());
+    if (searchParams.get("of") === "workloads") await gates[searchParams.has("cursor") ? "next" : "first"];
+    return many(route);
+  };
+  const page = await visit.openWhole("?of=workloads", { prepare: (fresh) => fresh.route("**/api/v1/top?**", gated) });
+  const box = page.locator("#ranking .scroll");
+  const release = {};
+  for (const name of ["first", "next"]) gates[name] = new Promise((resolve) => { release[name] = resolve; });
+  const asked = (part) => page.waitForRequest((request) => request.url().includes("of=workloads") && request.url().includes("cursor") === part);
+
+  const renewal = asked(false);
+  await page.getByTitle("Ask again now").click();
+  await renewal;
+  const reading = asked(true);
+  await box.evaluate((one) => { one.scrollTop = one.scrollHeight; });
+  await reading;
+  const renewed = page.waitForResponse((response) => response.url().includes("of=workloads") && !response.url().includes("cursor"));
+  release.first();
+  await renewed;
+  release.next();
+
+  await page.locator("#ranking .sum", { hasText: "1,000 read" }).waitFor();
+};
+
+export const a_list_is_read_to_its_end_by_the_cursors_of_the_server = async (visit) => {
+  const short = async (route) => {
+    const url = new URL(route.request().url());
+    if (url.searchParams.get("of") === "workloads") url.searchParams.set("limit", "2");
+    return route.continue({ url: url.href });
+  };
+  const range = Object.fromEntries([["from", 40], ["to", 10]].map(([name, minutes]) =>
+    [name, `${new Date(Date.now() - minutes * 60_000).toISOString().slice(0, 16)}:00Z`]));
+  const page = await visit.openWhole(`?of=workloads&${new URLSearchParams(range)}`, {
+    prepare: (fresh) => fresh.route("**/api/v1/top?**", short),
+  });
+  const { items } = await visit.ask("top", { ...range, of: "workloads", by: "cost" });
+  assert.ok(items.length > 6, `${items.length} workloads`);
+
+  const names = page.locator("#ranking tbody th .name");
+  const wanted = items.filter((item) => item.key.kind === "workload").map((item) => item.key.name);
+  await visit.until(async () => {
+    const shown = await names.allTextContents();
+    assert.deepEqual(shown.filter((name) => wanted.includes(name)), wanted);
+    assert.equal(shown.length, items.length);
+  });
+  assert.equal(await page.locator("#ranking .sum button").count(), 0);
+};

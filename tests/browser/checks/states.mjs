@@ -26,12 +26,121 @@ export const a_server_that_fails_is_quoted_and_asked_again = async (visit) => {
     prepare: (fresh) => fresh.route(API, answer(503, { error: "history cannot be read now" })),
   });
 
-  await page.locator("#summary .trouble", { hasText: "history cannot be read now" }).waitFor();
+  await page.locator("#summary .trouble", { hasText: "History cannot be read now." }).waitFor();
+  await page.locator(".banner", { hasText: "History cannot be read now." }).waitFor();
+  // All panels are without an answer, and one voice is enough to say so.
+  assert.equal(await page.getByRole("alert").count(), 1);
   await visit.screenshot(page, "failing");
   await page.unroute(API);
-  await page.locator("#summary .trouble button").click();
+  await page.getByRole("button", { name: "Try now" }).click();
   await visit.whole(page);
-  assert.equal(await page.locator(".trouble").count(), 0);
+  assert.equal(await page.locator(".trouble, .banner").count(), 0);
+};
+
+export const a_server_that_never_answers_is_not_called_live_and_not_asked_twice_at_once = async (visit) => {
+  const page = await visit.openWhole("", { prepare: (fresh) => fresh.clock.install() });
+  let under = 0;
+  let most = 0;
+  await page.route(API, () => {});
+  await page.route("**/api/v1/health", () => { under += 1; most = Math.max(most, under); });
+  page.on("requestfailed", (request) => { under -= request.url().includes("/health") ? 1 : 0; });
+  const pass = async (seconds) => {
+    for (let second = 0; second < seconds; second += 1) await page.clock.fastForward(1_000);
+    // What this comes after has been sent.
+    await page.evaluate(() => fetch("dashboard/icon.svg"));
+  };
+
+  await pass(32);
+  assert.doesNotMatch(await page.locator(".pulse").innerText(), /^Live/);
+  await pass(6);
+  await page.locator(".banner", { hasText: "The server takes too long. What you see is" }).waitFor();
+  await page.getByText("Not live").waitFor();
+  await pass(60);
+  assert.equal(most, 1);
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+  await pass(40);
+  await page.getByText("Live, ").waitFor();
+};
+
+export const something_else_that_answers_is_not_taken_for_the_server = async (visit) => {
+  const page = await visit.open("", {
+    prepare: (fresh) => fresh.route(API, (route) => route.fulfill({ contentType: "text/html", body: "<title>Sign in</title>" })),
+  });
+
+  await page.locator(".banner", { hasText: "What answers is not this server" }).waitFor();
+};
+
+export const flows_of_another_view_are_never_shown_as_those_of_this_one = async (visit) => {
+  visit.expected.push(refused);
+  const page = await visit.openWhole("", { prepare: (fresh) => fresh.clock.install() });
+  await page.locator("#flows").scrollIntoViewIfNeeded();
+  await visit.until(async () => assert.equal(await page.locator("#flows .body.old").count(), 0));
+  let fail;
+  const failing = new Promise((resolve) => { fail = resolve; });
+  await page.route("**/api/v1/top?*zones=true*", async (route) => {
+    await failing;
+    await answer(503, { error: "too many questions at once" })(route);
+  });
+
+  await page.locator("#flows g.link").first().click();
+  await page.getByRole("heading", { name: "Flows of" }).waitFor();
+  await visit.until(async () => assert.equal(await page.locator("#matrix .old, #ranking .old").count(), 0));
+  assert.equal(await page.locator("#flows .body.old").count(), 1);
+
+  fail();
+  await page.locator("#flows .trouble", { hasText: "Too many questions at once." }).waitFor();
+  await page.locator(".banner", { hasText: "Too many questions at once." }).waitFor();
+  assert.equal(await page.locator("#flows .band").count(), 0);
+
+  await page.unroute("**/api/v1/top?*zones=true*");
+  await page.getByRole("button", { name: "Try now" }).click();
+  await page.locator("#flows .band").first().waitFor();
+};
+
+export const the_clock_of_the_browser_changes_nothing_that_is_shown = async (visit) => {
+  // The same answers each time, so that the clock is all that differs.
+  const answers = new Map();
+  const replay = async (route) => {
+    const url = route.request().url();
+    if (!answers.has(url)) {
+      const response = await route.fetch();
+      answers.set(url, { status: response.status(), contentType: "application/json", body: await response.text() });
+    }
+    await route.fulfill(answers.get(url));
+  };
+  const look = async (ahead) => {
+    const page = await visit.openWhole("", {
+      prepare: async (fresh) => {
+        await fresh.clock.install({ time: Date.now() + ahead });
+        await fresh.route(API, replay);
+      },
+    });
+    const parts = await page.locator("#timeline .plot, .spark").evaluateAll((all) => all.map((one) =>
+      one.getAttribute("aria-label") + (one.querySelector("polyline")?.getAttribute("points") ?? "")));
+    return [...parts, await page.locator(".tile[data-tile=now]").innerText()];
+  };
+
+  const right = await look(0);
+  assert.ok(right.length > 10, `${right.length} pictures`);
+  assert.deepEqual(await look(-50 * 60_000), right);
+  assert.deepEqual(await look(50 * 60_000), right);
+};
+
+export const a_part_that_is_less_than_half_is_not_called_most = async (visit) => {
+  const told = async (part) => {
+    const page = await visit.openWhole("", {
+      prepare: (fresh) => fresh.route("**/api/v1/top?*of=pairs*", async (route) => {
+        const response = await route.fetch();
+        const body = await response.json();
+        const total = { ...body.total, cost: String(Number(body.items[0]?.cost ?? 0) / part) };
+        await route.fulfill({ response, json: { ...body, total } });
+      }),
+    });
+    return (await page.locator(".culprit").innerText()).replaceAll("\n", " ");
+  };
+
+  assert.match(await told(0.51), /^Most of it is .*51 % of all/);
+  assert.match(await told(0.03), /^The largest part is .*3 % of all/);
 };
 
 export const a_server_that_goes_leaves_its_last_answers_and_the_page_says_so = async (visit) => {
@@ -102,8 +211,11 @@ export const a_server_that_wants_a_token_is_asked_with_it_for_as_long_as_the_tab
   });
 
   await page.getByRole("textbox", { name: "Token" }).fill("wrong");
+  assert.equal(await page.getByRole("alert").count(), 0);
   await page.getByRole("button", { name: "Show", exact: true }).click();
   await page.waitForFunction(() => sessionStorage.getItem("token") === "wrong");
+  await page.getByRole("alert").filter({ hasText: "does not take the token" }).waitFor();
+  assert.equal(await page.getByRole("alert").count(), 1);
   await page.getByRole("textbox", { name: "Token" }).fill("secret");
   await page.keyboard.press("Enter");
   await visit.whole(page);

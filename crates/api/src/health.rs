@@ -59,6 +59,9 @@ pub enum AgentState {
     Missing,
     /// The node has never had one that reported.
     None,
+    /// None can run there, and none has reported: the node has another system than Linux, or is no machine of
+    /// the cluster's own, such as a Fargate node. Others count what they receive from it.
+    Impossible,
 }
 
 /// An agent, or a node without one.

@@ -8,7 +8,7 @@ import { AGENTS } from "./words.js";
 
 /** What is wrong with an agent, in words; nothing, if all is well. */
 const faults = (agent) => {
-  const found = agent.state === "reporting" ? [] : [AGENTS[agent.state]?.[1] ?? agent.state];
+  const found = agent.state === "reporting" || agent.state === "impossible" ? [] : [AGENTS[agent.state]?.[1] ?? agent.state];
   if (agent.coarsened) found.push("too many flows: less detail");
   if (agent.lost_bytes > 0) found.push(`lost ${bytes(agent.lost_bytes)}`);
   if (agent.bypassed) found.push("packets bypass its hooks");
@@ -20,10 +20,11 @@ const BEHIND = 120;
 
 /** Lines about the server itself; `[is it well, words]`. */
 const lines = ({ ready, not_ready: why, topology, store, history, prices, agents }) => {
-  const reporting = agents.filter((agent) => agent.state === "reporting").length;
+  const able = agents.filter((agent) => agent.state !== "impossible");
+  const reporting = able.filter((agent) => agent.state === "reporting").length;
   const isBehind = history.behind_seconds >= BEHIND;
   const found = [
-    [reporting === agents.length && agents.length > 0, `${whole(reporting)} of ${whole(agents.length)} nodes have an agent that reports.`],
+    [reporting === able.length && able.length > 0, `${whole(reporting)} of ${whole(able.length)} nodes have an agent that reports.`],
     [ready, ready ? "The server takes windows." : `The server takes no windows: ${why ?? "it is not ready"}.`],
     [topology.nodes_without_zone === 0, `${whole(topology.nodes)} nodes and ${whole(topology.pods)} pods are known${topology.nodes_without_zone > 0 ? `; ${topology.nodes_without_zone === 1 ? "1 node has" : `${whole(topology.nodes_without_zone)} nodes have`} no zone` : ""}${topology.age_seconds === undefined ? "" : `, as of ${duration(topology.age_seconds)} ago`}.`],
     store.failing !== undefined

@@ -45,6 +45,7 @@ export const AGENTS = {
   ended: ["Ended", "it has ended, and said so"],
   missing: ["Missing", "it broke off without a word"],
   none: ["None", "the node never had an agent that reported"],
+  impossible: ["None can run there", "receivers count what it sends"],
 };
 
 const KINDS = {

@@ -67,6 +67,11 @@ const STRANGER: &str = "without a token this is answered only to the server's ow
                         port-forward and kubectl zonnet come from; the server's flag \
                         --bearer-token-file gives others a token, and --open-api answers everybody";
 
+/// What is told who asks by another name.
+const STRANGE_NAME: &str = "without a token this is answered by the names localhost, an address, or one of \
+                            the cluster's: another name might be somebody else's page in your browser; see \
+                            --bearer-token-file and --open-api";
+
 /// What the API reads.
 #[derive(Clone)]
 pub struct Api {
@@ -128,6 +133,7 @@ fn let_in(gate: &Gate, headers: &HeaderMap, from: Option<SocketAddr>) -> Result<
     gate.lets_ask(headers, from).map_err(|shut| match shut {
         Shut::WrongToken => Refusal::with(StatusCode::UNAUTHORIZED, "a bearer token is wanted"),
         Shut::Stranger => Refusal::with(StatusCode::FORBIDDEN, STRANGER),
+        Shut::StrangeName => Refusal::with(StatusCode::FORBIDDEN, STRANGE_NAME),
     })
 }
 

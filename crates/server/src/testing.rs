@@ -84,6 +84,7 @@ pub(crate) fn cluster_keeping(labels: KeptLabels) -> Topology {
             zone_id: None,
             region: Region::new(region).ok(),
             provider_id: None,
+            can_run_agent: true,
             pod_cidrs: Vec::new(),
             addresses: vec![
                 ip(&format!("10.66.0.{number}")),

@@ -303,6 +303,12 @@ impl TopologyIndex {
         self.nodes.live().filter_map(|entry| entry.node.as_ref())
     }
 
+    /// The nodes there are that no agent can run on; in no order.
+    pub fn nodes_without_agents(&self) -> impl Iterator<Item = &NodeName> {
+        let nodes = self.nodes.live().filter(|entry| !entry.can_run_agent);
+        nodes.map(|entry| &entry.name)
+    }
+
     /// What clouds call the nodes there are, as far as they are told; in no order.
     pub fn provider_ids(&self) -> impl Iterator<Item = &str> {
         let nodes = self.nodes.live();

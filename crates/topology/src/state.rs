@@ -181,6 +181,9 @@ pub struct NodeState {
     pub region: Option<Region>,
     /// What its cloud calls it, which tells which cloud that is (`spec.providerID`).
     pub provider_id: Option<String>,
+    /// Whether an agent can run there: not on Windows, nor on what is no machine of the cluster's own, such
+    /// as a Fargate node.
+    pub can_run_agent: bool,
     /// Every address it holds, inside and outside.
     pub addresses: Vec<IpAddr>,
     /// From where it gives addresses to its pods, where that is told: an address of these may soon be a

@@ -50,6 +50,7 @@ pub(crate) fn topology(pods: u32) -> Outcome<Topology> {
                 zone_id: None,
                 region: Some(Region::new("eu-central-1")?),
                 provider_id: None,
+                can_run_agent: true,
                 pod_cidrs: Vec::new(),
                 addresses: vec![Ipv4Addr::from(0xC0A8_0000 + node).into()],
             };

@@ -1,6 +1,6 @@
 //! Whether to believe what is shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kubezonnet_api::{Agent, AgentState, Health, History, Prices, Store, Topology};
@@ -50,17 +50,21 @@ pub(super) fn answer(api: &Api) -> Health {
 }
 
 /// What is known of the cluster, and the zones of its nodes.
-fn topology(api: &Api, now: Timestamp) -> (Topology, BTreeMap<NodeName, Option<String>>) {
+fn topology(api: &Api, now: Timestamp) -> (Topology, BTreeMap<NodeName, Place>) {
     let topology = api.pipeline.topology();
     let is_file = topology.counts(Source::File).relists > 0;
     let index = topology.read();
     let sizes = index.sizes();
+    let agentless: BTreeSet<_> = index.nodes_without_agents().collect();
     let zones: BTreeMap<_, _> = index
         .nodes()
         .map(|node| {
             (
                 node.name.clone(),
-                node.zone.as_ref().map(ToString::to_string),
+                Place {
+                    zone: node.zone.as_ref().map(ToString::to_string),
+                    can_run_agent: !agentless.contains(&node.name),
+                },
             )
         })
         .collect();
@@ -68,38 +72,54 @@ fn topology(api: &Api, now: Timestamp) -> (Topology, BTreeMap<NodeName, Option<S
     let told = Topology {
         source: if is_file { "file" } else { "kubernetes" }.to_owned(),
         nodes: sizes.nodes as u64,
-        nodes_without_zone: zones.values().filter(|zone| zone.is_none()).count() as u64,
+        nodes_without_zone: zones.values().filter(|place| place.zone.is_none()).count() as u64,
         pods: sizes.pods as u64,
         age_seconds: topology.age(now).map(|age| age.as_secs_f64()),
     };
     (told, zones)
 }
 
+/// What is known of a node.
+struct Place {
+    zone: Option<String>,
+    can_run_agent: bool,
+}
+
 /// Every agent, and every node without one.
-fn agents(known: Vec<NodeAgent>, zones: BTreeMap<NodeName, Option<String>>) -> Vec<Agent> {
+fn agents(known: Vec<NodeAgent>, nodes: BTreeMap<NodeName, Place>) -> Vec<Agent> {
     let known = known.into_iter().map(|agent| (agent.node.clone(), agent));
     let mut known: BTreeMap<_, _> = known.collect();
-    let mut agents: Vec<Agent> = zones
+    let mut agents: Vec<Agent> = nodes
         .into_iter()
-        .map(|(node, zone)| shown(&node, zone, known.remove(&node)))
+        .map(|(node, place)| shown(&node, place, known.remove(&node)))
         .collect();
     // Those whose nodes are gone.
-    agents.extend(
-        known
-            .into_iter()
-            .map(|(node, agent)| shown(&node, None, Some(agent))),
-    );
+    agents.extend(known.into_iter().map(|(node, agent)| {
+        let gone = Place {
+            zone: None,
+            can_run_agent: true,
+        };
+        shown(&node, gone, Some(agent))
+    }));
     agents.sort_unstable_by(|one, other| one.node.cmp(&other.node));
     agents
 }
 
-fn shown(node: &NodeName, zone: Option<String>, agent: Option<NodeAgent>) -> Agent {
+fn shown(node: &NodeName, place: Place, agent: Option<NodeAgent>) -> Agent {
     let node = node.to_string();
+    let Place {
+        zone,
+        can_run_agent,
+    } = place;
     match agent {
         None => Agent {
             node,
             zone,
-            state: AgentState::None,
+            state: if can_run_agent {
+                AgentState::None
+            } else {
+                AgentState::Impossible
+            },
             last_window_seconds: None,
             coarsened: false,
             lost_bytes: 0,

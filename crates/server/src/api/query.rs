@@ -38,7 +38,7 @@ impl Query {
             .iter()
             .find(|(name, value)| is_odd(name) || is_odd(value))
         {
-            let message = "it has bytes that are no text in UTF-8";
+            let message = "it has a NUL, or bytes that are no text in UTF-8";
             return Err(Refusal::of(&name.replace('\0', "\u{FFFD}"), message));
         }
         let text = form_urlencoded::Serializer::new(String::new())

@@ -2,12 +2,15 @@
 //!
 //! Metrics have names and sums, and scrapers expect to read them. The API has addresses, ports and money
 //! too, and answers no stranger: without a token only who comes from the server's own host. That is where
-//! `kubectl port-forward` comes from, for which the API server has asked who it is.
+//! `kubectl port-forward` comes from, for which the API server has asked who it is. A page of somebody else
+//! in the same browser comes from there too, if its name leads there (DNS rebinding): it is told by the
+//! name in `Host`, which has to be one that nobody can register.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use axum::http::HeaderMap;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, header};
 use ring::digest::{SHA256, digest};
 
 use crate::authenticate::bearer;
@@ -27,6 +30,8 @@ pub enum Shut {
     WrongToken,
     /// There is none, and who asks is a stranger.
     Stranger,
+    /// There is none, and the server is asked for by a name that anybody might have.
+    StrangeName,
 }
 
 impl Gate {
@@ -75,10 +80,30 @@ impl Gate {
         match (is_locked, self.lets_in(headers)) {
             (true, true) => Ok(()),
             (true, false) => Err(Shut::WrongToken),
-            (false, _) if self.answers_strangers || from.is_some_and(is_here) => Ok(()),
-            (false, _) => Err(Shut::Stranger),
+            (false, _) if self.answers_strangers => Ok(()),
+            (false, _) if !from.is_some_and(is_here) => Err(Shut::Stranger),
+            (false, _) if !headers.get(header::HOST).is_none_or(is_own_name) => {
+                Err(Shut::StrangeName)
+            }
+            (false, _) => Ok(()),
         }
     }
+}
+
+/// Whether it is an address, or a name that no registry gives away: one without a dot, or of those kept for
+/// this host and for clusters. Browsers that speak HTTP/2 send none; they have checked a certificate.
+fn is_own_name(host: &HeaderValue) -> bool {
+    const KEPT: [&str; 3] = [".localhost", ".svc", ".cluster.local"];
+    let Ok(Ok(authority)) = host.to_str().map(str::parse::<Authority>) else {
+        return false;
+    };
+    let name = authority
+        .host()
+        .trim_matches(['[', ']'])
+        .to_ascii_lowercase();
+    name.parse::<IpAddr>().is_ok()
+        || !name.contains('.')
+        || KEPT.iter().any(|end| name.ends_with(end))
 }
 
 fn is_loopback(address: IpAddr) -> bool {
@@ -92,8 +117,6 @@ fn sha256(text: &str) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::header;
-
     use super::*;
 
     fn with(value: &str) -> HeaderMap {
@@ -153,6 +176,46 @@ mod tests {
             assert_eq!(gate.lets_ask(&with("Bearer first"), from), Ok(()));
             let asked = gate.lets_ask(&HeaderMap::new(), from);
             assert_eq!(asked, Err(Shut::WrongToken), "{from:?}");
+        }
+    }
+
+    #[test]
+    fn by_a_name_that_anybody_may_have_nobody_is_answered() {
+        let own = [
+            "localhost:8080",
+            "LOCALHOST",
+            "127.0.0.1:9779",
+            "[::1]:8080",
+            "10.0.0.1",
+            "bench",
+            "kubezonnet-server.kubezonnet.svc",
+            "zonnet.localhost:1",
+            "a.b.svc.cluster.local",
+        ];
+        let others = [
+            "evil.example",
+            "localhost.evil.example:8080",
+            "127.0.0.1.nip.io",
+            "a.svc.evil.example",
+            "a b",
+            "",
+        ];
+        let here = Some("127.0.0.1:1".parse().unwrap());
+        let asked = |gate: &Gate, name: &str| {
+            let headers = HeaderMap::from_iter([(header::HOST, name.parse().unwrap())]);
+            gate.lets_ask(&headers, here)
+        };
+
+        for name in own {
+            assert_eq!(asked(&Gate::local(), name), Ok(()), "{name}");
+        }
+        for name in others {
+            assert_eq!(
+                asked(&Gate::local(), name),
+                Err(Shut::StrangeName),
+                "{name}"
+            );
+            assert_eq!(asked(&Gate::open(), name), Ok(()), "{name}");
         }
     }
 }

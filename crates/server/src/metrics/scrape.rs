@@ -1,6 +1,6 @@
 //! Everything a page is made of: the ledger as it was at one instant, and the rest a moment later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -161,6 +161,8 @@ pub struct TopologyScrape {
     pub age: Option<Duration>,
     /// The nodes there are, by name.
     pub nodes: Vec<Arc<Node>>,
+    /// Those of them that no agent can run on.
+    pub agentless: BTreeSet<NodeName>,
     /// How much it holds.
     pub sizes: Sizes,
     /// How many prefixes its named networks have.
@@ -330,6 +332,7 @@ impl TopologyScrape {
             synced: topology.is_synced(),
             age: topology.age(now),
             nodes: nodes(topology),
+            agentless: topology.read().nodes_without_agents().cloned().collect(),
             sizes: topology.read().sizes(),
             networks: topology.networks().len(),
             overlapping: topology.overlapping(),

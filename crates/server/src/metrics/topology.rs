@@ -46,13 +46,15 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         name: "kubezonnet_server_node_info",
         kind: Kind::Gauge,
-        labels: &["node", "zone", "region"],
+        labels: &["node", "zone", "region", "can_run_agent"],
         help: "Always 1, for each node of the cluster, whether its agent has reported or not",
         write: |scrape, samples| {
             for node in &scrape.topology.nodes {
                 let zone = node.zone.as_ref().map_or("", |zone| zone.as_str());
                 let region = node.region.as_ref().map_or("", |region| region.as_str());
-                samples.gauge(&[node.name.as_str(), zone, region], &1_u32)?;
+                let can_run = !scrape.topology.agentless.contains(&node.name);
+                let can_run = if can_run { "true" } else { "false" };
+                samples.gauge(&[node.name.as_str(), zone, region, can_run], &1_u32)?;
             }
             Ok(())
         },

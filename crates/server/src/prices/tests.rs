@@ -29,6 +29,7 @@ fn topology(provider_ids: &[&str]) -> Topology {
             zone_id: None,
             region: None,
             provider_id: (!id.is_empty()).then(|| (*id).to_owned()),
+            can_run_agent: true,
             pod_cidrs: Vec::new(),
             addresses: Vec::new(),
         };

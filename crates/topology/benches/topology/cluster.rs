@@ -39,6 +39,7 @@ pub(crate) fn tell_surroundings(topology: &Topology) -> Outcome {
             zone_id: None,
             region: Some(Region::new("eu-central-1")?),
             provider_id: None,
+            can_run_agent: true,
             pod_cidrs: Vec::new(),
             addresses: vec![Ipv4Addr::from(0xC0A8_0000 + node).into()],
         };

@@ -119,6 +119,7 @@ impl Checked {
             zone_id: label("zone id", item.zone_id.as_ref(), ZoneId::new)?,
             region: label("region", item.region.as_ref(), Region::new)?,
             provider_id: None,
+            can_run_agent: true,
             pod_cidrs: Vec::new(),
             addresses: self.addresses(&item.addresses, &format!("node {name}"))?,
             uid: name.to_string(),

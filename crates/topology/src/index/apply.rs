@@ -227,6 +227,7 @@ impl TopologyIndex {
         let (_, entry) = self.nodes.named(&state.name);
         entry.uid = state.uid;
         entry.provider_id = state.provider_id.map(Into::into);
+        entry.can_run_agent = state.can_run_agent;
         entry.live = true;
         entry.seen = number;
         let had = std::mem::replace(&mut entry.addresses, addresses.clone());

@@ -78,6 +78,7 @@ pub(super) struct NodeEntry {
     pub(super) node: Option<Arc<Node>>,
     pub(super) uid: String,
     pub(super) provider_id: Option<Box<str>>,
+    pub(super) can_run_agent: bool,
     pub(super) addresses: Box<[Address]>,
     /// From where it gives addresses to its pods; empty once it went.
     pub(super) blocks: Box<[Block]>,
@@ -112,6 +113,7 @@ impl NodeEntry {
             node: None,
             uid: String::new(),
             provider_id: None,
+            can_run_agent: true,
             addresses: Box::default(),
             blocks: Box::default(),
             live: false,

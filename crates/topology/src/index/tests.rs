@@ -58,6 +58,7 @@ fn node(name: &str, zone: &str, address: &str) -> NodeState {
         zone_id: None,
         region: Region::new("region-1").ok(),
         provider_id: None,
+        can_run_agent: true,
         pod_cidrs: Vec::new(),
         addresses: address.parse().into_iter().collect(),
     }
@@ -198,6 +199,7 @@ fn the_nodes_there_are_tell_their_cloud() {
     let mut index = TopologyIndex::new();
     let told = |name, id: &str| NodeState {
         provider_id: Some(id.to_owned()),
+        can_run_agent: true,
         ..node(name, "zone-a", "")
     };
     index.apply_node(told("node-a", "aws:///a/i-1"), Timestamp(1));

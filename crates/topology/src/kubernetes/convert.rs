@@ -26,6 +26,15 @@ const REGION_LABELS: [&str; 2] = [
     "failure-domain.beta.kubernetes.io/region",
 ];
 
+/// The label that says which system a node has.
+const OS_LABELS: [&str; 1] = ["kubernetes.io/os"];
+
+/// Labels of nodes that are no machines: what a DaemonSet has for them is not run.
+const NO_MACHINES: [(&str, &str); 2] = [
+    ("eks.amazonaws.com/compute-type", "fargate"),
+    ("type", "virtual-kubelet"),
+];
+
 /// The label by which a Deployment tells each `ReplicaSet` it made, and its name, from the others.
 const TEMPLATE_HASH_LABEL: &str = "pod-template-hash";
 
@@ -118,6 +127,7 @@ pub(super) fn node_state(node: NodeObject) -> Result<NodeState, Malformed> {
         zone_id: label(&metadata, ZONE_ID_LABELS).and_then(|id| ZoneId::new(id).ok()),
         region: label(&metadata, REGION_LABELS).and_then(|region| Region::new(region).ok()),
         provider_id: spec.provider_id.filter(|id| !id.is_empty()),
+        can_run_agent: can_run_agent(&metadata),
         name: NodeName::new(required(metadata.name, "name")?)?,
         uid: required(metadata.uid, "uid")?,
         addresses: addresses
@@ -126,6 +136,13 @@ pub(super) fn node_state(node: NodeObject) -> Result<NodeState, Malformed> {
             .filter_map(|address| parsed(&address.address))
             .collect(),
     })
+}
+
+/// Whether an agent can run on a node: on Linux, and on machines that run what a DaemonSet has for them.
+fn can_run_agent(metadata: &ObjectMeta) -> bool {
+    let has = |key: &str, value: &str| label(metadata, [key]) == Some(value);
+    let is_linux = label(metadata, OS_LABELS).is_none_or(|os| os == "linux");
+    is_linux && !NO_MACHINES.iter().any(|(key, value)| has(key, value))
 }
 
 /// An owner of pods, as the index wants it.

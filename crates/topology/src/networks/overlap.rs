@@ -123,6 +123,7 @@ mod tests {
             zone_id: None,
             region: None,
             provider_id: None,
+            can_run_agent: true,
             pod_cidrs: Vec::new(),
             addresses: vec!["10.66.0.1".parse().unwrap()],
         };

@@ -74,6 +74,7 @@ fn node_state(node: u8, addresses: &BTreeSet<u8>) -> NodeState {
         zone_id: None,
         region: None,
         provider_id: None,
+        can_run_agent: true,
         pod_cidrs: Vec::new(),
         addresses: addresses.iter().copied().map(ip).collect(),
     }

@@ -15,8 +15,10 @@ const NAMED: usize = 20;
 pub(super) fn look(agents: &[Agent], seen: &Seen) -> Vec<Finding> {
     let is_counting =
         |agent: &&Agent| matches!(agent.state, AgentState::Reporting | AgentState::Late);
-    let is_wanted =
-        |agent: &&Agent| is_counting(agent) || !seen.without_agent.contains(&agent.node);
+    let is_wanted = |agent: &&Agent| {
+        let can_have_one = agent.state != AgentState::Impossible;
+        is_counting(agent) || (can_have_one && !seen.without_agent.contains(&agent.node))
+    };
     let agents: Vec<_> = agents.iter().filter(is_wanted).collect();
     let counting = agents.iter().copied().filter(is_counting).count();
     let found = format!("{counting} of {} nodes report", agents.len());
@@ -67,7 +69,7 @@ fn of_agent(agent: &Agent) -> Finding {
                 "start it again, or what the node sends is counted by who receives it only",
             );
         }
-        AgentState::Reporting | AgentState::Late => {}
+        AgentState::Reporting | AgentState::Late | AgentState::Impossible => {}
     }
     if agent.bypassed {
         return Finding::look(subject, "its packets pass the agent's hooks by").advise(

@@ -175,6 +175,7 @@ fn what_a_node_sends_with_an_address_of_its_own_block_counts_once_and_does_not_w
         zone_id: None,
         region: kubezonnet_model::Region::new("r1").ok(),
         provider_id: None,
+        can_run_agent: true,
         pod_cidrs: vec!["10.67.2.0/24".parse().unwrap()],
         addresses: vec![ip("10.66.0.2")],
     };

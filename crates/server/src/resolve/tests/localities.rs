@@ -15,6 +15,7 @@ fn label(topology: &Topology, number: u8, (zone, region): (&str, &str), since: T
         zone_id: None,
         region: Region::new(region).ok(),
         provider_id: None,
+        can_run_agent: true,
         pod_cidrs: Vec::new(),
         addresses: vec![
             ip(&format!("10.66.0.{number}")),

@@ -178,6 +178,7 @@ fn the_first_pod_of_a_nodes_block_in_a_network_that_is_named_counts_once() {
         zone_id: None,
         region: Region::new("r1").ok(),
         provider_id: None,
+        can_run_agent: true,
         pod_cidrs: prefixes.map(|text| text.parse().unwrap()).into(),
         addresses: vec![ip("10.66.0.1"), ip("fd66::1")],
     };

@@ -199,6 +199,27 @@ fn a_node_tells_what_its_cloud_calls_it() {
 }
 
 #[test]
+fn no_agent_runs_on_other_systems_and_on_what_is_no_machine() {
+    let can = [
+        json!({}),
+        json!({"kubernetes.io/os": "linux"}),
+        json!({"eks.amazonaws.com/compute-type": "ec2", "type": "worker"}),
+    ];
+    let cannot = [
+        json!({"kubernetes.io/os": "windows"}),
+        json!({"kubernetes.io/os": "linux", "eks.amazonaws.com/compute-type": "fargate"}),
+        json!({"kubernetes.io/os": "linux", "type": "virtual-kubelet"}),
+    ];
+
+    for labels in can {
+        assert!(node(&labels).can_run_agent, "{labels}");
+    }
+    for labels in cannot {
+        assert!(!node(&labels).can_run_agent, "{labels}");
+    }
+}
+
+#[test]
 fn the_old_labels_count_where_the_new_ones_say_nothing() {
     let cases = [
         (json!({}), None),

@@ -1,26 +1,39 @@
-//! Views of 90 days of history of 2,000 pairs of workloads, of a file on disk, and what it takes.
+//! Views of 90 days of history of 2,000 pairs of workloads, of a file on disk, and what it takes: single
+//! questions, and whole answers of the API, which asks several each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
 use kubezonnet_model::{
     Direction, FlowCounters, Labels, Locality, Name, Namespace, Timestamp, Window, Zone,
 };
 use kubezonnet_pricing::{Overrides, PriceBook};
+use kubezonnet_server::export::Exporters;
 use kubezonnet_server::history::embedded::{Counted, Embedded, Options};
 use kubezonnet_server::history::{By, EdgePart, Filter, PartyPart, Past as _, Question, SidePart};
+use kubezonnet_server::http;
+use kubezonnet_server::ingest::{BodyLimits, Ingest};
 use kubezonnet_server::ledger::edges::{Class, EdgeKey, EdgeList, Towards};
 use kubezonnet_server::ledger::{Place, Side, Who};
 use kubezonnet_server::names::{Key, Names};
 use kubezonnet_testkit::bench::{Bench, Figure, median, timed};
+use kubezonnet_topology::Clock;
+use tower::ServiceExt as _;
 
 use crate::Outcome;
-use crate::cluster::NOW;
+use crate::cluster::{self, NOW};
 
 const PAIRS: u32 = 2_000;
 const WORKLOADS: u32 = 300;
 const DAYS: u64 = 90;
 const HOUR: Duration = Duration::from_hours(1);
 const HOUR_MS: u64 = 3_600_000;
+
+/// Bytes of the smallest pair in a window.
+const BYTES: u64 = 1_003;
 
 /// The milliseconds that a view may take.
 const MOST: f64 = 300.0;
@@ -31,12 +44,12 @@ type View = (&'static str, Window, Option<Duration>, fn() -> By);
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
 pub(crate) fn run(bench: &mut Bench) -> Outcome {
     let directory = tempfile::tempdir()?;
-    let names = std::sync::Arc::<Names>::default();
+    let names = Arc::<Names>::default();
     let options = Options {
         directory: Some(directory.path().to_owned()),
         ..Options::default()
     };
-    let past = Embedded::open(options, std::sync::Arc::clone(&names))?;
+    let past = Arc::new(Embedded::open(options, Arc::clone(&names))?);
     let prices = "currency: EUR\nunit: GB\nbetweenZones: { price: 0.02, paidBy: both }\n";
     past.price(&PriceBook::new(None, &Overrides::parse(prices)?, false)?);
     let list = pairs(&names)?;
@@ -112,7 +125,67 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome {
         ),
     ];
     bench.tell("history", "the file", &figures)?;
+    answers(bench, past, rounds)
+}
+
+/// Paths of the API, as the dashboard and `kubectl zonnet` ask for them.
+const PATHS: [&str; 9] = [
+    "summary?since=90d",
+    "summary?since=45d",
+    "matrix?since=90d",
+    "top?of=pairs&since=90d",
+    "top?of=pairs&zones=true&since=90d",
+    "top?of=pairs&by=growth&since=45d",
+    "top?of=workloads&since=90d&limit=500",
+    "series?by=pairs&since=90d",
+    "series?by=locality&since=48h",
+];
+
+/// The same as answers of the API: from a request to the last byte of JSON.
+fn answers(bench: &mut Bench, past: Arc<Embedded>, rounds: usize) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let pipeline = cluster::pipeline(cluster::topology(50)?, Exporters::default());
+    let pipeline = Arc::new(pipeline);
+    let clock = Clock::new(|| NOW);
+    let ingest = Ingest::new(Arc::clone(&pipeline), BodyLimits::default(), clock.clone());
+    let shown = http::Shown::new(pipeline, Arc::new(ingest), clock).with_past(Some(past));
+    let router = http::routes(shown);
+    let ask = |path: &str| -> Outcome<Vec<u8>> {
+        let request = Request::get(format!("/api/v1/{path}")).body(Body::empty())?;
+        runtime.block_on(async {
+            let answer = router.clone().oneshot(request).await?;
+            let status = answer.status();
+            let body = answer.into_body().collect().await?.to_bytes().to_vec();
+            if status == StatusCode::OK {
+                Ok(body)
+            } else {
+                Err(format!("{path}: {status}: {}", String::from_utf8_lossy(&body)).into())
+            }
+        })
+    };
+    let summary: serde_json::Value = serde_json::from_slice(&ask("summary?since=90d")?)?;
+    if summary["total"]["bytes"].as_u64() != Some(all_bytes()) {
+        return Err(format!("not all that was fed is in {summary}").into());
+    }
+    for path in PATHS {
+        let mut times = Vec::new();
+        for _ in 0..rounds {
+            let (answer, took) = timed(|| ask(path));
+            answer?;
+            times.push(took.as_secs_f64() * 1e3);
+        }
+        let figures = [Figure::new("median ms", median(&times)).at_most(MOST)];
+        bench.tell("history", path, &figures)?;
+    }
     Ok(())
+}
+
+/// Bytes of everything that [`fill`] feeds.
+fn all_bytes() -> u64 {
+    let windows = DAYS * 24 - 48 + 48 * 60;
+    (1..=u64::from(PAIRS)).map(|pair| BYTES * pair).sum::<u64>() * windows
 }
 
 /// What each pair has: an hour for 90 days, and each minute of the last two.
@@ -155,7 +228,7 @@ fn pairs(names: &Names) -> Outcome<Vec<(EdgeKey, FlowCounters)>> {
             },
         };
         let counters = FlowCounters {
-            bytes: 1_000_003 * (u64::from(pair) + 1),
+            bytes: BYTES * (u64::from(pair) + 1),
             packets: 1_009 * (u64::from(pair) + 1),
         };
         edges.push((key, counters));

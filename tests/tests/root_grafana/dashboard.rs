@@ -25,6 +25,8 @@ struct Variable {
     kind: String,
     #[serde(default)]
     definition: String,
+    #[serde(default)]
+    regex: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -104,10 +106,18 @@ impl Dashboard {
             .iter()
             .filter(|each| each.kind == "query");
         let parts = queries.map(|variable| {
-            let inner = variable.definition.strip_prefix("label_values(");
-            let inner = inner.and_then(|inner| inner.strip_suffix(')')).unwrap();
-            let (series, label) = inner.rsplit_once(", ").unwrap();
-            let query = format!("group by ({label}) ({})", self.filled(series, &[]));
+            let inner = variable.definition.strip_suffix(')').unwrap();
+            let (query, label) = if let Some(inner) = inner.strip_prefix("label_values(") {
+                let (series, label) = inner.rsplit_once(", ").unwrap();
+                (format!("group by ({label}) ({series})"), label)
+            } else {
+                // What a query answers is read as text: a label that is not empty, by a pattern.
+                let pattern = variable.regex.strip_prefix('/').unwrap();
+                let label = pattern.strip_suffix("=\"([^\"]+)\"/").unwrap();
+                let query = inner.strip_prefix("query_result(").unwrap();
+                (query.to_owned(), label)
+            };
+            let query = self.filled(&query, &[]);
             (variable.name.as_str(), (query, label.to_owned()))
         });
         parts.collect()

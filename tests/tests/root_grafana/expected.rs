@@ -16,7 +16,7 @@ pub(crate) enum Expected {
     Each(f64),
     /// Every value is between these.
     Between(f64, f64),
-    /// The values sum to that of another query, times this.
+    /// The values sum to that of another query, times this. `$month` in it is when the month began.
     SumIs(&'static str, f64),
 }
 
@@ -76,10 +76,17 @@ pub(crate) const EXPECTED: &[(&str, &str, &[Expected])] = &[
             SumIs("sum(rate(kubezonnet_zone_cost_total[10s]))", 86_400.0),
         ],
     ),
+    // Costs since the server began, less those that it had when the month did.
     (
         "Spent this month",
         "A",
-        &[Count(1), SumIs("sum(kubezonnet_cost_total)", 1.0)],
+        &[
+            Count(1),
+            SumIs(
+                "sum(kubezonnet_cost_total) - (sum(kubezonnet_cost_total @ $month) or vector(0))",
+                1.0,
+            ),
+        ],
     ),
     (
         "At the end of the month",
@@ -276,4 +283,13 @@ pub(crate) const EXPECTED: &[(&str, &str, &[Expected])] = &[
     ),
     ("Disk", "A", &[Count(1), Between(1.0, f64::MAX)]),
     ("Disk", "B", &[Count(1), Between(1.0, f64::MAX)]),
+    ("Disk", "C", &[Count(1), Between(1.0, f64::MAX)]),
+    ("History", "A", &[Count(1), Each(1.0)]),
+    (
+        "Oldest that waits for the history",
+        "A",
+        &[Count(1), Between(0.0, 60.0)],
+    ),
+    ("What the history lacks", "A", &[Count(1), Each(0.0)]),
+    ("What the history lacks", "B", &[Count(1), Each(0.0)]),
 ];

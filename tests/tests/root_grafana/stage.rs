@@ -27,6 +27,10 @@ betweenZones: { price: 1000, paidBy: sender }
 betweenRegions: [{ price: 2000 }]
 ";
 
+/// When the month began, in UTC.
+pub(crate) const MONTH: &str =
+    "vector(time() - time() % 86400 - (scalar(day_of_month()) - 1) * 86400)";
+
 /// More than there is for the cluster, and less for the namespace.
 const BUDGETS: &str = "cluster: 1000000\nnamespaces: { shop: 0.000001 }\n";
 
@@ -93,7 +97,8 @@ impl Stage {
     }
 }
 
-/// Waits until every counter has been there for longer than any query looks back.
+/// Waits until every counter has been there for longer than any query looks back, and the month for so long
+/// that a window which lay partly in the one before is a small part of it.
 fn wait_until_steady(prometheus: &Prometheus) {
     let enough = [
         // Between these zones in both directions, and beside them what stays, and what is unknown.
@@ -113,6 +118,7 @@ fn wait_until_steady(prometheus: &Prometheus) {
             "count(count_over_time(kubezonnet_agent_build_info[20s]) > 14)",
             5.0,
         ),
+        (&format!("time() - {MONTH}"), 60.0),
     ];
     for (query, least) in enough {
         wait_for(query, PATIENCE, || {

@@ -83,7 +83,7 @@ browser() {
     fi
 }
 
-# What asks the API everything that its document allows, in the versions of the list.
+# What asks the API everything that its document allows, by the versions and sums of the list.
 schemathesis() {
     local list=tests/schemathesis/requirements.txt place=$tools/schemathesis
     if [ -n "${SCHEMATHESIS:-}" ] || cmp --silent "$list" "$place/requirements.txt"; then
@@ -93,7 +93,8 @@ schemathesis() {
     rm -rf "$place"
     # Nothing half is left behind: the list is there once all of it is.
     python3 -m venv "$place"
-    "$place/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: -r "$list"
+    "$place/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+        --require-hashes -r "$list"
     cp "$list" "$place/requirements.txt"
 }
 

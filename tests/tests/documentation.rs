@@ -336,6 +336,43 @@ fn every_link_between_pages_leads_to_a_file() {
     }
 }
 
+/// The largest file that is kept, unless it is one of these.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// Larger ones that are meant.
+const LARGE: [&str; 0] = [];
+
+/// The files that git keeps, and their sizes.
+fn kept(folder: &Path) -> Vec<(String, u64)> {
+    let mut git = Command::new("git");
+    // Of whoever it is: in a container the checkout is often somebody else's.
+    git.args(["-c", "safe.directory=*", "ls-files", "-z"]);
+    let output = git.current_dir(folder).output().expect("git is there");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "git does not list files: {said}");
+    let names = String::from_utf8(output.stdout).expect("names are text");
+    let names = names.split('\0').filter(|name| !name.is_empty());
+    // One that was just deleted is listed until that is committed.
+    let sized = names.filter_map(|name| {
+        let meta = std::fs::symlink_metadata(folder.join(name)).ok()?;
+        Some((name.to_owned(), meta.len()))
+    });
+    sized.collect()
+}
+
+#[test]
+fn no_large_file_came_in_by_mistake() {
+    let files = kept(&root());
+
+    assert!(files.len() > 300, "only {} files were found", files.len());
+    for (name, bytes) in files {
+        assert!(
+            bytes <= MOST_BYTES || LARGE.contains(&name.as_str()),
+            "{name} has {bytes} bytes: is it meant to be kept?"
+        );
+    }
+}
+
 #[test]
 fn every_decision_has_a_number_of_its_own() {
     let pages = std::fs::read_dir(root().join("docs/decisions")).expect("there are decisions");

@@ -151,7 +151,10 @@ fn nothing_of_ours_names_another_server_to_load_from_or_needs_inline_code() {
         .iter()
         .filter(|file| !file.name.starts_with("vendor/"));
     for file in ours.chain([&PAGE]) {
-        let text = std::str::from_utf8(file.content).unwrap();
+        // What is within the page is loaded from nowhere.
+        let text = std::str::from_utf8(file.content)
+            .unwrap()
+            .replace("url(#", "");
         for forbidden in [
             "src=\"http",
             "href=\"http",

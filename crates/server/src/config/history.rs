@@ -45,6 +45,7 @@ impl HistoryFlags {
             retention: [self.history_minutes, self.history_hours, self.history_days],
             max_bytes: self.history_bytes,
             labels,
+            ..Options::default()
         }
     }
 }

@@ -53,6 +53,9 @@ pub struct Options {
     pub retention: [Duration; Resolution::ALL.len()],
     /// Most bytes of it on disk; past it the oldest goes.
     pub max_bytes: u64,
+    /// How many cells, of 50 bytes each, may wait while they cannot be written. What comes then is lost to
+    /// the past, and counted as such.
+    pub max_waiting: usize,
     /// The names of the labels that sides have, by their places.
     pub labels: Vec<String>,
 }
@@ -64,6 +67,7 @@ impl Default for Options {
             directory: None,
             retention: [2 * DAY, 90 * DAY, 400 * DAY],
             max_bytes: 1 << 30,
+            max_waiting: 500_000,
             labels: Vec::new(),
         }
     }

@@ -27,7 +27,7 @@ const SOONEST: Duration = Duration::from_secs(1);
 /// How soon it is tried again after a failure.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Cells that are gathered at most: 50 bytes each.
+/// Cells that are gathered at most while they can be written: 50 bytes each.
 const MOST_CELLS: usize = 200_000;
 
 /// Parts of a level that are merged into one of the next.
@@ -123,7 +123,8 @@ impl Keeper {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let is_due = self.last_flush.elapsed() >= every;
-            if is_due || self.gathered.len() > MOST_CELLS {
+            let is_much = self.gathered.len() > MOST_CELLS && !self.has_failed;
+            if is_due || is_much {
                 self.flush();
             }
         }
@@ -234,6 +235,11 @@ impl Keeper {
 
     fn gather(&mut self, counted: &Counted) {
         if counted.row <= self.row {
+            return;
+        }
+        if self.has_failed && self.gathered.len() > self.options.max_waiting {
+            self.counts.add_lost_rows(1);
+            self.row = counted.row;
             return;
         }
         let edges = || counted.edges.iter().flat_map(|list| &list.0);

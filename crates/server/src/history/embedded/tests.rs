@@ -436,3 +436,75 @@ fn prices_of_before_are_those_of_before_after_a_start() {
     assert_eq!(answer.groups[0].cells[0].cost.total().round(2), 4);
     assert_eq!(answer.currency, Some(book("0.05").currency()));
 }
+
+/// Takes from the past what it is written to, or gives it back: it fails for as long.
+fn rename(directory: &Path, from: &str, to: &str) {
+    let connection = rusqlite::Connection::open(directory.join("history.db")).unwrap();
+    connection.busy_timeout(Duration::from_secs(20)).unwrap();
+    let sql = format!("ALTER TABLE {from} RENAME TO {to}");
+    connection.execute(&sql, []).unwrap();
+}
+
+/// Waits until it has tried to write what it was fed.
+fn try_to_write(past: &Embedded) {
+    let (reply, written) = sync_channel(1);
+    past.flush();
+    past.send(Message::Flush(Some(reply)));
+    written.recv().unwrap();
+}
+
+#[test]
+fn what_cannot_be_written_waits_and_is_written_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut both = Both::open(in_directory(directory.path()));
+    both.past.follow(StoreId::random(), 0, 0);
+    both.window(minutes(0, 1), &[(1, 2, 1_000)]);
+    assert_eq!(total(&both.past, minutes(0, 60)), 1_000);
+
+    rename(directory.path(), "chunks", "gone");
+    both.window(minutes(1, 2), &[(1, 2, 20), (3, 4, 300)]);
+    try_to_write(&both.past);
+    both.window(minutes(2, 3), &[(1, 2, 4)]);
+    try_to_write(&both.past);
+
+    let counts = both.past.counts();
+    assert!(counts.is_failing() && counts.failures() >= 2);
+    assert!(both.past.status().failing.is_some());
+    assert!(both.past.is_through(3), "nobody waits for it");
+    let asked = both.past.ask(&question(minutes(0, 60), By::Edges(vec![])));
+    assert!(matches!(asked, Err(AskError::Unreadable(_))), "{asked:?}");
+    rename(directory.path(), "gone", "chunks");
+    both.assert_same(&question(minutes(0, 60), pairs()));
+    assert!(!both.past.counts().is_failing());
+    assert_eq!(both.past.counts().lost_rows(), 0);
+    both.past.close();
+    let again = Embedded::open(in_directory(directory.path()), Arc::default()).unwrap();
+    assert_eq!(total(&again, minutes(0, 60)), 1_324);
+}
+
+#[test]
+fn what_waits_to_be_written_takes_bounded_memory_and_the_rest_is_said_to_be_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut both = Both::open(Options {
+        max_waiting: 1_000,
+        ..in_directory(directory.path())
+    });
+    let edges: Vec<_> = (0..200).map(|number| (number, 7, 1)).collect();
+    both.window(minutes(0, 1), &[(1, 2, 1)]);
+    assert_eq!(total(&both.past, minutes(0, 60)), 1);
+
+    rename(directory.path(), "chunks", "gone");
+    both.window(minutes(1, 2), &edges);
+    try_to_write(&both.past);
+    // With six of them more wait than may; who comes after has no room.
+    for minute in 2..10 {
+        both.window(minutes(minute, minute + 1), &edges);
+    }
+    try_to_write(&both.past);
+    rename(directory.path(), "gone", "chunks");
+
+    assert_eq!(total(&both.past, minutes(0, 60)), 6 * 200 + 1);
+    assert_eq!(both.past.counts().lost_rows(), 3);
+    both.window(minutes(20, 21), &edges);
+    assert_eq!(total(&both.past, minutes(0, 60)), 7 * 200 + 1);
+}

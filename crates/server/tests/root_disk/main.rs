@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
 
+mod past;
 #[path = "../durable/server.rs"]
 #[expect(dead_code, reason = "shared with tests that need no root")]
 mod server;
@@ -120,7 +121,9 @@ fn breaks(setup: &Setup, reason: &str, fail: impl Fn(), mend: impl Fn()) {
     assert!(sent.put_off > 0, "agents are told to come again");
     assert_exact(&server.scrape(), &sent);
     server.end();
-    assert_exact(&setup.start().scrape(), &sent);
+    let server = setup.start();
+    assert_exact(&server.scrape(), &sent);
+    past::assert_none_twice(&server, &sent);
 }
 
 #[test]

@@ -45,6 +45,9 @@ const lines = ({ ready, not_ready: why, topology, store, history, prices, agents
 
 const State = ({ agent }) => {
   const found = faults(agent);
+  if (agent.state === "impossible" && found.length === 0) {
+    return html`<span class="none">${AGENTS.impossible.join(": ")}</span>`;
+  }
   return found.length === 0
     ? html`<span class="good"><span aria-hidden="true">✓ </span>${AGENTS[agent.state][0]}</span>`
     : html`<span class="bad"><span aria-hidden="true">! </span>${AGENTS[agent.state]?.[0] ?? agent.state}${agent.state !== "reporting" || found.length > 0 ? `: ${found.join("; ")}` : ""}</span>`;

@@ -250,3 +250,21 @@ export const the_server_is_asked_again_and_again_but_not_while_nobody_looks = as
   await pass(16);
   await visit.until(() => assert.ok(asked >= 6, `${asked} questions of who stays`));
 };
+
+export const a_node_that_no_agent_can_run_on_is_no_trouble = async (visit) => {
+  const page = await visit.openWhole("", {
+    prepare: (fresh) => fresh.route("**/api/v1/health", async (route) => {
+      const response = await route.fetch();
+      const body = await response.json();
+      const agents = body.agents.map((agent, index) => ({ ...agent, state: index === 0 ? "impossible" : "reporting" }));
+      await route.fulfill({ response, json: { ...body, agents } });
+    }),
+  });
+  const count = await page.locator("#health tbody tr:not(.space)").count();
+
+  assert.ok(count > 2, `${count} nodes`);
+  assert.ok((await page.locator("#health .checks").innerText()).includes(`${count - 1} of ${count - 1} nodes have an agent that reports.`));
+  const cell = page.locator("#health td", { hasText: "None can run there: receivers count what it sends" });
+  assert.equal(await cell.locator(".good, .bad").count(), 0);
+  assert.equal(await page.locator("#health td .bad").count(), 0);
+};

@@ -154,6 +154,7 @@ fn each_problem_is_told_with_what_to_do() {
         coarse,
         answers::agent("node-h", AgentState::Ended),
         answers::agent("node-i", AgentState::Late),
+        answers::agent("fargate-j", AgentState::Impossible),
     ]);
     fake.tell("health", &health);
 

@@ -2,9 +2,9 @@
 
 use kubezonnet_api::{Agent, AgentState};
 
-use super::Finding;
 use super::kubernetes::Seen;
 use super::server::whole;
+use super::{Finding, names};
 use crate::text;
 
 /// How many nodes are named one by one; clusters have thousands.
@@ -19,6 +19,11 @@ pub(super) fn look(agents: &[Agent], seen: &Seen) -> Vec<Finding> {
         let can_have_one = agent.state != AgentState::Impossible;
         is_counting(agent) || (can_have_one && !seen.without_agent.contains(&agent.node))
     };
+    // Kubernetes tells of these too, if it was asked.
+    let impossible = agents.iter().filter(|agent| {
+        agent.state == AgentState::Impossible && !seen.without_agent.contains(&agent.node)
+    });
+    let impossible: Vec<_> = impossible.map(|agent| &agent.node).collect();
     let agents: Vec<_> = agents.iter().filter(is_wanted).collect();
     let counting = agents.iter().copied().filter(is_counting).count();
     let found = format!("{counting} of {} nodes report", agents.len());
@@ -29,6 +34,16 @@ pub(super) fn look(agents: &[Agent], seen: &Seen) -> Vec<Finding> {
     } else {
         Finding::problem("agents", found)
     }];
+    if !impossible.is_empty() {
+        let found = format!(
+            "{} on which none can run: {}",
+            impossible.len(),
+            names(impossible)
+        );
+        findings.push(Finding::look("nodes", found).advise(
+            "what they send is counted by who receives it, and by nobody between two of them",
+        ));
+    }
     let is_news = |agent: &&Agent| is_counting(agent) || !seen.explained.contains(&agent.node);
     let (wrong, right): (Vec<_>, Vec<_>) = agents
         .into_iter()

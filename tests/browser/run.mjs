@@ -2,6 +2,7 @@
 //
 //   node run.mjs http://127.0.0.1:8080 DIRECTORY-FOR-SCREENSHOTS
 //
+// LOCKED is another server that wants a token, and LOCKED_TOKEN the file that it has it from.
 // KUBEZONNET_BROWSER_TOOLS is where the packages of package.json are, and CHROMIUM the browser. ONLY is a
 // part of the names of the checks to run.
 
@@ -9,6 +10,7 @@ import { performance } from "node:perf_hooks";
 import { Browser } from "./browser.mjs";
 import * as access from "./checks/access.mjs";
 import * as address from "./checks/address.mjs";
+import * as gate from "./checks/gate.mjs";
 import * as keyboard from "./checks/keyboard.mjs";
 import * as numbers from "./checks/numbers.mjs";
 import * as pure from "./checks/pure.mjs";
@@ -21,7 +23,7 @@ if (!base || !screenshots) {
   process.exit(64);
 }
 
-const checks = [pure, numbers, address, states, keyboard, access, scroll].flatMap((module) => Object.entries(module))
+const checks = [pure, numbers, address, states, gate, keyboard, access, scroll].flatMap((module) => Object.entries(module))
   .map(([name, check]) => [name.replaceAll("_", " "), check])
   .filter(([words]) => words.includes(process.env.ONLY ?? ""));
 const browser = await Browser.start(base, screenshots);

@@ -77,6 +77,17 @@ const workloads = (page) => async ({ items, count }) => {
   assert.match(await page.locator("#ranking .sum").innerText(), new RegExp(`^${count.toLocaleString("en-US")} in all`));
 };
 
+/** Pods by name, with what each sent and received. */
+const pods = (page) => async ({ items, count }) => {
+  const rows = await page.locator("#ranking tbody tr:not(.space)").evaluateAll((all) => all.map((row) =>
+    [row.querySelector("th").innerText, ...[...row.querySelectorAll("td.number > .number")].slice(0, 3).map((one) => one.title)]));
+  assert.ok(rows.length > 5, `${rows.length} rows`);
+  const wanted = items.slice(0, rows.length).map(({ key, ...had }) =>
+    [`${key.namespace}/${key.name}`, exact(had.sent_bytes), exact(had.received_bytes), exact(had.crossing_bytes)]);
+  assert.deepEqual(rows, wanted);
+  assert.match(await page.locator("#ranking .sum").innerText(), new RegExp(`^${count.toLocaleString("en-US")} in all`));
+};
+
 export const money_on_the_screen_is_what_the_api_answers = async (visit) => {
   const page = await visit.openWhole();
   for (const look of [top, boundaries, doubts]) await compare(visit, page, "summary", { since: "1h" }, look(page));
@@ -90,4 +101,9 @@ export const bytes_on_the_screen_are_what_the_api_answers = async (visit) => {
   await compare(visit, page, "matrix", { since: "1h" }, matrix(page));
   await compare(visit, page, "series", { since: "1h", by: "locality" }, timeline(page));
   await compare(visit, page, "top", { since: "1h", of: "workloads", by: "bytes", limit: 500 }, workloads(page));
+};
+
+export const pods_on_the_screen_are_those_of_the_api = async (visit) => {
+  const page = await visit.openWhole("?of=pods&show=bytes&by=bytes");
+  await compare(visit, page, "top", { since: "1h", of: "pods", by: "bytes", limit: 500 }, pods(page));
 };

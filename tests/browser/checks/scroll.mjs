@@ -108,3 +108,26 @@ export const a_list_is_read_to_its_end_by_the_cursors_of_the_server = async (vis
   });
   assert.equal(await page.locator("#ranking .sum button").count(), 0);
 };
+
+/** The same question for fewer at once: the server's own pages. */
+const few = (route) => {
+  const url = new URL(route.request().url());
+  if (url.searchParams.get("of") === "pods") url.searchParams.set("limit", "20");
+  return route.continue({ url: url.href });
+};
+
+export const a_list_goes_on_page_by_page_of_the_server_to_its_end = async (visit) => {
+  const { count } = await visit.ask("top", { since: "1h", of: "pods", by: "bytes" });
+  assert.ok(count > 60, `${count} pods`);
+  const page = await visit.openWhole("?of=pods&show=bytes&by=bytes", { prepare: (fresh) => fresh.route("**/api/v1/top?**", few) });
+  const box = page.locator("#ranking .scroll");
+  const rows = page.locator("#ranking tbody tr:not(.space)");
+
+  await visit.until(async () => {
+    await box.evaluate((one) => { one.scrollTop = one.scrollHeight; });
+    assert.equal(await rows.last().getAttribute("aria-rowindex"), String(count + 1));
+  });
+
+  assert.equal(await page.locator("#ranking .sum button").count(), 0, "no page failed");
+  assert.doesNotMatch(await page.locator("#ranking .sum").innerText(), / read\./);
+};

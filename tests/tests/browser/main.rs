@@ -61,11 +61,30 @@ async fn server(directory: &Path) -> Served {
     served
 }
 
+/// Starts a server that answers who has the token in a file, and has heard of nothing but two nodes.
+fn locked(directory: &Path, token: &Path) -> Served {
+    let topology = directory.join("two-nodes.yaml");
+    let nodes =
+        "nodes: [{name: node-a, addresses: [10.66.0.1]}, {name: node-b, addresses: [10.66.0.2]}]\n";
+    std::fs::write(&topology, nodes).unwrap();
+    std::fs::write(token, "the-token-of-the-test\n").unwrap();
+    let mut command = served::command(binary("kubezonnet-server").unwrap());
+    command
+        .args(["--listen=127.0.0.1:0", "--insecure", "--log-format=json"])
+        .args(["--flow-log=off", "--data-dir=none"])
+        .arg(format!("--topology-file={}", topology.display()))
+        .arg(format!("--bearer-token-file={}", token.display()))
+        .stdout(Stdio::null());
+    Served::start(&mut command, &["--listen"]).unwrap()
+}
+
 #[tokio::test]
 async fn the_dashboard_shows_what_the_api_answers_to_everybody_in_every_state() {
     let tools = tools();
     let directory = tempfile::tempdir().unwrap();
     let server = server(directory.path()).await;
+    let token = directory.path().join("token");
+    let locked = locked(directory.path(), &token);
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
     let screenshots = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
 
@@ -74,6 +93,8 @@ async fn the_dashboard_shows_what_the_api_answers_to_everybody_in_every_state() 
         .arg(format!("http://{}", server.address("--listen")))
         .arg(&screenshots)
         .env("KUBEZONNET_BROWSER_TOOLS", tools)
+        .env("LOCKED", format!("http://{}", locked.address("--listen")))
+        .env("LOCKED_TOKEN", token)
         .output()
         .expect("node is there: scripts/install-deps.sh test installs it");
 

@@ -69,6 +69,11 @@ impl Prometheus {
         }
     }
 
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Ends it, and takes it well.
     pub fn end(mut self, grace: Duration) {
         self.process.terminate(grace).unwrap();

@@ -22,10 +22,12 @@ use crate::edge::{Edge, Serving};
 use crate::export::Exporters;
 use crate::export::pods::Pods;
 use crate::export::recent::Recent;
-use crate::history::Past;
 use crate::history::embedded::{Embedded, Options};
+use crate::history::prometheus::{Column, Here, Prometheus};
+use crate::history::{self, Past};
 use crate::http;
 use crate::ingest::{self, Ingest};
+use crate::metrics::Columns;
 use crate::pipeline::{Pipeline, Settings};
 use crate::prices::Prices;
 use crate::source::{self, Source};
@@ -120,7 +122,12 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         limits: config.metrics.series(),
     };
     let labels = labels.names().map(ToString::to_string).collect();
-    let past = config.history.options(&config.data_dir, labels);
+    let prometheus = config.prometheus.options();
+    let prometheus = prometheus.map_err(Failure::Configuration)?;
+    // Who asks another keeps none.
+    let past = prometheus
+        .is_none()
+        .then(|| config.history.options(&config.data_dir, labels));
     let recent = Arc::new(Recent::new(clock.now().0));
     let exporters = Exporters::open(config).and(Box::new(Arc::clone(&recent)));
     let pods = Arc::new(Pods::new());
@@ -130,21 +137,20 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let pipeline = Arc::new(pipeline);
     let ingest = Ingest::new(Arc::clone(&pipeline), config.limits.bodies(), clock.clone());
     let ingest = Arc::new(ingest.guarded(Arc::clone(&edge.door)));
-    let past = pipeline
-        .past()
-        .map(|past| -> Arc<dyn Past> { Arc::<Embedded>::clone(past) });
+    let prometheus = ask_prometheus(prometheus, &pipeline, &columns, &clock)?;
     let shown = http::Shown::new(Arc::clone(&pipeline), Arc::clone(&ingest), clock.clone())
         .without(&config.metrics.metrics_disable)
         .with_columns(columns)
         .behind(edge.gate.clone())
         .with_recent(recent, pods)
-        .with_past(past)
+        .with_past(past_of(&pipeline, prometheus.clone()))
         .with_credentials(Arc::clone(&edge.status), edge.is_ready());
 
     let handle = Handle::new();
     let reporting = Handle::new();
     let source = tokio::spawn(source.follow(pipeline.topology().clone(), clock.clone()));
     let networks = networks.map(|networks| tokio::spawn(networks.run()));
+    let looks = prometheus.map(|past| tokio::spawn(past.follow()));
     let upkeep = tokio::spawn(keep_up(Arc::clone(&pipeline), clock));
     let limits = config.limits.connections();
     if let Some(connections) = connections::make_room(limits.total) {
@@ -177,8 +183,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     for task in [source, upkeep, stop] {
         task.abort();
     }
-    if let Some(networks) = networks {
-        networks.abort();
+    for task in [networks, looks].into_iter().flatten() {
+        task.abort();
     }
     let failed = pipeline.has_failed();
     pipeline.close();
@@ -198,7 +204,7 @@ fn open_pipeline(
     topology: Topology,
     exporters: Exporters,
     settings: Settings,
-    past: Options,
+    past: Option<Options>,
 ) -> Result<Pipeline, Failure> {
     let directory = match &config.data_dir {
         DataDir::Path(path) => Some((path.as_path(), Pace::default())),
@@ -212,6 +218,46 @@ fn open_pipeline(
     };
     Pipeline::with_past(topology, exporters, settings, directory, past)
         .map_err(|error| Failure::Configuration(error.into()))
+}
+
+/// Who is asked of the past.
+fn past_of(pipeline: &Pipeline, prometheus: Option<Arc<Prometheus>>) -> Option<Arc<dyn Past>> {
+    let asked = prometheus.map(|past| -> Arc<dyn Past> { past });
+    let kept = pipeline.past();
+    asked.or_else(|| kept.map(|past| -> Arc<dyn Past> { Arc::<Embedded>::clone(past) }))
+}
+
+/// Brings what is known here to who asks another server for the past, if one is asked.
+fn ask_prometheus(
+    options: Option<history::prometheus::Options>,
+    pipeline: &Arc<Pipeline>,
+    columns: &Columns,
+    clock: &Clock,
+) -> Result<Option<Arc<Prometheus>>, Failure> {
+    let Some(options) = options else {
+        return Ok(None);
+    };
+    let names = columns.names();
+    let here = Here {
+        topology: pipeline.topology().clone(),
+        columns: names
+            .map(|(place, names)| Column {
+                place,
+                names: names.clone(),
+            })
+            .collect(),
+        book: {
+            let pipeline = Arc::clone(pipeline);
+            Box::new(move || {
+                let in_force = pipeline.prices().in_force(pipeline.topology());
+                in_force.map(|prices| prices.book.clone())
+            })
+        },
+        clock: clock.clone(),
+    };
+    let prometheus = Prometheus::new(options, here);
+    let prometheus = prometheus.map_err(|error| Failure::Configuration(error.into()))?;
+    Ok(Some(Arc::new(prometheus)))
 }
 
 /// Serves where the server is looked at and where agents report, until both are told to end.

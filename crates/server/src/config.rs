@@ -5,6 +5,7 @@ mod labels;
 mod limits;
 mod metrics;
 mod prices;
+mod prometheus;
 mod security;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ pub use self::labels::LabelFlags;
 pub use self::limits::LimitFlags;
 pub use self::metrics::MetricsFlags;
 pub use self::prices::{CloudChoice, PriceFlags};
+pub use self::prometheus::PrometheusFlags;
 pub use self::security::{Security, ServiceAccount};
 use crate::export::flow_log;
 use crate::store::DataDir;
@@ -199,6 +201,10 @@ pub struct Config {
     /// How much of the past is kept.
     #[command(flatten)]
     pub history: HistoryFlags,
+
+    /// Of which Prometheus-compatible server the past is asked.
+    #[command(flatten)]
+    pub prometheus: PrometheusFlags,
 
     /// What is shown at /metrics.
     #[command(flatten)]

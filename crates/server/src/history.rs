@@ -13,6 +13,7 @@ pub mod embedded;
 mod fold;
 #[cfg(test)]
 pub(crate) mod plain;
+pub mod prometheus;
 mod question;
 mod series;
 
@@ -60,6 +61,9 @@ pub enum AskError {
     /// It cannot be read.
     #[error("the past cannot be read ({0}): look at the server's log and at its volume")]
     Unreadable(String),
+    /// Another server, which is asked, does not tell.
+    #[error("the past cannot be asked: {0}")]
+    Unanswered(String),
     /// This source cannot tell that.
     #[error("{0}")]
     Unsupported(String),

@@ -19,7 +19,7 @@ use crate::export::pods::Pods;
 use crate::export::recent::Recent;
 use crate::history::Past;
 use crate::ingest::{self, Ingest};
-use crate::metrics::{self, Columns, Group, Scrape, SecurityScrape};
+use crate::metrics::{self, Columns, Group, HistoryScrape, Scrape, SecurityScrape};
 use crate::pipeline::Pipeline;
 use crate::tls::Status;
 
@@ -167,6 +167,8 @@ async fn show_metrics(State(shown): State<Shown>, headers: HeaderMap) -> Respons
         let (counts, now) = (shown.ingest.counts(), shown.clock.now());
         let (disabled, columns) = (&shown.disabled, &shown.columns);
         let mut scrape = Scrape::chosen(disabled, columns, &shown.pipeline, counts, now);
+        let asked = || Some(HistoryScrape::asked(&shown.past.as_ref()?.status()));
+        scrape.history = scrape.history.or_else(asked);
         scrape.security = SecurityScrape::of(&shown.credentials, shown.ingest.door());
         let text = metrics::render(scrape, format);
         Page { text, _turn: turn }

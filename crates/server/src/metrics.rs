@@ -39,7 +39,7 @@ use prometheus_client::registry::Registry;
 
 pub use self::columns::{ColumnError, Columns};
 pub use self::group::Group;
-pub use self::history::HistoryScrape;
+pub use self::history::{HistoryScrape, KeptScrape};
 pub use self::samples::Samples;
 pub use self::scrape::{
     Budget, BudgetScrape, IngestScrape, PriceScrape, Scrape, SecurityScrape, StoreScrape,

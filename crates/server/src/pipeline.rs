@@ -38,7 +38,7 @@ use crate::pending::{MAX_PENDING_RECORDS, TurnedAway};
 use crate::prices::{InForce, Prices};
 use crate::resolve::Views;
 use crate::state::State;
-use crate::store::{Failure, OpenError, Pace, Store, StoreCounts, StoreId};
+use crate::store::{Failure, OpenError, Pace, Store, StoreCounts, StoreId, wall_clock};
 
 /// How long past holders of addresses, and the agents of nodes that are gone, are remembered: windows
 /// of agents that could not reach their server come late, and are resolved by what was true then.
@@ -56,6 +56,7 @@ pub struct Pipeline {
     exporters: Arc<Exporters>,
     settings: Settings,
     id: StoreId,
+    created: Timestamp,
     claims: Claims,
     prices: Prices,
     budgets: BudgetFile,
@@ -214,7 +215,8 @@ impl Pipeline {
         Ok(Self::on(topology, exporters, settings, state, Some(store)))
     }
 
-    /// One that keeps its past too: everything on disk if there is a directory, in memory if not.
+    /// One that keeps its past too, if it is said how: everything on disk if there is a directory, in
+    /// memory if not.
     ///
     /// # Errors
     ///
@@ -224,13 +226,19 @@ impl Pipeline {
         exporters: Exporters,
         settings: Settings,
         directory: Option<(&Path, Pace)>,
-        past: Options,
+        past: Option<Options>,
     ) -> Result<Self, OpenError> {
-        let state = State::with_room(MAX_AGENTS, MAX_PENDING_RECORDS).with_limits(settings.limits);
-        let past = Embedded::open(past, Arc::clone(state.names()))?;
-        let state = state.with_past(Arc::new(past));
+        let mut state =
+            State::with_room(MAX_AGENTS, MAX_PENDING_RECORDS).with_limits(settings.limits);
+        if let Some(past) = past {
+            let past = Embedded::open(past, Arc::clone(state.names()))?;
+            state = state.with_past(Arc::new(past));
+        }
         let store = match directory {
-            Some((directory, pace)) => Some(Store::open(directory, &state, pace)?),
+            Some((directory, pace)) => {
+                state.costs().expect_prices();
+                Some(Store::open(directory, &state, pace)?)
+            }
             None => None,
         };
         let exporters = Arc::new(exporters);
@@ -266,6 +274,7 @@ impl Pipeline {
     ) -> Self {
         let state = Arc::new(state);
         let id = store.as_ref().map_or_else(StoreId::random, Store::id);
+        let created = store.as_ref().map_or_else(wall_clock, Store::created);
         let committer = Committer::new(Arc::clone(&state), Arc::clone(&exporters), store);
         Self {
             topology,
@@ -274,6 +283,7 @@ impl Pipeline {
             exporters,
             settings,
             id,
+            created,
             claims: Claims::default(),
             prices: Prices::none(),
             budgets: BudgetFile::default(),
@@ -486,6 +496,11 @@ impl Pipeline {
     /// What tells this server's data from any other's: it stays the same as long as they are kept.
     pub fn id(&self) -> StoreId {
         self.id
+    }
+
+    /// When its counters began: with the data directory, or with this server where nothing is kept.
+    pub fn created(&self) -> Timestamp {
+        self.created
     }
 
     /// How the store fares.

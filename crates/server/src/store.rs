@@ -27,8 +27,9 @@ mod tests;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use kubezonnet_model::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use self::checkpoint::{Checkpoint, WaitingChanges};
@@ -54,6 +55,9 @@ const LOG_BYTES: usize = 16 << 20;
 /// pages, each of which is written whole.
 const COMMIT_BYTES: usize = 64 << 10;
 const STEP_BYTES: usize = 512 << 10;
+
+/// Longer than between two points in time at which a history of counters looks at them.
+const LONG_AGO: Duration = Duration::from_hours(48);
 
 /// Where data is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,6 +179,7 @@ pub struct Store {
     /// `None` between a failure and the next try.
     connection: Option<Connection>,
     id: StoreId,
+    created: Timestamp,
     /// The next row of the journal.
     next: u64,
     /// The first row of the journal that is there.
@@ -212,6 +217,7 @@ impl Store {
             },
             error => of(error),
         })?;
+        let created = created(&connection, &directory, is_new).map_err(of)?;
         let replayed = replay::replay(&connection, &path, state, StoreId(id))?;
         let (first, last) = replayed.rows.unwrap_or((0, 0));
         let next = last.max(replayed.folded) + 1;
@@ -240,6 +246,7 @@ impl Store {
             log_failures: 0,
             connection: Some(connection),
             id: StoreId(id),
+            created,
             next,
             first: if replayed.rows.is_some() { first } else { next },
             journal_bytes: 0,
@@ -257,6 +264,11 @@ impl Store {
     /// What tells it from any other.
     pub fn id(&self) -> StoreId {
         self.id
+    }
+
+    /// When it was made. Of one that does not say, what is known: two days ago at least.
+    pub fn created(&self) -> Timestamp {
+        self.created
     }
 
     /// Writes changes as one transaction, with the names that are not on disk yet, and a step of the checkpoint that is under way with them.
@@ -464,6 +476,38 @@ impl Store {
         }
         ended
     }
+}
+
+/// When the counters of a store began: as it says, or from now on says.
+fn created(
+    connection: &Connection,
+    directory: &Directory,
+    is_new: bool,
+) -> rusqlite::Result<Timestamp> {
+    match tables::meta::<i64>(connection, "created") {
+        Ok(created) => return Ok(Timestamp(created.cast_unsigned())),
+        Err(rusqlite::Error::QueryReturnedNoRows) => {}
+        Err(error) => return Err(error),
+    }
+    let now = wall_clock();
+    let created = if is_new {
+        now
+    } else {
+        // It is older than this server, which is all that who looks at the counters has to know.
+        directory.made().unwrap_or(now).min(now.minus(LONG_AGO))
+    };
+    set_meta(connection, "created", created.0.cast_signed())?;
+    Ok(created)
+}
+
+/// What the clock on the wall shows.
+pub(crate) fn wall_clock() -> Timestamp {
+    timestamp(SystemTime::now())
+}
+
+fn timestamp(time: SystemTime) -> Timestamp {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn open_last(directory: &Directory, id: StoreId) -> Result<(Last, Option<u64>), OpenError> {

@@ -282,10 +282,10 @@ pub(crate) fn with_past(topology: &Topology, directory: &Path) -> Pipeline {
         Exporters::default(),
         settings(Timestamp(0)),
         Some((directory, pace)),
-        history::embedded::Options {
+        Some(history::embedded::Options {
             directory: Some(directory.to_owned()),
             ..history::embedded::Options::default()
-        },
+        }),
     )
     .unwrap()
 }

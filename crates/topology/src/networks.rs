@@ -82,7 +82,12 @@ impl Networks {
 
     /// Whether one of them has that name.
     pub fn has(&self, name: &Name) -> bool {
-        self.table.values().any(|entry| entry.network.name == *name)
+        self.all().any(|network| network.name == *name)
+    }
+
+    /// What the prefixes are of, one after the other: a network with several comes several times.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Network>> {
+        self.table.values().map(|entry| &entry.network)
     }
 
     /// How many prefixes they have.

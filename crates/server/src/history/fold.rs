@@ -109,6 +109,14 @@ impl<'a> Fold<'a> {
         self.range
     }
 
+    /// How long each cell is, in milliseconds; the last one can end before that.
+    pub fn cell(&self) -> u64 {
+        match self.times[..] {
+            [first, second, ..] => second.0 - first.0,
+            _ => self.range.end.0 - self.range.start.0,
+        }
+    }
+
     /// Which of the cells of a row is that of a point in time; `None` if that is not asked for.
     pub fn position(&self, at: Timestamp) -> Option<usize> {
         let is_within = self.range.start <= at && at < self.range.end;

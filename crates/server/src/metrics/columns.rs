@@ -56,6 +56,11 @@ impl Columns {
         self.0.iter().map(|column| column.place).collect()
     }
 
+    /// What each is called, sender's and receiver's, with which of the labels that are kept it is.
+    pub fn names(&self) -> impl Iterator<Item = (usize, &[String; 2])> {
+        self.0.iter().map(|column| (column.place, &column.names))
+    }
+
     /// The labels of a sample between two sides; empty where a side has none.
     pub(super) fn of<'a>(&'a self, sides: [&'a Side; 2]) -> Vec<(&'a str, &'a str)> {
         let columns = self.0.iter();

@@ -1,23 +1,32 @@
-//! How the past is kept.
+//! How it is with the past.
 
 use kubezonnet_history::Resolution;
+use kubezonnet_model::Timestamp;
 
-use super::{Family, Kind};
+use super::{Family, Kind, Scrape};
+use crate::history::Status;
 use crate::history::embedded::{HistoryCounts, Lost};
 
-/// How the past is kept.
+/// How it is with the past.
 #[derive(Debug, Default)]
 pub struct HistoryScrape {
-    /// It can be written now.
+    /// It can be written now; or who is asked of it answers.
     pub up: bool,
+    /// When it begins, in seconds since 1970; `None` before there is any.
+    pub start: Option<f64>,
+    /// How far it is behind what is counted, in seconds.
+    pub behind: f64,
+    /// What of it is kept here; `None` where another server is asked.
+    pub kept: Option<KeptScrape>,
+}
+
+/// What of the past is kept.
+#[derive(Debug, Default)]
+pub struct KeptScrape {
     /// What it takes on disk.
     pub bytes: u64,
     /// How many series it has.
     pub series: u64,
-    /// When it begins, in seconds since 1970; `None` before there is any.
-    pub start: Option<f64>,
-    /// How long the oldest waits to be written, in seconds.
-    pub behind: f64,
     /// How often it could not be written.
     pub failures: u64,
     /// Changes that the counters have and the past has not.
@@ -27,20 +36,32 @@ pub struct HistoryScrape {
 }
 
 impl HistoryScrape {
-    /// Copies it.
+    /// Copies it where it is kept.
     pub fn of(counts: &HistoryCounts) -> Self {
         let deleted = Resolution::ALL.into_iter().flat_map(|resolution| {
             Lost::ALL.map(|why| (resolution, why, counts.deleted(resolution, why)))
         });
         Self {
             up: !counts.is_failing(),
-            bytes: counts.bytes(),
-            series: counts.series(),
-            start: counts.since().map(kubezonnet_model::Timestamp::as_seconds),
+            start: counts.since().map(Timestamp::as_seconds),
             behind: counts.behind().as_secs_f64(),
-            failures: counts.failures(),
-            lost: counts.lost_rows(),
-            deleted: deleted.collect(),
+            kept: Some(KeptScrape {
+                bytes: counts.bytes(),
+                series: counts.series(),
+                failures: counts.failures(),
+                lost: counts.lost_rows(),
+                deleted: deleted.collect(),
+            }),
+        }
+    }
+
+    /// What is known of it where another server is asked.
+    pub fn asked(status: &Status) -> Self {
+        Self {
+            up: status.failing.is_none(),
+            start: status.since.map(Timestamp::as_seconds),
+            behind: status.behind.as_secs_f64(),
+            kept: None,
         }
     }
 }
@@ -51,7 +72,8 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "kubezonnet_history_up",
         kind: Kind::Gauge,
         labels: &[],
-        help: "1 while the history can be written, 0 while its disk fails; counting goes on either way",
+        help: "1 while the history can be written, or who is asked of it answers, 0 while not; counting goes \
+               on either way",
         write: |scrape, samples| match &scrape.history {
             Some(history) => samples.gauge(&[], &u32::from(history.up)),
             None => Ok(()),
@@ -62,8 +84,8 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         labels: &[],
         help: "What the history takes on disk; past --history-bytes the oldest of it is deleted",
-        write: |scrape, samples| match &scrape.history {
-            Some(history) => samples.gauge(&[], &history.bytes),
+        write: |scrape, samples| match kept(scrape) {
+            Some(kept) => samples.gauge(&[], &kept.bytes),
             None => Ok(()),
         },
     },
@@ -72,8 +94,8 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         labels: &[],
         help: "Series that the history has of edges between workloads",
-        write: |scrape, samples| match &scrape.history {
-            Some(history) => samples.gauge(&[], &history.series),
+        write: |scrape, samples| match kept(scrape) {
+            Some(kept) => samples.gauge(&[], &kept.series),
             None => Ok(()),
         },
     },
@@ -91,7 +113,8 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "kubezonnet_history_behind_seconds",
         kind: Kind::Gauge,
         labels: &[],
-        help: "How long the oldest of what is counted waits to be written to the history",
+        help: "How long the oldest of what is counted waits to be written to the history, or how old the last \
+               samples are where another server is asked",
         write: |scrape, samples| match &scrape.history {
             Some(history) => samples.gauge(&[], &history.behind),
             None => Ok(()),
@@ -102,8 +125,8 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         labels: &[],
         help: "Times the history could not be written",
-        write: |scrape, samples| match &scrape.history {
-            Some(history) => samples.counter(&[], history.failures),
+        write: |scrape, samples| match kept(scrape) {
+            Some(kept) => samples.counter(&[], kept.failures),
             None => Ok(()),
         },
     },
@@ -113,8 +136,8 @@ pub(super) const FAMILIES: &[Family] = &[
         labels: &[],
         help: "Windows, and other changes, that are counted and that the history does not have, as it \
                could not be written for long",
-        write: |scrape, samples| match &scrape.history {
-            Some(history) => samples.counter(&[], history.lost),
+        write: |scrape, samples| match kept(scrape) {
+            Some(kept) => samples.counter(&[], kept.lost),
             None => Ok(()),
         },
     },
@@ -124,10 +147,14 @@ pub(super) const FAMILIES: &[Family] = &[
         labels: &["resolution", "reason"],
         help: "Hours of minutes, days of hours and months of days that were deleted from the history",
         write: |scrape, samples| {
-            for (resolution, why, count) in scrape.history.iter().flat_map(|each| &each.deleted) {
+            for (resolution, why, count) in kept(scrape).iter().flat_map(|kept| &kept.deleted) {
                 samples.counter(&[resolution.as_str(), why.reason()], *count)?;
             }
             Ok(())
         },
     },
 ];
+
+fn kept(scrape: &Scrape) -> Option<&KeptScrape> {
+    scrape.history.as_ref()?.kept.as_ref()
+}

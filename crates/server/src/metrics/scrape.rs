@@ -7,7 +7,7 @@ use std::time::Duration;
 use kubezonnet_exposition::Process;
 use kubezonnet_model::{Node, NodeName, Timestamp};
 use kubezonnet_pricing::{Account, Amount, Budgets, Currency};
-use kubezonnet_topology::{Sizes, Source, SourceCounts, Topology};
+use kubezonnet_topology::{Networks, Sizes, Source, SourceCounts, Topology};
 
 use super::{Columns, Group, HistoryScrape};
 use crate::agents::NodeUplinks;
@@ -20,7 +20,7 @@ use crate::ledger::{Snapshot, Workloads};
 use crate::pending::TurnedAway;
 use crate::pipeline::Pipeline;
 use crate::prices::InForce;
-use crate::store::{Failure, StoreCounts, StoreSizes};
+use crate::store::{Failure, StoreSizes};
 use crate::tls::{Credential, Status};
 
 /// Everything a page is made of. The ledger is of one instant, so that its books balance; what
@@ -136,6 +136,10 @@ pub struct Budget {
 /// How the store fares.
 #[derive(Debug, Default)]
 pub struct StoreScrape {
+    /// What tells these counters from any others.
+    pub id: String,
+    /// When they began, in seconds since 1970.
+    pub created: f64,
     /// What is acknowledged is on disk.
     pub durable: bool,
     /// It can be written now.
@@ -163,6 +167,8 @@ pub struct TopologyScrape {
     pub nodes: Vec<Arc<Node>>,
     /// Those of them that no agent can run on.
     pub agentless: BTreeSet<NodeName>,
+    /// The zones of nodes and of named networks: zone, id and region, empty where they are not known.
+    pub zones: BTreeSet<[String; 3]>,
     /// How much it holds.
     pub sizes: Sizes,
     /// How many prefixes its named networks have.
@@ -234,7 +240,7 @@ impl Scrape {
             agents: pipeline.report_ages(now),
             uplinks: pipeline.uplinks(),
             clock_skews: pipeline.clock_skews(),
-            store: StoreScrape::of(pipeline.store()),
+            store: StoreScrape::of(pipeline),
             history: pipeline.past().map(|past| HistoryScrape::of(past.counts())),
             prices: PriceScrape::of(pipeline, now),
             budgets: BudgetScrape::of(pipeline, now),
@@ -313,8 +319,11 @@ impl IngestScrape {
 }
 
 impl StoreScrape {
-    fn of(counts: &StoreCounts) -> Self {
+    fn of(pipeline: &Pipeline) -> Self {
+        let counts = pipeline.store();
         Self {
+            id: pipeline.id().to_string(),
+            created: pipeline.created().as_seconds(),
             durable: counts.is_durable(),
             up: counts.down().is_none(),
             failures: counts.failures().collect(),
@@ -328,10 +337,12 @@ impl StoreScrape {
 
 impl TopologyScrape {
     fn of(topology: &Topology, now: Timestamp) -> Self {
+        let nodes = nodes(topology);
         Self {
             synced: topology.is_synced(),
             age: topology.age(now),
-            nodes: nodes(topology),
+            zones: zones(&nodes, &topology.networks()),
+            nodes,
             agentless: topology.read().nodes_without_agents().cloned().collect(),
             sizes: topology.read().sizes(),
             networks: topology.networks().len(),
@@ -342,6 +353,25 @@ impl TopologyScrape {
                 .collect(),
         }
     }
+}
+
+/// Where nodes and named networks are.
+fn zones(nodes: &[Arc<Node>], networks: &Networks) -> BTreeSet<[String; 3]> {
+    fn text(name: Option<&impl ToString>) -> String {
+        name.map(ToString::to_string).unwrap_or_default()
+    }
+    let nodes = nodes
+        .iter()
+        .map(|node| (&node.zone, &node.zone_id, &node.region));
+    let networks = networks
+        .all()
+        .map(|network| (&network.zone, &network.zone_id, &network.region));
+    let all = nodes.chain(networks);
+    let known = all.filter_map(|(zone, id, region)| {
+        let zone = zone.as_ref()?.to_string();
+        Some([zone, text(id.as_ref()), text(region.as_ref())])
+    });
+    known.collect()
 }
 
 fn nodes(topology: &Topology) -> Vec<Arc<Node>> {

@@ -12,6 +12,13 @@ pub(super) const FAMILIES: &[Family] = &[
         write: |scrape, samples| samples.gauge(&[], &u32::from(scrape.store.durable)),
     },
     Family {
+        name: "kubezonnet_store_created_timestamp_seconds",
+        kind: Kind::Gauge,
+        labels: &["store"],
+        help: "When the counters began that are kept in the data directory, which the label names",
+        write: |scrape, samples| samples.gauge(&[&scrape.store.id], &scrape.store.created),
+    },
+    Family {
         name: "kubezonnet_store_up",
         kind: Kind::Gauge,
         labels: &[],

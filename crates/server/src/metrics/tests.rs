@@ -86,6 +86,8 @@ fn scrape() -> Scrape {
     scrape.clock_skews = vec![(node_name("n1"), -3_600_000), (node_name("n2"), 250)];
     scrape.history = Some(history());
     scrape.store.durable = true;
+    scrape.store.id = "0123456789abcdef0123456789abcdef".to_owned();
+    scrape.store.created = 1_799_000_000.25;
     scrape.store.failures = Failure::ALL.into_iter().zip(0..).collect();
     let bounds = LATENCY_BOUNDS.into_iter().chain([f64::INFINITY]);
     scrape.store.commits = bounds.zip(1..).collect();
@@ -170,16 +172,18 @@ fn promtool() -> PathBuf {
 fn history() -> HistoryScrape {
     HistoryScrape {
         up: true,
-        bytes: 5 << 20,
-        series: 700,
         start: Some(1_800_000_000.5),
         behind: 12.5,
-        failures: 1,
-        lost: 2,
-        deleted: vec![
-            (Resolution::Minute, Lost::Age, 3),
-            (Resolution::Hour, Lost::Size, 4),
-        ],
+        kept: Some(KeptScrape {
+            bytes: 5 << 20,
+            series: 700,
+            failures: 1,
+            lost: 2,
+            deleted: vec![
+                (Resolution::Minute, Lost::Age, 3),
+                (Resolution::Hour, Lost::Size, 4),
+            ],
+        }),
     }
 }
 

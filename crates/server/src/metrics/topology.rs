@@ -60,6 +60,18 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "kubezonnet_zone_info",
+        kind: Kind::Gauge,
+        labels: &["zone", "zone_id", "region"],
+        help: "Always 1, for each zone that nodes or named networks are in",
+        write: |scrape, samples| {
+            for [zone, id, region] in &scrape.topology.zones {
+                samples.gauge(&[zone, id, region], &1_u32)?;
+            }
+            Ok(())
+        },
+    },
+    Family {
         name: "kubezonnet_server_overlapping_networks",
         kind: Kind::Gauge,
         labels: &[],

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kubezonnet_model::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
 use super::OpenError;
@@ -75,6 +76,12 @@ impl Directory {
             path: path.to_owned(),
             _lock: lock,
         })
+    }
+
+    /// When it was made, as far as that is known: its lock is never written.
+    pub(super) fn made(&self) -> Option<Timestamp> {
+        let lock = fs::metadata(self.path.join(LOCK)).ok()?;
+        lock.modified().ok().map(super::timestamp)
     }
 
     /// Where it is.

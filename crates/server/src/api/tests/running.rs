@@ -86,7 +86,7 @@ impl Running {
             ..Options::default()
         };
         let settings = settings(Timestamp(0));
-        let pipeline = Pipeline::with_past(topology.clone(), exporters, settings, None, past);
+        let pipeline = Pipeline::with_past(topology.clone(), exporters, settings, None, Some(past));
         let pipeline = Arc::new(pipeline.unwrap());
         pipeline.begin_costs(&book());
         let now = Arc::new(AtomicU64::new(NOW.0 + 20_000));

@@ -1,11 +1,15 @@
 //! The past has what was counted: once, and all of it, whatever happens between.
 
+use std::path::Path;
 use std::time::Duration;
 
 use kubezonnet_model::Window;
+use kubezonnet_pricing::{Account, Amount};
 
 use super::*;
+use crate::budgets::Month;
 use crate::history::{By, EdgePart, Filter, Past as _, Question, Value};
+use crate::prices::Prices;
 use crate::testing::{crashed, crashed_with_past, durable, with_past};
 
 /// An address that nobody holds until it is told of.
@@ -169,4 +173,30 @@ fn a_change_that_only_forgets_holds_up_no_checkpoint() {
     let again = with_past(&cluster(), directory.path());
     let left = again.store().sizes().journal_rows;
     assert_eq!(left, 0, "all of the journal is in the tables");
+}
+
+#[test]
+fn what_was_spent_before_a_crash_is_spent_after_it_with_a_past_too() {
+    let open = |directory: &Path| {
+        let text = "currency: EUR\nunit: GB\nbetweenZones: { price: 0.01, paidBy: both }\n";
+        let prices = Prices::of_text(text, false).unwrap();
+        with_past(&cluster(), directory).with_prices(prices)
+    };
+    let spent = |pipeline: &Pipeline| {
+        let spent = pipeline
+            .spending()
+            .spent(Month::of(NOW), &[&Account::Cluster]);
+        spent[0].amount
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = open(directory.path());
+    apply(&pipeline, &report(1));
+    apply(&pipeline, &report(2));
+    let expected = spent(&pipeline);
+    assert_ne!(expected, Amount::default());
+
+    let left = crashed_with_past(directory.path());
+    let again = open(left.path());
+
+    assert_eq!(spent(&again), expected);
 }

@@ -1,0 +1,184 @@
+//! From what a counter shows at points in time to what it had between them. Pure.
+//!
+//! A page of metrics is all of the counters of a store at one instant. So a counter that is not there
+//! while its store is has nothing, and begins at zero when it comes; while its store is not there either,
+//! nothing is known, and what was known before still holds.
+
+use std::time::Duration;
+
+use kubezonnet_model::Timestamp;
+
+/// A store that is first seen so long after it was made was not looked at before. Until then it was on its
+/// way to whoever looks, and all it shows is new.
+const GRACE: Duration = Duration::from_mins(10);
+
+/// The counters of one server, and of those that go on with them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Store {
+    /// When they began at zero.
+    pub(super) created: Timestamp,
+    /// At which points in time they are there.
+    pub(super) seen: Vec<bool>,
+}
+
+/// By how much a counter rose up to each point in time, where it did.
+///
+/// Before its store is seen nothing is known of it. What it shows first is new if its store is: made after
+/// the point before, or [not long](GRACE) before that. Otherwise nobody looked until then, and when it rose
+/// is not known.
+pub(super) fn rises(
+    shown: &[Option<u64>],
+    store: &Store,
+    times: &[Timestamp],
+) -> impl Iterator<Item = (usize, u64)> {
+    let mut last = None;
+    let points = (0..).zip(shown.iter().zip(&store.seen));
+    points.filter_map(move |(position, (shown, seen))| {
+        if !seen {
+            return None;
+        }
+        let now = shown.unwrap_or(0);
+        let before = last.replace(now);
+        let rise = match before {
+            Some(before) if before <= now => now - before,
+            Some(before) if is_late(before, now) => {
+                last = Some(before);
+                0
+            }
+            // It began anew.
+            Some(_) => now,
+            None if is_new(store, position, times) => now,
+            None => 0,
+        };
+        (rise > 0).then_some((position, rise))
+    })
+}
+
+/// Whether what fell is what was shown somewhat earlier: of two who look at the same counters, only one
+/// was there now. What begins anew begins at zero, and has most of the way before it.
+const fn is_late(before: u64, now: u64) -> bool {
+    now > before / 2
+}
+
+fn is_new(store: &Store, position: usize, times: &[Timestamp]) -> bool {
+    let before = position.checked_sub(1).and_then(|before| times.get(before));
+    before.is_some_and(|before| store.created >= before.minus(GRACE))
+}
+
+/// What counters that went showed last, by when they were gone; none of those that are there, or that
+/// nothing is known of.
+pub(super) fn endings(shown: &[Option<u64>], store: &Store) -> impl Iterator<Item = (usize, u64)> {
+    let mut last = None;
+    let points = (0..).zip(shown.iter().zip(&store.seen));
+    points.filter_map(move |(position, (shown, seen))| {
+        if !seen {
+            return None;
+        }
+        let before = std::mem::replace(&mut last, *shown);
+        match (before, shown) {
+            (Some(before), None) => Some((position, before)),
+            _ => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MINUTE: u64 = 60_000;
+
+    /// A point a minute.
+    fn times(count: usize) -> Vec<Timestamp> {
+        (100..)
+            .take(count)
+            .map(|minute| Timestamp(minute * MINUTE))
+            .collect()
+    }
+
+    /// A store that is as old as the counters, and is seen wherever there is no `?`.
+    fn rises_of(created: u64, shown: &[&str]) -> Vec<(usize, u64)> {
+        let store = Store {
+            created: Timestamp(created * MINUTE),
+            seen: shown.iter().map(|shown| *shown != "?").collect(),
+        };
+        let shown: Vec<_> = shown.iter().map(|shown| shown.parse().ok()).collect();
+        rises(&shown, &store, &times(shown.len())).collect()
+    }
+
+    #[test]
+    fn what_a_counter_has_is_what_it_rose_by() {
+        assert_eq!(rises_of(0, &["5", "7", "7", "10"]), [(1, 2), (3, 3)]);
+    }
+
+    #[test]
+    fn one_that_falls_began_anew() {
+        assert_eq!(rises_of(0, &["50", "7", "9"]), [(1, 7), (2, 2)]);
+    }
+
+    #[test]
+    fn one_that_is_shown_as_it_was_a_moment_earlier_did_not_fall() {
+        assert_eq!(rises_of(0, &["50", "49", "52"]), [(2, 2)]);
+    }
+
+    #[test]
+    fn one_that_comes_while_its_store_was_there_began_at_zero() {
+        assert_eq!(rises_of(0, &["-", "7", "-", "9"]), [(1, 7), (3, 9)]);
+    }
+
+    #[test]
+    fn while_a_store_is_away_what_was_known_holds() {
+        assert_eq!(rises_of(0, &["5", "?", "?", "9"]), [(3, 4)]);
+        assert_eq!(rises_of(0, &["-", "?", "9"]), [(2, 9)]);
+    }
+
+    #[test]
+    fn all_of_a_new_store_is_new_and_nothing_of_one_that_nobody_looked_at() {
+        assert_eq!(rises_of(101, &["?", "?", "9", "10"]), [(2, 9), (3, 1)]);
+        assert_eq!(rises_of(95, &["?", "?", "9", "10"]), [(2, 9), (3, 1)]);
+        assert_eq!(rises_of(0, &["?", "?", "9", "10"]), [(3, 1)]);
+        // Of before the first point nothing is asked.
+        assert_eq!(rises_of(101, &["9", "10"]), [(1, 1)]);
+    }
+
+    #[test]
+    fn what_ends_is_told_with_what_it_had() {
+        let store = Store {
+            created: Timestamp(0),
+            seen: vec![true, true, false, true, true, true],
+        };
+
+        let ends = |shown: [Option<u64>; 6]| endings(&shown, &store).collect::<Vec<_>>();
+
+        assert_eq!(
+            ends([Some(1), Some(3), None, None, Some(2), None]),
+            [(3, 3), (5, 2)]
+        );
+        assert_eq!(ends([None, Some(3), None, Some(4), Some(5), Some(6)]), []);
+    }
+
+    proptest! {
+        /// However often it is looked, and whoever is away meanwhile.
+        #[test]
+        fn the_rises_of_a_counter_that_only_rises_sum_to_what_it_rose_by(
+            steps in proptest::collection::vec((0..1_000_u64, any::<bool>()), 1..50),
+        ) {
+            let mut value = 0;
+            let values: Vec<_> = steps.iter().map(|(rise, _)| { value += rise; value }).collect();
+            let seen: Vec<_> = steps.iter().map(|(_, seen)| *seen).collect();
+            let shown: Vec<_> = values.iter().zip(&seen).map(|(value, seen)| seen.then_some(*value)).collect();
+            let known: Vec<_> = shown.iter().flatten().collect();
+            let expected = match known[..] {
+                [first, .., last] => last - first,
+                _ => 0,
+            };
+            let store = Store { created: Timestamp(0), seen };
+
+            let sum: u64 = rises(&shown, &store, &times(shown.len())).map(|(_, rise)| rise).sum();
+
+            prop_assert_eq!(sum, expected);
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Series as they were answered, brought together by the counters that they show. Pure.
+//!
+//! Who scrapes gives a series labels that say from where: an instance, a cluster, a replica. These change
+//! while the counters go on, as they are on disk, and several can show the same. So counters are told
+//! apart by the store that they are kept in, which each page of metrics names
+//! (`kubezonnet_store_created_timestamp_seconds`), and by the labels that we give them ourselves.
+
+use std::collections::BTreeMap;
+
+use foldhash::HashMap;
+use kubezonnet_model::Timestamp;
+
+use super::differences::Store;
+use super::reply::{Labels, Sampled, timestamp};
+
+/// The metrics that are asked for.
+pub(super) const BYTES: &str = "kubezonnet_workload_traffic_bytes_total";
+pub(super) const PACKETS: &str = "kubezonnet_workload_traffic_packets_total";
+pub(super) const CREATED: &str = "kubezonnet_store_created_timestamp_seconds";
+pub(super) const FOLDED: &str = "kubezonnet_server_folded_series_total";
+pub(super) const ZONES: &str = "kubezonnet_zone_info";
+
+/// The label that every series has its name in.
+const NAME: &str = "__name__";
+
+/// Who scrapes gives our label this prefix, if it has one of that name itself.
+const EXPORTED: &str = "exported_";
+
+/// What a counter shows at each point in time, where it is there.
+pub(super) type Shown = Vec<Option<u64>>;
+
+/// All that was answered.
+#[derive(Debug)]
+pub(super) struct Gathered<'a> {
+    times: &'a [Timestamp],
+    pub(super) stores: Vec<KnownStore>,
+    by_name: HashMap<String, usize>,
+    /// By the labels that say from where: the stores that were there, and when.
+    places: HashMap<Labels, BTreeMap<usize, Vec<bool>>>,
+    counters: HashMap<Identity, Shown>,
+    /// Series of which no store is known.
+    pub(super) strays: usize,
+}
+
+/// A store, and what it says of itself.
+#[derive(Debug)]
+pub(super) struct KnownStore {
+    pub(super) store: Store,
+    /// How many pairs were folded into others.
+    pub(super) folded: Shown,
+    /// The ids and regions of zones, empty where they are not known.
+    pub(super) zones: HashMap<String, [String; 2]>,
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum What {
+    Bytes,
+    Packets,
+}
+
+/// What tells a counter from any other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Identity {
+    /// Its position.
+    pub(super) store: usize,
+    pub(super) what: What,
+    /// The labels that we give it.
+    pub(super) labels: Labels,
+}
+
+/// An answer that cannot be right.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(super) enum Strange {
+    #[error("it answered for another time than was asked for")]
+    Time,
+    #[error("{0} is {1}, which no counter shows")]
+    Value(String, f64),
+    #[error("{0} is {1}, which is no time")]
+    Created(String, f64),
+}
+
+impl<'a> Gathered<'a> {
+    /// Nothing yet, of these points in time.
+    pub(super) fn new(times: &'a [Timestamp]) -> Self {
+        Self {
+            times,
+            stores: Vec::new(),
+            by_name: HashMap::default(),
+            places: HashMap::default(),
+            counters: HashMap::default(),
+            strays: 0,
+        }
+    }
+
+    /// Takes an answer to one query, with all that it has of each of its points in time.
+    pub(super) fn add(&mut self, series: Vec<Sampled>) -> Result<(), Strange> {
+        let named = |mut each: Sampled| (each.metric.remove(NAME).unwrap_or_default(), each);
+        let series: Vec<_> = series.into_iter().map(named).collect();
+        let (stores, others): (Vec<_>, Vec<_>) =
+            series.into_iter().partition(|(name, _)| name == CREATED);
+        for (name, each) in stores {
+            self.add_store(&name, each)?;
+        }
+        for (name, each) in others {
+            match name.as_str() {
+                BYTES => self.add_counter(&name, What::Bytes, each)?,
+                PACKETS => self.add_counter(&name, What::Packets, each)?,
+                FOLDED => self.add_folded(&name, each)?,
+                ZONES => self.add_zone(each)?,
+                // It was not asked for.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The points in time.
+    pub(super) fn times(&self) -> &'a [Timestamp] {
+        self.times
+    }
+
+    /// The counters, with the positions of their stores.
+    pub(super) fn counters(&self) -> impl Iterator<Item = (&Identity, &Shown)> {
+        self.counters.iter()
+    }
+
+    /// Whether all stores that were there before are there at a point in time.
+    pub(super) fn has_all(&self, position: usize) -> bool {
+        let at = self.times[position];
+        let is_there = |known: &KnownStore| known.store.seen[position] || known.store.created > at;
+        self.stores.iter().all(is_there)
+    }
+
+    fn add_store(&mut self, name: &str, mut series: Sampled) -> Result<(), Strange> {
+        let id = own(&mut series.metric, "store");
+        let count = self.times.len();
+        for sample in &series.values {
+            let position = self.position(sample.at)?;
+            let wrong = || Strange::Created(name.to_owned(), sample.value);
+            let created = timestamp(sample.value).ok_or_else(wrong)?;
+            let number = *self.by_name.entry(id.clone()).or_insert_with(|| {
+                self.stores.push(KnownStore {
+                    store: Store {
+                        created,
+                        seen: vec![false; count],
+                    },
+                    folded: vec![None; count],
+                    zones: HashMap::default(),
+                });
+                self.stores.len() - 1
+            });
+            let store = &mut self.stores[number].store;
+            store.created = store.created.min(created);
+            store.seen[position] = true;
+            let place = self.places.entry(series.metric.clone()).or_default();
+            place.entry(number).or_insert_with(|| vec![false; count])[position] = true;
+        }
+        Ok(())
+    }
+
+    fn add_counter(&mut self, name: &str, what: What, series: Sampled) -> Result<(), Strange> {
+        let (labels, place) = series
+            .metric
+            .into_iter()
+            .partition(|(name, _)| is_ours(name));
+        let place: Labels = place;
+        if !self.places.contains_key(&place) {
+            self.strays += 1;
+            return Ok(());
+        }
+        let mut identity = Identity {
+            store: usize::MAX,
+            what,
+            labels,
+        };
+        for sample in &series.values {
+            let position = self.position(sample.at)?;
+            let value = whole(sample.value);
+            let value = value.ok_or_else(|| Strange::Value(name.to_owned(), sample.value))?;
+            // A page has both, so that one is there.
+            if let Some(store) = self.store_at(&place, position) {
+                identity.store = store;
+                self.show(&identity, position, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, identity: &Identity, position: usize, value: u64) {
+        let count = self.times.len();
+        let shown = match self.counters.get_mut(identity) {
+            Some(shown) => shown,
+            None => self
+                .counters
+                .entry(identity.clone())
+                .or_insert_with(|| vec![None; count]),
+        };
+        // Of two that show the same counter one was asked later.
+        shown[position] = shown[position].max(Some(value));
+    }
+
+    fn add_folded(&mut self, name: &str, mut series: Sampled) -> Result<(), Strange> {
+        if own(&mut series.metric, "group") != "workloads" {
+            return Ok(());
+        }
+        for sample in &series.values {
+            let position = self.position(sample.at)?;
+            let value = whole(sample.value);
+            let value = value.ok_or_else(|| Strange::Value(name.to_owned(), sample.value))?;
+            if let Some(store) = self.store_at(&series.metric, position) {
+                let folded = &mut self.stores[store].folded[position];
+                *folded = (*folded).max(Some(value));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_zone(&mut self, mut series: Sampled) -> Result<(), Strange> {
+        let [zone, id, region] =
+            ["zone", "zone_id", "region"].map(|name| own(&mut series.metric, name));
+        for sample in &series.values {
+            let position = self.position(sample.at)?;
+            if let Some(store) = self.store_at(&series.metric, position) {
+                let known = self.stores[store].zones.entry(zone.clone());
+                let known = known.or_default();
+                // The same whatever comes first.
+                *known = std::mem::take(known).max([id.clone(), region.clone()]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whose counters a place showed at a point in time: of two the one that was made later has taken the
+    /// place of the other.
+    fn store_at(&self, place: &Labels, position: usize) -> Option<usize> {
+        let stores = self.places.get(place)?.iter();
+        let there = stores.filter(|(_, seen)| seen[position]);
+        let created = |store: &usize| self.stores[*store].store.created;
+        there.map(|(store, _)| *store).max_by_key(created)
+    }
+
+    fn position(&self, at: Timestamp) -> Result<usize, Strange> {
+        self.times.binary_search(&at).map_err(|_| Strange::Time)
+    }
+}
+
+/// Whether a label of a counter is one that we give it.
+fn is_ours(name: &str) -> bool {
+    name == "locality" || name.starts_with("src_") || name.starts_with("dst_")
+}
+
+/// Takes a label that is ours off, so that those are left that say from where.
+fn own(labels: &mut Labels, name: &str) -> String {
+    let renamed = labels.remove(&format!("{EXPORTED}{name}"));
+    renamed.or_else(|| labels.remove(name)).unwrap_or_default()
+}
+
+/// What a counter shows. Beyond 2^53 it was rounded already.
+fn whole(value: f64) -> Option<u64> {
+    /// 2^64.
+    const END: f64 = 18_446_744_073_709_551_616.0;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is not negative and below 2^64"
+    )]
+    let whole = || value as u64;
+    (0.0..END).contains(&value).then(whole)
+}

@@ -1,0 +1,231 @@
+//! At which points in time counters are looked at, to tell what they had between them. Pure.
+
+use std::time::Duration;
+
+use kubezonnet_model::{Timestamp, Window};
+
+/// What an answer may have all together: some tens of megabytes of JSON.
+const MOST_SAMPLES: u64 = 1_000_000;
+
+/// What a server answers at once at most: Prometheus has 11,000.
+const MOST_POINTS: u64 = 10_000;
+
+/// The shortest time between two points.
+const MINUTE: u64 = 60_000;
+
+/// The time between two points, where it does not have to be another one: what is gone is shown for so
+/// long (`--series-retention`), so that nothing comes and goes between two points.
+const USUAL: u64 = 15 * MINUTE;
+
+/// How long before a range a counter that is not there when it begins is looked for, and how often: a
+/// point looks back for five minutes.
+const BEFORE: Duration = Duration::from_hours(1);
+const BEFORE_EVERY: u64 = 5 * MINUTE;
+
+/// Points in time that are as far apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Grid {
+    pub(super) first: Timestamp,
+    pub(super) last: Timestamp,
+    /// In milliseconds.
+    pub(super) step: u64,
+}
+
+impl Grid {
+    /// One point.
+    pub(super) const fn at(moment: Timestamp) -> Self {
+        Self {
+            first: moment,
+            last: moment,
+            step: MINUTE,
+        }
+    }
+
+    fn points(self) -> impl Iterator<Item = Timestamp> {
+        let step = usize::try_from(self.step).unwrap_or(usize::MAX);
+        (self.first.0..=self.last.0).step_by(step).map(Timestamp)
+    }
+}
+
+/// At which points in time counters are looked at for a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Before the range, for counters that are not there when it begins.
+    pub(super) before: Grid,
+    /// From the begin of the range on.
+    pub(super) within: Grid,
+    /// The end of the range, where that is none of the points within.
+    pub(super) end: Option<Grid>,
+    /// All of them.
+    pub(super) times: Vec<Timestamp>,
+    /// Which of them is the begin of the range.
+    pub(super) begin: usize,
+}
+
+/// There is too much to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "too much for one answer: {series} series at {points} points in time; ask of a shorter time, or by \
+     longer steps"
+)]
+pub(super) struct TooMuch {
+    series: u64,
+    points: u64,
+}
+
+impl Plan {
+    /// For a range that is answered in cells of that length (milliseconds), of about so many series.
+    pub(super) fn of(
+        range: Window,
+        cell: Option<u64>,
+        now: Timestamp,
+        series: u64,
+    ) -> Result<Self, TooMuch> {
+        let end = range.end.min(now).max(range.start);
+        let length = end.0 - range.start.0;
+        let series = series.max(1);
+        let most = (MOST_SAMPLES / series).clamp(1, MOST_POINTS);
+        let steps = match cell {
+            Some(cell) => within(cell),
+            None => whole(length.next_multiple_of(MINUTE).max(MINUTE)),
+        };
+        let fits = |step: &u64| length / step < most;
+        let Some(step) = steps.iter().copied().find(fits) else {
+            let step = steps.last().copied().unwrap_or(MINUTE);
+            return Err(TooMuch {
+                series,
+                points: length / step + 1,
+            });
+        };
+        let within = Grid {
+            first: range.start,
+            last: Timestamp(range.start.0 + length / step * step),
+            step,
+        };
+        let before = Grid {
+            first: range.start.minus(BEFORE),
+            last: range.start.minus(Duration::from_millis(BEFORE_EVERY)),
+            step: BEFORE_EVERY,
+        };
+        let end = (within.last < end).then_some(Grid::at(end));
+        let mut times: Vec<_> = before.points().collect();
+        let begin = times.len();
+        times.extend(within.points());
+        times.extend(end.map(|end| end.first));
+        Ok(Self {
+            before,
+            within,
+            end,
+            times,
+            begin,
+        })
+    }
+}
+
+/// Steps that a cell is whole ones of, from the best one to the longest.
+fn within(cell: u64) -> Vec<u64> {
+    let minutes = cell / MINUTE;
+    let mut divisors: Vec<u64> = (1..=minutes.isqrt())
+        .filter(|each| minutes.is_multiple_of(*each))
+        .flat_map(|each| [each, minutes / each])
+        .map(|each| each * MINUTE)
+        .collect();
+    divisors.sort_unstable();
+    divisors.dedup();
+    let best = divisors.partition_point(|each| *each <= USUAL);
+    divisors.split_off(best.saturating_sub(1))
+}
+
+/// Steps for one cell that is as long as the range, likewise: whatever is left at its end is no matter.
+fn whole(length: u64) -> Vec<u64> {
+    /// In minutes.
+    const STEPS: [u64; 9] = [15, 30, 60, 120, 240, 480, 720, 1_440, 10_080];
+    let short = (length < 4 * USUAL).then_some(MINUTE);
+    let longer = STEPS.map(|step| step * MINUTE);
+    let longer = longer.into_iter().filter(|step| *step < length);
+    short.into_iter().chain(longer).chain([length]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    const START: u64 = 20_000 * DAY;
+
+    fn range(length: u64) -> Window {
+        Window {
+            start: Timestamp(START),
+            end: Timestamp(START + length),
+        }
+    }
+
+    fn step(length: u64, cell: Option<u64>, series: u64) -> Result<u64, TooMuch> {
+        let now = Timestamp(START + 1000 * DAY);
+        Plan::of(range(length), cell, now, series).map(|plan| plan.within.step / MINUTE)
+    }
+
+    #[test]
+    fn points_are_as_far_apart_as_the_cells_and_no_further_than_what_is_gone_is_shown() {
+        assert_eq!(step(HOUR, Some(MINUTE), 100), Ok(1));
+        assert_eq!(step(HOUR, Some(7 * MINUTE), 100), Ok(7));
+        assert_eq!(step(DAY, Some(HOUR), 100), Ok(15));
+        assert_eq!(step(DAY, None, 100), Ok(15));
+        assert_eq!(step(30 * DAY, Some(DAY), 100), Ok(15));
+        assert_eq!(step(17 * MINUTE, None, 100), Ok(1));
+        assert_eq!(step(7_919 * MINUTE, None, 100), Ok(15));
+    }
+
+    #[test]
+    fn many_series_are_looked_at_less_often_and_too_many_not_at_all() {
+        assert_eq!(step(30 * DAY, Some(DAY), 2_000), Ok(90));
+        assert_eq!(step(30 * DAY, Some(DAY), 20_000), Ok(24 * 60));
+        assert_eq!(step(30 * DAY, None, 500_000), Ok(30 * 24 * 60));
+        let error = step(30 * DAY, Some(HOUR), 20_000).unwrap_err();
+        assert!(error.to_string().contains("20000 series at 721 points"));
+    }
+
+    #[test]
+    fn nothing_is_looked_at_that_is_yet_to_come() {
+        let now = Timestamp(START + 90 * MINUTE + 1);
+
+        let plan = Plan::of(range(DAY), Some(HOUR), now, 1).unwrap();
+
+        assert_eq!(plan.within.last, Timestamp(START + 90 * MINUTE));
+        assert_eq!(plan.end, Some(Grid::at(now)));
+        assert_eq!(plan.times.last(), Some(&now));
+        let plan = Plan::of(range(DAY), Some(HOUR), Timestamp(START - 1), 1).unwrap();
+        assert_eq!(plan.times.last(), Some(&Timestamp(START)));
+    }
+
+    proptest! {
+        #[test]
+        fn every_cell_begins_at_a_point_and_the_last_point_is_the_end(
+            minutes in 1..100_000_u64,
+            cell in proptest::option::of(1..2_000_u64),
+            series in 1..5_000_u64,
+            past in 0..3 * MINUTE,
+        ) {
+            let range = range(minutes * MINUTE);
+            let now = Timestamp(range.end.0 - MINUTE + past);
+            let Ok(plan) = Plan::of(range, cell.map(|cell| cell * MINUTE), now, series) else {
+                return Ok(());
+            };
+
+            let times = &plan.times[plan.begin..];
+            prop_assert_eq!(times[0], range.start);
+            prop_assert_eq!(*times.last().unwrap(), range.end.min(now));
+            prop_assert!(plan.times.is_sorted_by(|one, next| one < next));
+            prop_assert!(times.len() as u64 <= MOST_POINTS + 1);
+            if let Some(cell) = cell {
+                let begins = (range.start.0..times.last().unwrap().0).step_by(usize::try_from(cell * MINUTE).unwrap());
+                for begin in begins {
+                    prop_assert!(times.binary_search(&Timestamp(begin)).is_ok());
+                }
+            }
+        }
+    }
+}

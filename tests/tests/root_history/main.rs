@@ -1,0 +1,108 @@
+//! Both sources of the past agree: what servers keep themselves, and what a real Prometheus that scrapes
+//! them knows of all of them together.
+
+#![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
+
+mod cluster;
+mod views;
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use kubezonnet_testkit::{Run, require_root, wait_for};
+use kubezonnet_tests::prometheus::Prometheus;
+use nix::sys::signal::Signal;
+
+use self::cluster::{Cluster, addresses};
+use self::views::{Rows, bytes, sum, views};
+
+/// The longest wait for anything: a minute has to end, and Prometheus to scrape.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
+
+/// A moment, so many minutes before this one, at the begin of its minute.
+fn minutes_ago(minutes: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let seconds = (now.as_secs() / 60 - minutes) * 60;
+    // RFC 3339 by hand would be a calendar.
+    let output = std::process::Command::new("date")
+        .args(["-u", "-d", &format!("@{seconds}"), "+%Y-%m-%dT%H:%M:%SZ"])
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Waits until a server knows as many bytes as there are.
+fn wait_for_bytes(server: SocketAddr, range: impl Fn() -> String, expected: u64) {
+    let mut last = None;
+    let waited = wait_for("all bytes to be in the history", PATIENCE, || {
+        last = bytes(server, &range());
+        (last == Some(expected)).then_some(())
+    });
+    assert!(waited.is_ok(), "{last:?} of {expected} bytes");
+}
+
+fn total(rows: &Rows) -> u64 {
+    let localities = rows
+        .iter()
+        .filter(|(key, _)| key.starts_with("summary? /localities"));
+    localities.map(|(_, numbers)| numbers["bytes"]).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_knows_of_several_servers_what_each_keeps_to_the_byte_and_the_cent() {
+    require_root();
+    let run = Run::begin().unwrap();
+    let from = minutes_ago(10);
+    let [first, moved, anew, other, viewer] = addresses();
+    let targets = [first, moved, anew, other].map(|address| address.to_string());
+    let prometheus = Prometheus::start(&run, &[("kubezonnet", targets.to_vec())]);
+    let mut shop = Cluster::new("shop", run.dir().join("shop"));
+    let mut bank = Cluster::new("bank-of", run.dir().join("bank"));
+    let watching = Cluster::new("nobody", run.dir().join("viewer"));
+    let shop_server = shop.serve(first, &[]);
+    let _bank_server = bank.serve(other, &[]);
+    let url = format!("--prometheus-url={}", prometheus.url());
+    let _viewer = watching.serve(viewer, &[url]);
+    let since = || format!("from={from}");
+    // What was counted a moment ago may not be told yet.
+    let kept = |server: SocketAddr, cluster: &Cluster| {
+        wait_for_bytes(server, since, cluster.bytes);
+        views(server, &from)
+    };
+
+    // Several windows of two clusters.
+    for _ in 0..3 {
+        shop.send(first).await;
+        bank.send(other).await;
+    }
+    let expected = sum([&kept(first, &shop), &kept(other, &bank)]);
+    wait_for_bytes(viewer, since, total(&expected));
+    assert_eq!(views(viewer, &from), expected);
+
+    // The server goes on elsewhere with the same data.
+    shop_server.signal(Signal::SIGTERM).unwrap();
+    assert!(shop_server.wait(PATIENCE).unwrap().success());
+    let shop_server = shop.serve(moved, &[]);
+    shop.send(moved).await;
+    let expected = sum([&kept(moved, &shop), &kept(other, &bank)]);
+    wait_for_bytes(viewer, since, total(&expected));
+    assert_eq!(views(viewer, &from), expected);
+
+    // Its data are lost, once a minute has ended in which Prometheus saw them.
+    wait_for_bytes(
+        viewer,
+        || format!("from={from}&to={}", minutes_ago(0)),
+        total(&expected),
+    );
+    let before = views(moved, &from);
+    shop_server.signal(Signal::SIGTERM).unwrap();
+    assert!(shop_server.wait(PATIENCE).unwrap().success());
+    shop.lose_data();
+    let _shop_server = shop.serve(anew, &[]);
+    shop.send(anew).await;
+    bank.send(other).await;
+    let expected = sum([&before, &kept(anew, &shop), &kept(other, &bank)]);
+    wait_for_bytes(viewer, since, total(&expected));
+    assert_eq!(views(viewer, &from), expected);
+    prometheus.end(PATIENCE);
+}

@@ -30,4 +30,7 @@ pub struct Range {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub history_since: Option<String>,
+    /// How many seconds history is behind what was counted, which the answer lacks: some, mostly; more while
+    /// its disk fails.
+    pub behind_seconds: u64,
 }

@@ -10,6 +10,9 @@ use crate::failure::Failure;
 use crate::key;
 use crate::text::{self, Look, Scale, Tone};
 
+/// History is written twice a minute; this much behind is more than that.
+const BEHIND_SECONDS: u64 = 120;
+
 /// Of when it is and how much, in two lines.
 ///
 /// # Errors
@@ -90,6 +93,12 @@ pub fn left_out(summary: &Summary) -> Vec<String> {
     {
         notes.push(format!(
             "History begins at {since}: what was before is missing."
+        ));
+    }
+    if summary.range.behind_seconds >= BEHIND_SECONDS {
+        let behind = text::span(summary.range.behind_seconds);
+        notes.push(format!(
+            "History is {behind} behind: what was counted since is missing. kubectl zonnet check says why."
         ));
     }
     if summary.currency.is_none() {

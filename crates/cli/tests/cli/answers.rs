@@ -25,6 +25,7 @@ fn range() -> Range {
         to: "2026-11-21T12:00:00Z".to_owned(),
         resolution: ResolutionName::Hour,
         history_since: Some("2026-11-01T00:00:00Z".to_owned()),
+        behind_seconds: 4,
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Matrix, Refusal> {
     let total = purse.between(&total, units.iter().sum());
     let cells = cells.iter().zip(units);
     Ok(Matrix {
-        range: when::range(&answer),
+        range: when::range(&answer, asking.behind()),
         currency: purse.currency(),
         by,
         total,

@@ -72,6 +72,7 @@ pub(super) fn answer(
             to: when::text(range.end),
             resolution: ResolutionName::Minute,
             history_since: pods.since().map(when::text),
+            behind_seconds: 0,
         },
         currency: purse.currency(),
         of: asked.of,

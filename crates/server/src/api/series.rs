@@ -64,7 +64,7 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Series, Refusal> {
     let answer = asking.ask(totals.range, apart.by(), Some(step), only)?;
     let shown: Vec<Key> = all.into_iter().take(limit).map(|each| each.key).collect();
     Ok(Series {
-        range: when::range(&answer),
+        range: when::range(&answer, asking.behind()),
         currency: purse.currency(),
         step_seconds: step_of(&answer, step).as_secs(),
         times: answer.times.iter().map(|time| when::text(*time)).collect(),

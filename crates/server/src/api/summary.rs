@@ -55,7 +55,7 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Summary, Refusal> {
         .map(|prices| prices.book.left_out())
         .unwrap_or_default();
     Ok(Summary {
-        range: when::range(&answer),
+        range: when::range(&answer, asking.behind()),
         currency: purse.currency(),
         localities: localities.collect(),
         total: shares.total,

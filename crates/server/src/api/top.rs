@@ -83,7 +83,7 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Top, Refusal> {
         offset: end as u64,
     };
     Ok(Top {
-        range: when::range(&answer),
+        range: when::range(&answer, asking.behind()),
         currency: purse.currency(),
         of: asked.of,
         by: asked.by,

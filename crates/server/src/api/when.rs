@@ -143,8 +143,8 @@ pub(super) fn before(range: Window) -> Option<Window> {
     Some(Window { start, end })
 }
 
-/// The range of an answer.
-pub(super) fn range(answer: &Answer) -> Range {
+/// The range of an answer, of a past that is so far behind.
+pub(super) fn range(answer: &Answer, behind: Duration) -> Range {
     Range {
         from: text(answer.range.start),
         to: text(answer.range.end),
@@ -154,6 +154,7 @@ pub(super) fn range(answer: &Answer) -> Range {
             Resolution::Day => ResolutionName::Day,
         },
         history_since: answer.since.map(text),
+        behind_seconds: behind.as_secs(),
     }
 }
 

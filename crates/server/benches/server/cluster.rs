@@ -114,7 +114,7 @@ pub(crate) fn whole(topology: Topology, directory: &Path) -> Outcome<Pipeline> {
     let prices = "currency: EUR\nunit: GB\nbetweenZones: { price: 0.02, paidBy: both }\n";
     let book = PriceBook::new(None, &Overrides::parse(prices)?, false)?;
     exporters.begin(&book);
-    let pipeline = Pipeline::with_past(topology, exporters, SETTINGS, store, past)?;
+    let pipeline = Pipeline::with_past(topology, exporters, SETTINGS, store, Some(past))?;
     pipeline.begin_costs(&book);
     Ok(pipeline)
 }

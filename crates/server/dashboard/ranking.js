@@ -88,8 +88,8 @@ export const Ranking = ({ view, unit, hasTeams, change }) => {
     note=${of === "pods" && (view.from || view.since !== "1h") ? "pods are known for an hour: this is the last one" : "what each sends and receives, and its own side of the cost"}
     tools=${html`<${Choice} label="Of what" choices=${kinds} chosen=${of} onChoose=${(next) => change({ of: next })} />`}
     empty=${(answer) => answer.items.length === 0 && "Nobody here in this range."}>
-    ${({ currency, count, range }, now) => html`<${Table} caption=${caption} rows=${rows} count=${count} rowKey=${(item) => JSON.stringify(item.key)}
-        columns=${columnsOf({ of, by, unit, currency, range, now, change })} onSort=${(rank) => change({ by: rank })}
+    ${({ of: answered, currency, count, range }, now) => html`<${Table} caption=${caption} rows=${rows} count=${count} rowKey=${(item) => JSON.stringify(item.key)}
+        columns=${columnsOf({ of: answered, by, unit, currency, range, now, change })} onSort=${(rank) => change({ by: rank })}
         onEnd=${canLoad && !rest.problem ? load : undefined} question=${query} onPlace=${(top) => setAtTop(top < TOP)} />
       <p class="sum" role="status">${whole(count)} in all${rows.length < count ? `, ${whole(rows.length)} read` : ""}.
         ${!isAtTop && " It stands still while you read; it follows again at the top."}

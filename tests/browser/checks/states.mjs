@@ -268,3 +268,28 @@ export const a_node_that_no_agent_can_run_on_is_no_trouble = async (visit) => {
   assert.equal(await cell.locator(".good, .bad").count(), 0);
   assert.equal(await page.locator("#health td .bad").count(), 0);
 };
+
+/** Answers lists late, so that what was chosen is not yet what is there. */
+const late = (clock) => async (route) => {
+  await clock;
+  return route.continue();
+};
+
+export const a_list_has_the_columns_of_what_was_answered_while_another_is_chosen = async (visit) => {
+  const page = await visit.openWhole("?of=workloads");
+  const heads = () => page.locator("#ranking thead th").allInnerTexts();
+  const choose = (name) => page.locator("#ranking").getByRole("button", { name, exact: true }).click();
+  let answer;
+  await page.route("**/api/v1/top?**", late(new Promise((resolve) => { answer = resolve; })));
+
+  await choose("Pairs");
+  const meanwhile = await heads();
+  answer();
+  await visit.until(async () => assert.ok((await heads()).some((head) => /boundary/i.test(head))));
+
+  assert.ok(meanwhile.some((head) => /sent/i.test(head)), meanwhile.join());
+  for (const [name, has] of [["Services", /bytes/i], ["Workloads", /sent/i], ["Pairs", /boundary/i], ["Namespaces", /sent/i]]) {
+    await choose(name);
+    await visit.until(async () => assert.ok((await heads()).some((head) => has.test(head)), name));
+  }
+};

@@ -110,7 +110,7 @@ pub struct History {
     pub behind_seconds: f64,
     /// Bytes on disk.
     pub bytes: u64,
-    /// Why it cannot be asked now.
+    /// What is wrong: it cannot be written, or not be read, or not all of it, or it may not grow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing: Option<String>,
 }

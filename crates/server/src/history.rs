@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use kubezonnet_model::Timestamp;
 
-pub use self::answer::{Answer, Group, Measure, Unpriced, Value};
+pub use self::answer::{Answer, Group, Measure, Reaches, Unpriced, Value};
 pub use self::fold::{Books, Fold, Row};
 pub use self::question::{By, EdgePart, Ends, Filter, PartyPart, Question, SidePart};
 pub use self::series::Series;
@@ -51,7 +51,7 @@ pub struct Status {
     pub behind: Duration,
     /// What it takes on disk, in bytes.
     pub bytes: u64,
-    /// Why it cannot be asked.
+    /// What is wrong: it cannot be written, or not be read, or not all of it.
     pub failing: Option<String>,
 }
 

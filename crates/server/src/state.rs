@@ -80,9 +80,17 @@ impl State {
         if let Some(past) = &self.past
             && !self.costs.has_begun()
         {
-            past.price(book);
+            past.price(Some(book));
         }
         self.costs.begin(book);
+    }
+
+    /// There are no prices, and none can come.
+    pub fn give_up_costs(&self) {
+        if let Some(past) = &self.past {
+            past.price(None);
+        }
+        self.costs.give_up();
     }
 
     /// The agents, to be looked at.

@@ -109,6 +109,7 @@ fn rest(pipeline: &Pipeline) -> Outcome {
             start: NOW,
             end: NOW,
         },
+        resolution: None,
         step: None,
         by: By::Edges(Vec::new()),
         only: None,

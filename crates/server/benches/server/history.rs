@@ -19,6 +19,7 @@ use kubezonnet_server::ingest::{BodyLimits, Ingest};
 use kubezonnet_server::ledger::edges::{Class, EdgeKey, EdgeList, Towards};
 use kubezonnet_server::ledger::{Place, Side, Who};
 use kubezonnet_server::names::{Key, Names};
+use kubezonnet_server::store::StoreId;
 use kubezonnet_testkit::bench::{Bench, Figure, median, timed};
 use kubezonnet_topology::Clock;
 use tower::ServiceExt as _;
@@ -51,7 +52,13 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome {
     };
     let past = Arc::new(Embedded::open(options, Arc::clone(&names))?);
     let prices = "currency: EUR\nunit: GB\nbetweenZones: { price: 0.02, paidBy: both }\n";
-    past.price(&PriceBook::new(None, &Overrides::parse(prices)?, false)?);
+    past.price(Some(&PriceBook::new(
+        None,
+        &Overrides::parse(prices)?,
+        false,
+    )?));
+    // As a journal is told: whoever fills it waits.
+    past.follow(StoreId::random(), 0, 0);
     let list = pairs(&names)?;
     let ((), fed) = timed(|| fill(&past, &names, &list));
     let rounds = bench.rounds(15, 3);
@@ -100,6 +107,7 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome {
     for (name, range, step, by) in views {
         let question = Question {
             range,
+            resolution: None,
             step,
             by: by(),
             only: None,

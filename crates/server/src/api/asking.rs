@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kubezonnet_api::Asked;
+use kubezonnet_history::Resolution;
 use kubezonnet_model::{Timestamp, Window};
 use kubezonnet_topology::KeptLabels;
 
@@ -58,24 +59,24 @@ impl<'a> Asking<'a> {
     ///
     /// [`Refusal`] if there is no answer.
     pub(super) fn all(&self, range: Window, by: By) -> Result<Answer, Refusal> {
-        self.ask(range, by, None, None)
+        self.ask(Part::of(range), by, None)
     }
 
-    /// Asks for a step at a time, and for some groups only.
+    /// Asks for a part of the time, and for some groups only.
     ///
     /// # Errors
     ///
     /// [`Refusal`] if there is no answer.
     pub(super) fn ask(
         &self,
-        range: Window,
+        which: Part,
         by: By,
-        step: Option<Duration>,
         only: Option<Vec<Vec<Value>>>,
     ) -> Result<Answer, Refusal> {
         let question = Question {
-            range,
-            step,
+            range: which.range,
+            resolution: which.resolution,
+            step: which.step,
             by,
             only: only.map(|only| only.into_iter().collect()),
             filter: self.filter.clone(),
@@ -105,10 +106,60 @@ impl<'a> Asking<'a> {
             .unwrap_or_default()
     }
 
-    /// The range of the same length before, if there is history of all of it.
-    pub(super) fn before(answer: &Answer) -> Option<Window> {
+    /// The range of the same length before, if there is history of all of it: as fine as the answer if that
+    /// goes back so far, or of whole slots of what does, the last of which ends before the range begins.
+    pub(super) fn before(answer: &Answer) -> Option<Part> {
         let before = when::before(answer.range)?;
-        let since = answer.since?;
-        (since <= before.start).then_some(before)
+        let coarse = Resolution::ALL.into_iter();
+        let mut coarse = coarse.filter(|resolution| *resolution >= answer.resolution);
+        coarse.find_map(|resolution| {
+            let slot = u64::try_from(resolution.slot().as_millis()).ok()?;
+            let range = Window {
+                start: Timestamp(before.start.0 / slot * slot),
+                end: Timestamp(before.end.0 / slot * slot),
+            };
+            let reaches = answer.reaches[resolution as usize]? <= range.start;
+            (reaches && range.start < range.end).then_some(Part {
+                range,
+                resolution: Some(resolution),
+                step: None,
+            })
+        })
+    }
+}
+
+/// A part of the time, and how finely it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    range: Window,
+    resolution: Option<Resolution>,
+    step: Option<Duration>,
+}
+
+impl Part {
+    /// All of a range, as finely as there is.
+    pub(super) fn of(range: Window) -> Self {
+        Self {
+            range,
+            resolution: None,
+            step: None,
+        }
+    }
+
+    /// What was answered, a step at a time: as finely, so that it sums to it.
+    pub(super) fn steps(answer: &Answer, step: Duration) -> Self {
+        Self {
+            range: answer.range,
+            resolution: Some(answer.resolution),
+            step: Some(step),
+        }
+    }
+
+    /// The same, a step at a time.
+    pub(super) fn by(self, step: Duration) -> Self {
+        Self {
+            step: Some(step),
+            ..self
+        }
     }
 }

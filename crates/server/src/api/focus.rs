@@ -9,7 +9,7 @@ use std::time::Duration;
 use kubezonnet_api::{CostsAsked, End, Granularity};
 use kubezonnet_model::{Locality, Timestamp, Window};
 
-use super::asking::Asking;
+use super::asking::{Asking, Part};
 use super::csv::{Cell, Table};
 use super::money::{DIGITS, units};
 use super::query::Query;
@@ -94,7 +94,7 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Costs, Refusal> {
             start: range.start,
             end,
         };
-        let answer = asking.ask(part, by.clone(), Some(step), None)?;
+        let answer = asking.ask(Part::of(part).by(step), by.clone(), None)?;
         if answer.resolution.slot() > step {
             let message =
                 "hours are not kept of so long ago: ask for `granularity=day`, or a later time";

@@ -6,7 +6,7 @@ use kubezonnet_api::{Key, Line, Point, Rank, Series, SeriesAsked};
 use kubezonnet_pricing::{Amount, apportion_to};
 
 use super::apart::{Apart, Together};
-use super::asking::Asking;
+use super::asking::{Asking, Part};
 use super::money::{DIGITS, Purse, units};
 use super::query::Query;
 use super::rank::{self, Ranked};
@@ -61,7 +61,7 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Series, Refusal> {
         .iter()
         .flat_map(|each| each.what.groups.iter().cloned());
     let only = Some(only.collect());
-    let answer = asking.ask(totals.range, apart.by(), Some(step), only)?;
+    let answer = asking.ask(Part::steps(&totals, step), apart.by(), only)?;
     let shown: Vec<Key> = all.into_iter().take(limit).map(|each| each.key).collect();
     Ok(Series {
         range: when::range(&answer, asking.behind()),

@@ -31,7 +31,8 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Summary, Refusal> {
     let by = || By::Edges(vec![EdgePart::Locality]);
     let answer = asking.all(asking.range, by())?;
     let before = Asking::before(&answer);
-    let before = before.map(|before| asking.all(before, by())).transpose()?;
+    let before = before.map(|before| asking.ask(before, by(), None));
+    let before = before.transpose()?;
     let purse = Purse::of(&answer);
     let shares = Shares::of(&answer, purse);
     let before = before.map(|before| Shares::of(&before, purse));

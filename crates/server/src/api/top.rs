@@ -6,7 +6,7 @@ use std::time::Duration;
 use kubezonnet_api::{Item, Key, Rank, Top, TopAsked};
 
 use super::apart::{Apart, Together};
-use super::asking::Asking;
+use super::asking::{Asking, Part};
 use super::cursor::{self, Page};
 use super::money::{Purse, sum, units};
 use super::query::Query;
@@ -112,10 +112,10 @@ struct Before(BTreeMap<Key, (Measure, u128)>);
 impl Before {
     /// Asks for it; `None` if there is no history of all of it.
     fn of(asking: &Asking<'_>, apart: Apart, answer: &Answer) -> Result<Option<Self>, Refusal> {
-        let Some(range) = Asking::before(answer) else {
+        let Some(part) = Asking::before(answer) else {
             return Ok(None);
         };
-        let before = asking.all(range, apart.by())?;
+        let before = asking.ask(part, apart.by(), None)?;
         let (keys, mut parts): (Vec<_>, Vec<_>) = apart
             .all(&before)
             .into_iter()
@@ -149,12 +149,8 @@ fn trends(
     let groups = listed
         .iter()
         .flat_map(|each| each.what.groups.iter().cloned());
-    let trends = asking.ask(
-        answer.range,
-        apart.by(),
-        Some(step(answer)),
-        Some(groups.collect()),
-    )?;
+    let steps = Part::steps(answer, step(answer));
+    let trends = asking.ask(steps, apart.by(), Some(groups.collect()))?;
     let points = trends.times.len();
     let trends = apart.all(&trends);
     let trend = |key: &Key| match trends.get(key) {

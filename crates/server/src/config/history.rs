@@ -13,6 +13,9 @@ const LONGEST: Duration = Duration::from_hours(24 * 3_660);
 /// The least room that it can have.
 const LEAST_BYTES: u64 = 16 << 20;
 
+/// What it may take of memory without a directory, where the flag does not say: a server has 1 GiB of it.
+const BYTES_IN_MEMORY: u64 = 64 << 20;
+
 /// How much of the past is kept.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "History")]
@@ -29,21 +32,23 @@ pub struct HistoryFlags {
     #[arg(long, env = "KUBEZONNET_HISTORY_DAYS", default_value = "400d", value_parser = length, value_name = "DURATION")]
     pub history_days: Duration,
 
-    /// Most bytes of history on disk, from 16777216; past it the oldest goes, of what takes most.
-    #[arg(long, env = "KUBEZONNET_HISTORY_BYTES", default_value_t = Options::default().max_bytes, value_parser = bytes, value_name = "BYTES")]
-    pub history_bytes: u64,
+    /// Most bytes of history in pages that are used, from 16777216; past it the oldest goes, of what takes
+    /// most. 1073741824 by default, and 67108864 with --data-dir=none, where it is memory.
+    #[arg(long, env = "KUBEZONNET_HISTORY_BYTES", value_parser = bytes, value_name = "BYTES")]
+    pub history_bytes: Option<u64>,
 }
 
 impl HistoryFlags {
     /// What is kept, with the labels of these names.
     pub fn options(&self, data_dir: &DataDir, labels: Vec<String>) -> Options {
+        let (directory, max_bytes) = match data_dir {
+            DataDir::None => (None, BYTES_IN_MEMORY),
+            DataDir::Path(path) => (Some(path.clone()), Options::default().max_bytes),
+        };
         Options {
-            directory: match data_dir {
-                DataDir::None => None,
-                DataDir::Path(path) => Some(path.clone()),
-            },
+            directory,
             retention: [self.history_minutes, self.history_hours, self.history_days],
-            max_bytes: self.history_bytes,
+            max_bytes: self.history_bytes.unwrap_or(max_bytes),
             labels,
             ..Options::default()
         }
@@ -84,6 +89,22 @@ mod tests {
         assert_eq!(options.directory, None);
         let hours = options.retention.map(|kept| kept.as_secs() / 3600);
         assert_eq!(hours, [48, 30 * 24, 400 * 24]);
+    }
+
+    #[test]
+    fn without_a_directory_it_takes_less_unless_the_flag_says() {
+        let bytes = |argument: &str, data_dir: &DataDir| {
+            let config = read(argument).unwrap();
+            config.history.options(data_dir, Vec::new()).max_bytes
+        };
+        let directory = DataDir::Path("/data".into());
+
+        assert_eq!(bytes("--history-hours=30d", &directory), 1 << 30);
+        assert_eq!(bytes("--history-hours=30d", &DataDir::None), 64 << 20);
+        assert_eq!(
+            bytes("--history-bytes=200000000", &DataDir::None),
+            200_000_000
+        );
     }
 
     #[test]

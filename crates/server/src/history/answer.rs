@@ -14,8 +14,11 @@ pub struct Answer {
     pub range: Window,
     /// How fine what it was made of is.
     pub resolution: Resolution,
-    /// Since when there is any history.
+    /// Since when there is history: any at all if what this is made of has all of the range, and else of
+    /// what it is made of.
     pub since: Option<Timestamp>,
+    /// Since when each resolution has all that went, in the order of [`Resolution::ALL`].
+    pub reaches: Reaches,
     /// What its costs are in; `None` without prices.
     pub currency: Option<Currency>,
     /// When each cell of a group begins.
@@ -23,6 +26,10 @@ pub struct Answer {
     /// Each there is, in no order.
     pub groups: Vec<Group>,
 }
+
+/// Since when each resolution has all that went, in the order of [`Resolution::ALL`]; `None` before there is
+/// any history.
+pub type Reaches = [Option<Timestamp>; Resolution::ALL.len()];
 
 /// What is told together.
 #[derive(Debug, Clone, PartialEq, Eq)]

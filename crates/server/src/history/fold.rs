@@ -13,7 +13,7 @@ use kubezonnet_history::Resolution;
 use kubezonnet_model::{FlowCounters, Locality, Timestamp, Window};
 use kubezonnet_pricing::{Charges, Currency, Edge, PriceBook, Version};
 
-use super::answer::{Answer, Group, Measure, Unpriced, Value};
+use super::answer::{Answer, Group, Measure, Reaches, Unpriced, Value};
 use super::question::{By, EdgePart, PartyPart, Question, SidePart};
 use super::series::Series;
 use crate::costs::place;
@@ -166,7 +166,10 @@ impl<'a> Fold<'a> {
     }
 
     /// The answer.
-    pub fn answer(self, since: Option<Timestamp>) -> Answer {
+    pub fn answer(self, reaches: Reaches) -> Answer {
+        let own = reaches[self.resolution as usize];
+        let any = reaches.into_iter().flatten().min();
+        let since = own.filter(|own| *own > self.range.start).or(any);
         let width = self.times.len();
         let empty = || vec![Measure::default(); width];
         let mut groups: Vec<_> = self.groups.iter().map(|_| empty()).collect();
@@ -187,6 +190,7 @@ impl<'a> Fold<'a> {
             range: self.range,
             resolution: self.resolution,
             since,
+            reaches,
             currency: self.books.currency,
             groups: groups.collect(),
             times: self.times,

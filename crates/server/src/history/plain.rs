@@ -43,7 +43,8 @@ impl Had {
 
 impl Past for Plain {
     fn ask(&self, question: &Question) -> Result<Answer, AskError> {
-        let mut fold = Fold::new(question, &self.books, Resolution::Minute);
+        let resolution = question.resolution.unwrap_or(Resolution::Minute);
+        let mut fold = Fold::new(question, &self.books, resolution);
         for had in &self.had {
             if let Some(position) = fold.position(had.at)
                 && let Some(row) = fold.row(&had.series())
@@ -51,7 +52,8 @@ impl Past for Plain {
                 fold.add(row, position, had.counters);
             }
         }
-        Ok(fold.answer(self.had.iter().map(|had| had.at).min()))
+        let since = self.had.iter().map(|had| had.at).min();
+        Ok(fold.answer([since; Resolution::ALL.len()]))
     }
 
     fn status(&self) -> Status {

@@ -189,6 +189,7 @@ impl Past for Prometheus {
         };
         let length = question.range.end.since(question.range.start);
         let resolution = match length {
+            _ if question.resolution.is_some() => question.resolution.unwrap_or(Resolution::Day),
             _ if length <= BY_MINUTE => Resolution::Minute,
             _ if length <= BY_HOUR => Resolution::Hour,
             _ => Resolution::Day,
@@ -233,7 +234,7 @@ impl Past for Prometheus {
         if nobodys > 0 {
             tracing::debug!(series = nobodys, "series that are nobody's are left out");
         }
-        Ok(fold.answer(self.status().since))
+        Ok(fold.answer([self.status().since; Resolution::ALL.len()]))
     }
 
     fn status(&self) -> Status {

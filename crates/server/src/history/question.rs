@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use foldhash::HashSet;
+use kubezonnet_history::Resolution;
 use kubezonnet_model::{Locality, Service, Window};
 
 use super::{Series, Value};
@@ -14,6 +15,9 @@ use crate::ledger::{Side, Who};
 pub struct Question {
     /// Of which time. Answered is what has whole slots of the resolution that there is then.
     pub range: Window,
+    /// How fine what it is made of is. `None`: as fine as goes back so far. Who asks twice of the same time
+    /// asks the second time as finely as was answered, so that both are of the same whole slots.
+    pub resolution: Option<Resolution>,
     /// How long each cell stands for: whole minutes, hours or days, cut from the range's begin on.
     /// `None`: one cell for the range.
     pub step: Option<Duration>,

@@ -10,7 +10,7 @@ use crate::history::embedded::{HistoryCounts, Lost};
 /// How it is with the past.
 #[derive(Debug, Default)]
 pub struct HistoryScrape {
-    /// It can be written now; or who is asked of it answers.
+    /// It can be written and read now; or who is asked of it answers.
     pub up: bool,
     /// When it begins, in seconds since 1970; `None` before there is any.
     pub start: Option<f64>,
@@ -23,6 +23,12 @@ pub struct HistoryScrape {
 /// What of the past is kept.
 #[derive(Debug, Default)]
 pub struct KeptScrape {
+    /// The volume has too little free for it to grow.
+    pub short: bool,
+    /// How often its file was damaged.
+    pub damaged: u64,
+    /// What of it cannot be read.
+    pub unreadable: u64,
     /// What it takes on disk.
     pub bytes: u64,
     /// How many series it has.
@@ -42,10 +48,13 @@ impl HistoryScrape {
             Lost::ALL.map(|why| (resolution, why, counts.deleted(resolution, why)))
         });
         Self {
-            up: !counts.is_failing(),
+            up: counts.is_up(),
             start: counts.since().map(Timestamp::as_seconds),
             behind: counts.behind().as_secs_f64(),
             kept: Some(KeptScrape {
+                short: counts.is_short(),
+                damaged: counts.damaged(),
+                unreadable: counts.unreadable(),
                 bytes: counts.bytes(),
                 series: counts.series(),
                 failures: counts.failures(),
@@ -72,7 +81,7 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "kubezonnet_history_up",
         kind: Kind::Gauge,
         labels: &[],
-        help: "1 while the history can be written, or who is asked of it answers, 0 while not; counting goes \
+        help: "1 while the history can be written and read, or who is asked of it answers, 0 while not; counting goes \
                on either way",
         write: |scrape, samples| match &scrape.history {
             Some(history) => samples.gauge(&[], &u32::from(history.up)),
@@ -80,10 +89,41 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "kubezonnet_history_volume_short",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "1 while the volume has so little free that the history does not grow and its oldest makes room",
+        write: |scrape, samples| match kept(scrape) {
+            Some(kept) => samples.gauge(&[], &u32::from(kept.short)),
+            None => Ok(()),
+        },
+    },
+    Family {
+        name: "kubezonnet_history_damaged_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Times the file of the history was found damaged, put aside and begun anew",
+        write: |scrape, samples| match kept(scrape) {
+            Some(kept) => samples.counter(&[], kept.damaged),
+            None => Ok(()),
+        },
+    },
+    Family {
+        name: "kubezonnet_history_unreadable_parts",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Chunks, names, series and price books of the history that cannot be understood and are left \
+               out of answers; the log says which",
+        write: |scrape, samples| match kept(scrape) {
+            Some(kept) => samples.gauge(&[], &kept.unreadable),
+            None => Ok(()),
+        },
+    },
+    Family {
         name: "kubezonnet_history_bytes",
         kind: Kind::Gauge,
         labels: &[],
-        help: "What the history takes on disk; past --history-bytes the oldest of it is deleted",
+        help: "What the history takes in pages that are used; past --history-bytes the oldest of it is deleted",
         write: |scrape, samples| match kept(scrape) {
             Some(kept) => samples.gauge(&[], &kept.bytes),
             None => Ok(()),
@@ -103,7 +143,7 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "kubezonnet_history_start_timestamp_seconds",
         kind: Kind::Gauge,
         labels: &[],
-        help: "When the history begins",
+        help: "When the history begins, by the resolution that goes back furthest",
         write: |scrape, samples| match scrape.history.as_ref().and_then(|history| history.start) {
             Some(start) => samples.gauge(&[], &start),
             None => Ok(()),
@@ -135,7 +175,7 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         labels: &[],
         help: "Windows, and other changes, that are counted and that the history does not have, as it \
-               could not be written for long",
+               could not be written for long, could not keep up, or was damaged",
         write: |scrape, samples| match kept(scrape) {
             Some(kept) => samples.counter(&[], kept.lost),
             None => Ok(()),

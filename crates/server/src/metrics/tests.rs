@@ -175,6 +175,9 @@ fn history() -> HistoryScrape {
         start: Some(1_800_000_000.5),
         behind: 12.5,
         kept: Some(KeptScrape {
+            short: false,
+            damaged: 1,
+            unreadable: 3,
             bytes: 5 << 20,
             series: 700,
             failures: 1,

@@ -14,7 +14,7 @@ impl Pipeline {
         }
         match self.prices.in_force(&self.topology) {
             Some(in_force) => self.begin_costs(&in_force.book),
-            None if self.prices.are_none() => self.state.costs().give_up(),
+            None if self.prices.are_none() => self.state.give_up_costs(),
             None => {}
         }
     }

@@ -38,7 +38,7 @@ pub struct Disk {
 
 impl Disk {
     /// That of a directory.
-    pub(super) fn of(directory: &Path) -> Option<Self> {
+    pub(crate) fn of(directory: &Path) -> Option<Self> {
         let told = nix::sys::statvfs::statvfs(directory).ok()?;
         let fragment = told.fragment_size();
         Some(Self {

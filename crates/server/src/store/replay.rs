@@ -80,6 +80,9 @@ pub(super) fn replay(
         })?;
         make(state, &mut replayed.waiting, &ahead, id, change);
     }
+    if let Some(past) = state.past() {
+        past.have_told();
+    }
     let used = state.ledger().used();
     let names = state.names().look_up();
     if let Some(id) = used.into_iter().find(|id| names.key(*id).is_none()) {

@@ -61,6 +61,7 @@ impl Past for Listed {
     fn ask(&self, question: &Question) -> Result<Answer, AskError> {
         Ok(Answer {
             since: self.begun,
+            reaches: [self.begun; 3],
             ..self.plain.ask(question)?
         })
     }

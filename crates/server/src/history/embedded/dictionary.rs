@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use kubezonnet_history::SeriesId;
-use kubezonnet_model::{Labels, Name, Service};
+use kubezonnet_history::{Resolution, SeriesId};
+use kubezonnet_model::{Labels, Name, Service, Timestamp};
 use kubezonnet_pricing::Version;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,8 @@ pub(super) struct Dictionary {
     series: HashMap<Edge, SeriesId>,
     /// Of sides and Services.
     numbers: HashMap<Id, i64>,
+    /// Until when the file says that a series was seen.
+    seen: HashMap<SeriesId, Timestamp>,
 }
 
 /// Why an edge has no number.
@@ -58,10 +60,31 @@ impl Dictionary {
     }
 
     /// The prices in force for what comes.
-    pub(super) fn price(&mut self, book: Version) {
-        if self.book.replace(book) != Some(book) {
+    pub(super) fn price(&mut self, book: Option<Version>) {
+        if self.book != book {
+            self.book = book;
             self.series.clear();
         }
+    }
+
+    /// Of these series, with when they were seen last, those of which the file does not know yet that they
+    /// were seen in that hour: until when it was.
+    pub(super) fn unseen(
+        &self,
+        last: HashMap<SeriesId, Timestamp>,
+    ) -> HashMap<SeriesId, Timestamp> {
+        let ends = last
+            .into_iter()
+            .map(|(series, at)| (series, end_of_hour(at)));
+        let is_new = |(series, end): &(SeriesId, Timestamp)| {
+            self.seen.get(series).is_none_or(|seen| seen < end)
+        };
+        ends.filter(is_new).collect()
+    }
+
+    /// The file knows of it.
+    pub(super) fn have_seen(&mut self, seen: HashMap<SeriesId, Timestamp>) {
+        self.seen.extend(seen);
     }
 
     /// The number of an edge's series, if it is remembered.
@@ -73,12 +96,12 @@ impl Dictionary {
     pub(super) fn number<'a>(
         &mut self,
         edges: impl Iterator<Item = &'a EdgeKey>,
+        at: Timestamp,
         names: &Names,
         connection: &Connection,
     ) -> Result<(), NumberError> {
         if self.series.len() > MOST {
-            self.series.clear();
-            self.numbers.clear();
+            self.forget();
         }
         for key in edges {
             if self.find(key).is_some() {
@@ -95,16 +118,18 @@ impl Dictionary {
             let book = self
                 .book
                 .map_or(0, |Version(version)| version.cast_signed());
-            let row = params![source, destination, class, service, book];
             let sql = "SELECT id FROM series WHERE source = ?1 AND destination = ?2 AND class = ?3
                        AND service = ?4 AND book = ?5";
             let known = connection.prepare_cached(sql)?;
+            let row = params![source, destination, class, service, book];
             let known = { known }.query_row(row, |row| row.get(0)).optional()?;
             let number: i64 = if let Some(number) = known {
                 number
             } else {
-                let sql = "INSERT INTO series (source, destination, class, service, book)
-                           VALUES (?1, ?2, ?3, ?4, ?5)";
+                let sql = "INSERT INTO series (source, destination, class, service, book, last)
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+                let last = end_of_hour(at).0.cast_signed();
+                let row = params![source, destination, class, service, book, last];
                 connection.prepare_cached(sql)?.execute(row)?;
                 connection.last_insert_rowid()
             };
@@ -118,6 +143,7 @@ impl Dictionary {
     pub(super) fn forget(&mut self) {
         self.series.clear();
         self.numbers.clear();
+        self.seen.clear();
     }
 
     fn name(&mut self, id: Id, names: &Names, connection: &Connection) -> Result<i64, NumberError> {
@@ -144,6 +170,13 @@ impl Dictionary {
         self.numbers.insert(id, number);
         Ok(number)
     }
+}
+
+/// When the hour ends that a moment is in.
+fn end_of_hour(at: Timestamp) -> Timestamp {
+    let (chunk, slot) = Resolution::Hour.place(at);
+    let hour = chunk.slot(Resolution::Hour, slot);
+    hour.plus(Resolution::Hour.slot())
 }
 
 fn edge(key: &EdgeKey) -> Edge {

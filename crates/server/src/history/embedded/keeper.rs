@@ -1,19 +1,24 @@
 //! The thread that writes the past.
+//!
+//! What it is told it does in order. What fails stays first in the row and is tried again: nothing that comes
+//! after is priced by the book before, and no number is missing from it. What waits behind it has its
+//! [`Place`], so that who feeds finds no more room then, and counts what it leaves out.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use kubezonnet_history::{ChunkStart, Resolution, merge};
-use kubezonnet_model::Timestamp;
 use kubezonnet_pricing::{PriceBook, Version};
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{TransactionBehavior, params};
 
-use super::database::{Database, Shared, meta, used_bytes};
+use super::database::{Database, is_damage, meta, used_bytes};
 use super::dictionary::{Dictionary, NumberError};
 use super::gathered::Gathered;
+use super::kept::Kept;
+use super::retention::{self, Retention};
+use super::room::Place;
 use super::{Counted, HistoryCounts, Lost, Options};
 use crate::names::Names;
 use crate::store::{StoreId, set_meta};
@@ -22,25 +27,28 @@ use crate::store::{StoreId, set_meta};
 const EVERY: Duration = Duration::from_secs(30);
 
 /// How soon it is written again for who asks: each time makes parts that are to be merged.
-const SOONEST: Duration = Duration::from_secs(1);
+pub(super) const SOONEST: Duration = Duration::from_secs(1);
 
 /// How soon it is tried again after a failure.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Cells that are gathered at most while they can be written: 50 bytes each.
-const MOST_CELLS: usize = 200_000;
+/// A file that is damaged so soon after it was made is not put aside at once: it is the disk.
+const AGAIN: Duration = Duration::from_mins(1);
 
-/// Parts of a level that are merged into one of the next.
-const PARTS: usize = 16;
+/// Cells after which they are written: 50 bytes each. While they cannot be, no window is added to them.
+const MOST_CELLS: usize = 200_000;
 
 /// What the keeper is told.
 #[derive(Debug)]
 pub(super) enum Message {
-    Counted(Counted),
-    Prices(Box<PriceBook>),
+    Counted(Counted, Place),
+    /// `None`: there are none.
+    Prices(Option<Box<PriceBook>>),
     Follow(Journal),
     /// To write now; somebody may wait for it.
     Flush(Option<SyncSender<()>>),
+    /// Somebody found the file of that generation damaged.
+    Damaged(u64, String),
 }
 
 /// Whose changes come.
@@ -54,136 +62,240 @@ pub(super) struct Journal {
     pub(super) last: u64,
 }
 
-/// A stretch of time and a level.
-type Stretch = (Resolution, ChunkStart, u8);
-
 /// Writes the past.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    connection: Shared,
-    name: String,
+    database: Database,
     options: Options,
     names: Arc<Names>,
     through: Arc<AtomicU64>,
     counts: Arc<HistoryCounts>,
     dictionary: Dictionary,
     gathered: Gathered,
-    /// The last row that is gathered, and the time of the latest window.
+    kept: Kept,
+    retention: Retention,
+    /// What is to be done, in its order.
+    to_do: VecDeque<Message>,
+    /// The last row that is gathered.
     row: u64,
-    latest: Timestamp,
-    /// How many parts there are, where there is more than one.
-    parts: BTreeMap<Stretch, usize>,
-    next_part: i64,
-    since: Option<Timestamp>,
+    store: Option<StoreId>,
+    book: Option<Box<PriceBook>>,
+    state: Loaded,
     last_flush: Instant,
-    /// Whether that failed.
-    has_failed: bool,
+    /// When it last failed, if nothing went well since.
+    failed: Option<Instant>,
+    /// When it last put a file aside.
+    begun: Option<Instant>,
+}
+
+/// What is known of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Loaded {
+    /// It is to be read.
+    NotYet,
+    /// It is damaged, and to be put aside.
+    Damaged(String),
+    /// It is new, and has to be told what the one before knew.
+    Anew,
+    Yes,
 }
 
 impl Keeper {
     pub(super) fn new(
-        database: &Database,
+        database: Database,
         options: Options,
         names: Arc<Names>,
         through: Arc<AtomicU64>,
         counts: Arc<HistoryCounts>,
     ) -> Self {
-        let row = through.load(Ordering::Acquire);
         let mut keeper = Self {
-            connection: database.writing.clone(),
-            name: database.name(),
-            dictionary: Dictionary::default(),
+            database,
             options,
             names,
             through,
             counts,
+            dictionary: Dictionary::default(),
             gathered: Gathered::default(),
-            row,
-            latest: Timestamp::default(),
-            parts: BTreeMap::new(),
-            next_part: 1,
-            since: None,
+            kept: Kept::default(),
+            retention: Retention::default(),
+            to_do: VecDeque::new(),
+            row: 0,
+            store: None,
+            book: None,
+            state: Loaded::NotYet,
             last_flush: Instant::now(),
-            has_failed: false,
+            failed: None,
+            begun: None,
         };
-        if let Err(error) = keeper.load() {
-            keeper.fail(&error);
-        }
+        keeper.prepare();
         keeper
     }
 
     /// Takes messages until nobody can send any more.
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         loop {
-            let every = if self.has_failed { RETRY } else { EVERY };
-            let patience = every.saturating_sub(self.last_flush.elapsed());
-            match messages.recv_timeout(patience) {
+            let next = match self.failed {
+                Some(failed) => RETRY.saturating_sub(failed.elapsed()),
+                None => EVERY.saturating_sub(self.last_flush.elapsed()),
+            };
+            match messages.recv_timeout(next) {
                 Ok(message) => self.take(message),
-                Err(RecvTimeoutError::Timeout) => self.flush(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            let is_due = self.last_flush.elapsed() >= every;
-            let is_much = self.gathered.len() > MOST_CELLS && !self.has_failed;
-            if is_due || is_much {
+            self.work();
+            let is_due = self.failed.is_some() || self.last_flush.elapsed() >= EVERY;
+            if is_due && !self.rests() {
                 self.flush();
             }
         }
+        // Once more, however short ago it failed.
+        self.failed = None;
+        self.work();
         self.flush();
         // All of it in one file, for who copies it. If that fails, it is in two.
-        let connection = self.connection.lock();
+        let connection = self.database.writing.lock();
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
         connection.query_row(sql, [], |_| Ok(())).ok();
     }
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Counted(counted) => self.gather(&counted),
-            Message::Prices(book) => {
-                if let Err(error) = self.price(&book) {
-                    self.fail(&error);
-                }
+            Message::Counted(..) => {
+                self.counts.something_waits();
+                self.to_do.push_back(message);
             }
-            Message::Follow(journal) => {
-                if let Err(error) = self.follow(journal) {
-                    self.fail(&error);
-                }
-            }
-            Message::Flush(None) => self.flush(),
-            Message::Flush(Some(reply)) => {
-                if self.last_flush.elapsed() >= SOONEST {
+            Message::Prices(_) | Message::Follow(_) => self.to_do.push_back(message),
+            Message::Flush(reply) => {
+                self.work();
+                let is_soon = reply.is_some() && self.last_flush.elapsed() < SOONEST;
+                if !is_soon && !self.rests() {
                     self.flush();
                 }
-                reply.send(()).ok();
+                if let Some(reply) = reply {
+                    reply.send(()).ok();
+                }
+            }
+            Message::Damaged(generation, why) => {
+                if self.database.reading.lock().generation() == generation {
+                    self.state = Loaded::Damaged(why);
+                    self.prepare();
+                }
+            }
+        }
+    }
+
+    /// Whether it failed a short while ago: it is not tried again yet.
+    fn rests(&self) -> bool {
+        self.failed.is_some_and(|failed| failed.elapsed() < RETRY)
+    }
+
+    /// Does what is to be done, up to what fails.
+    fn work(&mut self) {
+        // Writing comes first: it makes room.
+        if self.failed.is_some() && !self.rests() {
+            self.flush();
+        }
+        while !self.rests() && (self.gathered.len() <= MOST_CELLS || self.flush()) {
+            let Some(message) = self.to_do.pop_front() else {
+                return;
+            };
+            if !self.prepare() {
+                self.to_do.push_front(message);
+                return;
+            }
+            let done = match &message {
+                Message::Counted(counted, _) => self.gather(counted),
+                Message::Prices(book) => self.price(book.as_deref()),
+                Message::Follow(journal) => self.follow(*journal),
+                Message::Flush(_) | Message::Damaged(..) => Ok(()),
+            };
+            match (done, message) {
+                // Now there is room for another.
+                (Ok(()), Message::Counted(_, place)) => drop(place),
+                (Ok(()), _) => {}
+                (Err(error), message) => {
+                    self.to_do.push_front(message);
+                    self.fail(&error);
+                }
+            }
+        }
+    }
+
+    /// Sees to it that there is a file, and that it is read; says whether that went well.
+    fn prepare(&mut self) -> bool {
+        loop {
+            let done = match self.state.clone() {
+                Loaded::Yes => return true,
+                Loaded::NotYet => self.load(),
+                Loaded::Anew => self.introduce(),
+                Loaded::Damaged(why) => match self.begin_anew(&why) {
+                    Ok(()) => Ok(()),
+                    Err(error) => {
+                        self.have_failed(&error.to_string());
+                        return false;
+                    }
+                },
+            };
+            if let Err(error) = done {
+                self.fail(&error);
+                if self.rests() {
+                    return false;
+                }
             }
         }
     }
 
     /// Reads what it was before.
     fn load(&mut self) -> rusqlite::Result<()> {
-        let connection = self.connection.clone();
+        let connection = self.database.writing.clone();
         let connection = connection.lock();
-        let book = meta::<i64>(&connection, "book")?;
-        let book = book.map(|version| Version(version.cast_unsigned()));
+        let number = |key| meta::<i64>(&connection, key).map(|value| value.map(i64::cast_unsigned));
+        let through = number("through")?.unwrap_or(0);
+        let book = number("book")?.map(Version);
+        self.kept = Kept::load(&connection)?;
+        self.measure(&connection)?;
         self.dictionary = Dictionary::new(self.options.labels.clone(), book);
-        let since = meta::<i64>(&connection, "since")?;
-        self.since = since.map(|since| Timestamp(since.cast_unsigned()));
-        if let Some(since) = self.since {
-            self.counts.set_since(since);
+        self.row = through;
+        self.through.store(through, Ordering::Release);
+        self.state = Loaded::Yes;
+        Ok(())
+    }
+
+    /// Puts a file that is damaged aside. What was not written yet has its numbers in that: it is lost too.
+    fn begin_anew(&mut self, why: &str) -> Result<(), crate::store::OpenError> {
+        self.database.begin_anew(why)?;
+        let through = self.through.load(Ordering::Acquire);
+        self.counts.add_lost_rows(self.row.saturating_sub(through));
+        self.counts.add_damaged();
+        self.begun = Some(Instant::now());
+        self.gathered.clear();
+        self.kept = Kept::default();
+        self.retention = Retention::default();
+        self.dictionary = Dictionary::new(self.options.labels.clone(), None);
+        self.state = Loaded::Anew;
+        Ok(())
+    }
+
+    /// Tells a new file whose past it is.
+    fn introduce(&mut self) -> rusqlite::Result<()> {
+        let connection = self.database.writing.clone();
+        let mut connection = connection.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(store) = self.store {
+            set_meta(&transaction, "store", store.to_string())?;
         }
-        let sql = "SELECT resolution, start, level, count(*), max(part) FROM chunks
-                   GROUP BY resolution, start, level";
-        let mut statement = connection.prepare(sql)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let resolution: usize = row.get::<_, i64>(0)?.try_into().unwrap_or(usize::MAX);
-            let Some(resolution) = Resolution::ALL.get(resolution) else {
-                continue;
-            };
-            let start = ChunkStart(Timestamp(row.get::<_, i64>(1)?.cast_unsigned()));
-            let parts = usize::try_from(row.get::<_, i64>(3)?).unwrap_or(0);
-            self.parts.insert((*resolution, start, row.get(2)?), parts);
-            self.next_part = self.next_part.max(row.get::<_, i64>(4)? + 1);
+        set_meta(&transaction, "through", self.row.cast_signed())?;
+        if let Some(book) = &self.book {
+            put_book(&transaction, book)?;
         }
+        let kept = Kept::load(&transaction)?;
+        transaction.commit()?;
+        self.kept = kept;
+        self.dictionary
+            .price(self.book.as_ref().map(|book| book.version()));
+        self.through.store(self.row, Ordering::Release);
+        self.state = Loaded::Yes;
         self.measure(&connection)
     }
 
@@ -193,65 +305,76 @@ impl Keeper {
             folded,
             last,
         } = journal;
-        let connection = self.connection.clone();
-        let connection = connection.lock();
+        let connection = self.database.writing.clone();
+        let mut connection = connection.lock();
         let followed: Option<String> = meta(&connection, "store")?;
-        let store = store.to_string();
-        if followed.as_ref() != Some(&store) {
-            if followed.is_some() {
-                tracing::warn!(
-                    "the counters are others than before; the history goes on with them"
-                );
-            }
-            set_meta(&connection, "store", &store)?;
+        let name = store.to_string();
+        let (mut row, mut lost) = (self.row, 0);
+        let is_another = followed.as_ref() != Some(&name);
+        if is_another {
             // What the counters had before they are followed is not in here.
-            self.row = folded;
-        } else if self.row < folded {
-            let lost = folded - self.row;
+            row = folded;
+        } else if row < folded {
+            lost = folded - row;
+            row = folded;
+        }
+        // Of an older copy of the counters: their next rows are others than those that are here.
+        row = row.min(last);
+        // Both, or else the next start takes the journal for another's.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        set_meta(&transaction, "store", &name)?;
+        set_meta(&transaction, "through", row.cast_signed())?;
+        transaction.commit()?;
+        if is_another && followed.is_some() {
+            tracing::warn!("the counters are others than before; the history goes on with them");
+        }
+        if lost > 0 {
             tracing::error!(
                 changes = lost,
                 "the history could not be written when these were counted, and does not have them"
             );
             self.counts.add_lost_rows(lost);
-            self.row = folded;
         }
-        // Of an older copy of the counters: their next rows are others than those that are here.
-        self.row = self.row.min(last);
-        set_meta(&connection, "through", self.row.cast_signed())?;
-        self.through.store(self.row, Ordering::Release);
+        self.store = Some(store);
+        self.row = row;
+        self.through.store(row, Ordering::Release);
         Ok(())
     }
 
-    fn price(&mut self, book: &PriceBook) -> rusqlite::Result<()> {
-        let version = book.version();
-        let connection = self.connection.lock();
-        let sql = "INSERT INTO books (version, book) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-        connection.execute(sql, params![version.0.cast_signed(), book.to_text()])?;
-        set_meta(&connection, "book", version.0.cast_signed())?;
-        drop(connection);
-        self.dictionary.price(version);
+    fn price(&mut self, book: Option<&PriceBook>) -> rusqlite::Result<()> {
+        let connection = self.database.writing.clone();
+        let mut connection = connection.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        match book {
+            Some(book) => put_book(&transaction, book)?,
+            None => {
+                transaction.execute("DELETE FROM meta WHERE key = 'book'", [])?;
+            }
+        }
+        transaction.commit()?;
+        self.dictionary.price(book.map(PriceBook::version));
+        self.book = book.map(|book| Box::new(book.clone()));
         Ok(())
     }
 
-    fn gather(&mut self, counted: &Counted) {
+    fn gather(&mut self, counted: &Counted) -> rusqlite::Result<()> {
         if counted.row <= self.row {
-            return;
-        }
-        if self.has_failed && self.gathered.len() > self.options.max_waiting {
-            self.counts.add_lost_rows(1);
-            self.row = counted.row;
-            return;
+            return Ok(());
         }
         let edges = || counted.edges.iter().flat_map(|list| &list.0);
-        if edges().any(|(key, _)| self.dictionary.find(key).is_none())
-            && let Err(error) = self.number(counted)
-        {
-            // The rows that follow would not be complete without it.
-            self.counts.add_lost_rows(1);
-            tracing::error!(path = %self.name, %error, "the history cannot take what was counted");
-            self.counts.failed(error.to_string());
-            self.row = counted.row;
-            return;
+        if edges().any(|(key, _)| self.dictionary.find(key).is_none()) {
+            match self.number(counted) {
+                Ok(()) => {}
+                Err(NumberError::Database(error)) => return Err(error),
+                Err(error) => {
+                    // That does not change by trying again.
+                    self.counts.add_lost_rows(1);
+                    let path = self.database.name();
+                    tracing::error!(%path, %error, "the history cannot take what was counted");
+                    self.row = counted.row;
+                    return Ok(());
+                }
+            }
         }
         for (key, counters) in edges() {
             if let Some(series) = self.dictionary.find(key) {
@@ -259,19 +382,19 @@ impl Keeper {
             }
         }
         self.row = counted.row;
-        self.latest = self.latest.max(counted.window.end);
-        self.counts.something_waits();
+        Ok(())
     }
 
     /// Gives the edges of a window numbers, which are written at once; they are on disk with the next
     /// flush at the latest.
     fn number(&mut self, counted: &Counted) -> Result<(), NumberError> {
-        let mut connection = self.connection.lock();
+        let mut connection = self.database.writing.lock();
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let edges = counted.edges.iter().flat_map(|list| &list.0);
         let keys = edges.map(|(key, _)| key);
-        let numbered = self.dictionary.number(keys, &self.names, &transaction);
+        let at = counted.window.end;
+        let numbered = self.dictionary.number(keys, at, &self.names, &transaction);
         let numbered = numbered.and_then(|()| Ok(transaction.commit()?));
         if numbered.is_err() {
             self.dictionary.forget();
@@ -279,193 +402,102 @@ impl Keeper {
         numbered
     }
 
-    /// Writes what is gathered, and what is to be done of the rest.
-    fn flush(&mut self) {
+    /// Writes what is gathered, and what is to be done of the rest; says whether that went well.
+    fn flush(&mut self) -> bool {
+        if !self.prepare() {
+            return false;
+        }
         self.last_flush = Instant::now();
-        let written = self.write().and_then(|()| {
-            self.through.store(self.row, Ordering::Release);
-            self.tidy()
-        });
-        self.has_failed = written.is_err();
-        match written {
-            Ok(()) => self.counts.written(),
-            Err(error) => self.fail(&error),
+        match self.write().and_then(|()| self.tidy()) {
+            Ok(()) => {
+                self.failed = None;
+                self.counts.written(!self.to_do.is_empty());
+                true
+            }
+            Err(error) => {
+                self.fail(&error);
+                false
+            }
         }
     }
 
     fn write(&mut self) -> rusqlite::Result<()> {
+        let connection = self.database.writing.clone();
+        let mut connection = connection.lock();
+        let with = (&self.options, &*self.counts);
+        let bytes = 3 * CELL * self.gathered.len();
+        self.retention
+            .look_at_volume(&mut connection, &mut self.kept, bytes, with)?;
         if self.row == self.through.load(Ordering::Acquire) && self.gathered.len() == 0 {
             return Ok(());
         }
-        let connection = self.connection.clone();
-        let mut connection = connection.lock();
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut part = self.next_part;
-        let chunks = self.gathered.chunks();
-        for ((resolution, start), chunk) in &chunks {
-            put(
-                &transaction,
-                (*resolution, *start, 0),
-                part,
-                &chunk.to_bytes(),
-            )?;
-            part += 1;
+        let seen = self.dictionary.unseen(self.gathered.last());
+        let late = self
+            .kept
+            .write(&mut connection, &self.gathered, self.row, &seen)?;
+        for resolution in late {
+            self.counts.add_deleted(resolution, Lost::Late);
         }
-        set_meta(&transaction, "through", self.row.cast_signed())?;
-        let since = [self.since, self.gathered.earliest()]
-            .into_iter()
-            .flatten()
-            .min();
-        if let Some(since) = since {
-            set_meta(&transaction, "since", since.0.cast_signed())?;
-        }
-        transaction.commit()?;
-        self.next_part = part;
-        for (resolution, start) in chunks.into_keys() {
-            *self.parts.entry((resolution, start, 0)).or_default() += 1;
-        }
+        self.dictionary.have_seen(seen);
         self.gathered.clear();
-        if let Some(since) = since {
-            self.since = Some(since);
-            self.counts.set_since(since);
-        }
+        self.through.store(self.row, Ordering::Release);
         Ok(())
     }
 
     /// Merges parts, and deletes what is too old or too much.
     fn tidy(&mut self) -> rusqlite::Result<()> {
-        let connection = self.connection.clone();
+        let connection = self.database.writing.clone();
         let mut connection = connection.lock();
-        let many = self.parts.iter().filter(|(_, parts)| **parts >= PARTS);
-        for stretch in many.map(|(stretch, _)| *stretch).collect::<Vec<_>>() {
-            self.merge(&mut connection, stretch)?;
+        self.kept.merge(&mut connection)?;
+        let with = (&self.options, &*self.counts);
+        let deleted = self.retention.delete(&mut connection, &mut self.kept, with);
+        if self.retention.take_pruned() {
+            self.dictionary.forget();
         }
-        self.delete_old(&connection)?;
-        self.delete_excess(&connection)?;
+        deleted?;
         self.measure(&connection)
     }
 
-    /// Makes one part of the next level of all that a level has.
-    fn merge(&mut self, connection: &mut Connection, stretch: Stretch) -> rusqlite::Result<()> {
-        let (resolution, start, level) = stretch;
-        let at = params![resolution as u8, start.0.0.cast_signed(), level];
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let merged = {
-            let sql = "SELECT body FROM chunks WHERE resolution = ?1 AND start = ?2 AND level = ?3";
-            let mut statement = transaction.prepare_cached(sql)?;
-            let bodies = statement.query_map(at, |row| row.get::<_, Vec<u8>>(0))?;
-            let bodies = bodies.collect::<Result<Vec<_>, _>>()?;
-            let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
-            merge(&bodies, resolution)
-        };
-        let Ok(merged) = merged else {
-            tracing::error!(
-                path = %self.name,
-                resolution = resolution.as_str(),
-                start = start.0.0,
-                "a part of the history is damaged, and is left as it is"
-            );
-            self.parts.remove(&stretch);
-            return Ok(());
-        };
-        let sql = "DELETE FROM chunks WHERE resolution = ?1 AND start = ?2 AND level = ?3";
-        transaction.prepare_cached(sql)?.execute(at)?;
-        put(
-            &transaction,
-            (resolution, start, level + 1),
-            self.next_part,
-            &merged,
-        )?;
-        transaction.commit()?;
-        self.next_part += 1;
-        self.parts.remove(&stretch);
-        *self
-            .parts
-            .entry((resolution, start, level + 1))
-            .or_default() += 1;
-        Ok(())
-    }
-
-    fn delete_old(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        for resolution in Resolution::ALL {
-            let kept = self.options.retention[resolution as usize] + resolution.chunk();
-            let before = self.latest.minus(kept);
-            let first = self.parts.keys().find(|(of, ..)| *of == resolution);
-            if let Some((_, start, _)) = first
-                && start.0 < before
-            {
-                self.delete(connection, resolution, *start, Lost::Age)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn delete_excess(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        while used_bytes(connection)? > self.options.max_bytes {
-            // Of the resolution that has the most: its oldest.
-            let sql = "SELECT resolution, min(start) FROM chunks GROUP BY resolution
-                       HAVING count(DISTINCT start) > 1 ORDER BY sum(length(body)) DESC LIMIT 1";
-            let oldest = connection.query_row(sql, [], |row| {
-                Ok((row.get::<_, u8>(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
-            });
-            let (resolution, start) = match oldest {
-                Ok(oldest) => oldest,
-                // What is under way stays.
-                Err(rusqlite::Error::QueryReturnedNoRows) => break,
-                Err(error) => return Err(error),
-            };
-            let Some(resolution) = Resolution::ALL.get(usize::from(resolution)) else {
-                break;
-            };
-            let start = ChunkStart(Timestamp(start));
-            self.delete(connection, *resolution, start, Lost::Size)?;
-        }
-        Ok(())
-    }
-
-    fn delete(
-        &mut self,
-        connection: &Connection,
-        resolution: Resolution,
-        start: ChunkStart,
-        why: Lost,
-    ) -> rusqlite::Result<()> {
-        let sql = "DELETE FROM chunks WHERE resolution = ?1 AND start = ?2";
-        let mut statement = connection.prepare_cached(sql)?;
-        statement.execute(params![resolution as u8, start.0.0.cast_signed()])?;
-        self.parts
-            .retain(|(of, at, _), _| (*of, *at) != (resolution, start));
-        self.counts.add_deleted(resolution, why);
-        Ok(())
-    }
-
-    fn measure(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let series = connection.query_row("SELECT max(id) FROM series", [], |row| {
-            Ok(row.get::<_, Option<i64>>(0)?.unwrap_or(0).cast_unsigned())
-        })?;
+    fn measure(&self, connection: &rusqlite::Connection) -> rusqlite::Result<()> {
+        let series = retention::series(connection)?;
         self.counts.set_sizes(used_bytes(connection)?, series);
+        self.counts.set_since(self.kept.since().any());
         Ok(())
     }
 
-    fn fail(&self, error: &rusqlite::Error) {
+    /// It is tried again after a while; at once with another file if this is damaged.
+    fn fail(&mut self, error: &rusqlite::Error) {
+        if !is_damage(error) {
+            self.have_failed(&error.to_string());
+            return;
+        }
+        self.state = Loaded::Damaged(error.to_string());
+        if self.begun.is_some_and(|begun| begun.elapsed() < AGAIN) {
+            self.have_failed(&error.to_string());
+        } else {
+            self.prepare();
+        }
+    }
+
+    fn have_failed(&mut self, error: &str) {
         if !self.counts.is_failing() {
             tracing::error!(
-                path = %self.name,
+                path = %self.database.name(),
                 %error,
                 "the history cannot be written: it is tried again, and counting goes on"
             );
         }
-        self.counts.failed(error.to_string());
+        self.failed = Some(Instant::now());
+        self.counts.failed(error.to_owned());
     }
 }
 
-fn put(connection: &Connection, stretch: Stretch, part: i64, body: &[u8]) -> rusqlite::Result<()> {
-    let (resolution, start, level) = stretch;
-    let sql = "INSERT INTO chunks (resolution, start, level, part, body)
-               VALUES (?1, ?2, ?3, ?4, ?5)";
-    let start = start.0.0.cast_signed();
-    let mut statement = connection.prepare_cached(sql)?;
-    statement.execute(params![resolution as u8, start, level, part, body])?;
-    Ok(())
+/// Bytes of a cell in a chunk, at most, and what SQLite adds.
+const CELL: usize = 24;
+
+fn put_book(connection: &rusqlite::Connection, book: &PriceBook) -> rusqlite::Result<()> {
+    let version = book.version().0.cast_signed();
+    let sql = "INSERT INTO books (version, book) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    connection.execute(sql, params![version, book.to_text()])?;
+    set_meta(connection, "book", version)
 }

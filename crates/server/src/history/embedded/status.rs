@@ -1,7 +1,7 @@
 //! How the past is kept, for metrics and for who asks.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kubezonnet_history::Resolution;
@@ -16,17 +16,23 @@ pub enum Lost {
     Age,
     /// There was no room for it.
     Size,
+    /// The volume was nearly full.
+    Volume,
+    /// It came after its time was deleted.
+    Late,
 }
 
 impl Lost {
     /// Every reason.
-    pub const ALL: [Self; 2] = [Self::Age, Self::Size];
+    pub const ALL: [Self; 4] = [Self::Age, Self::Size, Self::Volume, Self::Late];
 
     /// The name in metrics.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Age => "age",
             Self::Size => "size",
+            Self::Volume => "volume",
+            Self::Late => "late",
         }
     }
 }
@@ -43,8 +49,15 @@ pub struct HistoryCounts {
     failures: AtomicU64,
     /// Rows of the journal that are in the counters and not in here.
     lost_rows: AtomicU64,
+    /// Files that were put aside.
+    damaged: AtomicU64,
+    /// What cannot be read.
+    unreadable: AtomicU64,
+    /// The volume has too little free for it to grow.
+    is_short: AtomicBool,
     is_failing: AtomicBool,
-    failing: Mutex<Option<String>>,
+    /// Why it cannot be written, and why not be read.
+    failing: Mutex<[Option<String>; 2]>,
     /// Since when something waits to be written.
     waits_since: Mutex<Option<Instant>>,
 }
@@ -80,6 +93,26 @@ impl HistoryCounts {
         self.deleted[resolution as usize][why as usize].load(Ordering::Relaxed)
     }
 
+    /// How often it was damaged, put aside and begun anew.
+    pub fn damaged(&self) -> u64 {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// Chunks, series and price books that could not be read and are left out of answers.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable.load(Ordering::Relaxed)
+    }
+
+    /// Whether it does not grow, as the volume is nearly full.
+    pub fn is_short(&self) -> bool {
+        self.is_short.load(Ordering::Relaxed)
+    }
+
+    /// Whether it can be written and read.
+    pub fn is_up(&self) -> bool {
+        self.failing().iter().all(Option::is_none)
+    }
+
     /// Whether it cannot be written.
     pub fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::Relaxed)
@@ -101,14 +134,28 @@ impl HistoryCounts {
     }
 
     pub(super) fn status(&self) -> Status {
-        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let failing = self.failing().iter().flatten().next().cloned();
+        let unreadable = || match self.unreadable() {
+            0 => None,
+            parts => Some(format!(
+                "{parts} parts of it cannot be read, and are left out: the log says which"
+            )),
+        };
+        let short = || {
+            let why = "the volume is nearly full: it does not grow, and its oldest is deleted";
+            self.is_short().then(|| why.to_owned())
+        };
         Status {
             source: "embedded",
             since: self.since(),
             behind: self.behind(),
             bytes: self.bytes(),
-            failing: failing.clone(),
+            failing: failing.or_else(short).or_else(unreadable),
         }
+    }
+
+    fn failing(&self) -> MutexGuard<'_, [Option<String>; 2]> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set_sizes(&self, bytes: u64, series: u64) {
@@ -116,8 +163,30 @@ impl HistoryCounts {
         self.series.store(series, Ordering::Relaxed);
     }
 
-    pub(super) fn set_since(&self, since: Timestamp) {
-        self.since.store(since.0, Ordering::Relaxed);
+    pub(super) fn set_since(&self, since: Option<Timestamp>) {
+        let since = since.map_or(0, |since| since.0);
+        self.since.store(since, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_short(&self, is_short: bool) {
+        self.is_short.store(is_short, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_damaged(&self) {
+        self.damaged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_unreadable(&self, parts: u64) {
+        self.unreadable.store(parts, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_unreadable(&self) {
+        self.unreadable.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Why a question had no answer.
+    pub(super) fn set_unanswered(&self, why: Option<String>) {
+        self.failing()[1] = why;
     }
 
     pub(super) fn add_lost_rows(&self, rows: u64) {
@@ -136,12 +205,15 @@ impl HistoryCounts {
         waits_since.get_or_insert_with(Instant::now);
     }
 
-    pub(super) fn written(&self) {
+    /// All was written, but for what waits.
+    pub(super) fn written(&self, waits: bool) {
         self.flushes.fetch_add(1, Ordering::Relaxed);
-        *self
-            .waits_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = None;
+        if !waits {
+            *self
+                .waits_since
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = None;
+        }
         self.set_failing(None);
     }
 
@@ -152,6 +224,6 @@ impl HistoryCounts {
 
     fn set_failing(&self, why: Option<String>) {
         self.is_failing.store(why.is_some(), Ordering::Relaxed);
-        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        self.failing()[0] = why;
     }
 }

@@ -13,6 +13,9 @@ use crate::ledger::edges::{Class, EdgeKey, Towards};
 use crate::ledger::{Place, Side, Who};
 use crate::names::{Id, Key};
 
+mod retention;
+mod trouble;
+
 const MINUTE: u64 = 60_000;
 /// A day's first minute.
 const BEGIN: u64 = 20_000 * 24 * 60 * MINUTE;
@@ -50,6 +53,15 @@ struct Both {
 
 impl Both {
     fn open(options: Options) -> Self {
+        let options = Options {
+            clock: Clock::new(|| Timestamp(BEGIN)),
+            ..options
+        };
+        Self::open_by(options)
+    }
+
+    /// By the clock of the options.
+    fn open_by(options: Options) -> Self {
         let names = Arc::<Names>::default();
         Self {
             past: Embedded::open(options, Arc::clone(&names)).unwrap(),
@@ -61,7 +73,7 @@ impl Both {
     }
 
     fn price(&mut self, book: PriceBook) {
-        self.past.price(&book);
+        self.past.price(Some(&book));
         self.plain.books.currency = Some(book.currency());
         self.plain.books.books.insert(book.version(), book.clone());
         self.book = Some(book);
@@ -149,6 +161,7 @@ fn minutes(from: u64, to: u64) -> Window {
 fn question(range: Window, by: By) -> Question {
     Question {
         range,
+        resolution: None,
         step: None,
         by,
         only: None,
@@ -168,6 +181,7 @@ fn in_directory(directory: &Path) -> Options {
     Options {
         directory: Some(directory.to_owned()),
         labels: vec!["team".to_owned()],
+        clock: Clock::new(|| Timestamp(BEGIN)),
         ..Options::default()
     }
 }
@@ -330,74 +344,6 @@ fn it_goes_on_where_it_was_and_takes_nothing_twice() {
 }
 
 #[test]
-fn what_is_older_than_it_is_kept_goes_from_the_finest_on() {
-    let mut both = Both::open(Options {
-        retention: [1, 48, 24 * 60].map(Duration::from_hours),
-        ..Options::default()
-    });
-    both.window(minutes(0, 1), &[(1, 2, 1_000)]);
-    assert_eq!(total(&both.past, minutes(0, 60)), 1_000);
-    for hour in 1..5 {
-        both.window(minutes(hour * 60, hour * 60 + 1), &[(1, 2, 1)]);
-        total(&both.past, minutes(0, 60));
-    }
-
-    let answer = wait_for(&both.past, &question(minutes(0, 60), By::Edges(vec![])));
-
-    // Of the hour there is the hour only.
-    assert_eq!(answer.resolution, Resolution::Hour);
-    assert_eq!(answer.groups[0].cells[0].bytes(), 1_000);
-    assert!(both.past.counts().deleted(Resolution::Minute, Lost::Age) > 0);
-    assert_eq!(both.past.counts().deleted(Resolution::Hour, Lost::Age), 0);
-}
-
-#[test]
-fn past_its_bound_the_oldest_goes() {
-    let max_bytes = 300 << 10;
-    let mut both = Both::open(Options {
-        max_bytes,
-        ..Options::default()
-    });
-    let edges: Vec<_> = (0..250)
-        .map(|number| (number, number / 2, 1 << 40))
-        .collect();
-    for hour in 0..72 {
-        for minute in [0, 20, 40] {
-            let at = hour * 60 + minute;
-            both.window(minutes(at, at + 1), &edges);
-        }
-        wait_for(&both.past, &question(minutes(0, 1), By::Edges(vec![])));
-    }
-
-    let counts = both.past.counts();
-
-    assert!(counts.bytes() <= max_bytes, "{}", counts.bytes());
-    let deleted = Resolution::ALL.map(|resolution| counts.deleted(resolution, Lost::Size));
-    assert!(deleted[0] > 0, "{deleted:?}");
-    let last = total(&both.past, minutes(71 * 60, 72 * 60));
-    assert_eq!(last, (3 * 250) << 40);
-}
-
-#[test]
-fn a_damaged_file_is_put_aside_and_the_past_begins_anew() {
-    let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("history.db"), [7; 10_000]).unwrap();
-
-    let past = Embedded::open(in_directory(directory.path()), Arc::default()).unwrap();
-
-    assert_eq!(total(&past, minutes(0, 60)), 0);
-    let files = fs::read_dir(directory.path()).unwrap();
-    let names: Vec<_> = files
-        .map(|file| file.unwrap().file_name().into_string().unwrap())
-        .collect();
-    let aside = names
-        .iter()
-        .find(|name| name.starts_with("history.db.damaged-"));
-    let aside = directory.path().join(aside.expect("it is kept"));
-    assert_eq!(fs::read(aside).unwrap(), [7; 10_000]);
-}
-
-#[test]
 fn labels_are_told_by_their_names_whatever_their_places() {
     let directory: TempDir = tempfile::tempdir().unwrap();
     let mut both = Both::open(in_directory(directory.path()));
@@ -430,81 +376,9 @@ fn prices_of_before_are_those_of_before_after_a_start() {
     both.past.close();
 
     let past = Embedded::open(in_directory(directory.path()), Arc::default()).unwrap();
-    past.price(&book("0.05"));
+    past.price(Some(&book("0.05")));
     let answer = wait_for(&past, &question(minutes(0, 60), By::Edges(vec![])));
 
     assert_eq!(answer.groups[0].cells[0].cost.total().round(2), 4);
     assert_eq!(answer.currency, Some(book("0.05").currency()));
-}
-
-/// Takes from the past what it is written to, or gives it back: it fails for as long.
-fn rename(directory: &Path, from: &str, to: &str) {
-    let connection = rusqlite::Connection::open(directory.join("history.db")).unwrap();
-    connection.busy_timeout(Duration::from_secs(20)).unwrap();
-    let sql = format!("ALTER TABLE {from} RENAME TO {to}");
-    connection.execute(&sql, []).unwrap();
-}
-
-/// Waits until it has tried to write what it was fed.
-fn try_to_write(past: &Embedded) {
-    let (reply, written) = sync_channel(1);
-    past.flush();
-    past.send(Message::Flush(Some(reply)));
-    written.recv().unwrap();
-}
-
-#[test]
-fn what_cannot_be_written_waits_and_is_written_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut both = Both::open(in_directory(directory.path()));
-    both.past.follow(StoreId::random(), 0, 0);
-    both.window(minutes(0, 1), &[(1, 2, 1_000)]);
-    assert_eq!(total(&both.past, minutes(0, 60)), 1_000);
-
-    rename(directory.path(), "chunks", "gone");
-    both.window(minutes(1, 2), &[(1, 2, 20), (3, 4, 300)]);
-    try_to_write(&both.past);
-    both.window(minutes(2, 3), &[(1, 2, 4)]);
-    try_to_write(&both.past);
-
-    let counts = both.past.counts();
-    assert!(counts.is_failing() && counts.failures() >= 2);
-    assert!(both.past.status().failing.is_some());
-    assert!(both.past.is_through(3), "nobody waits for it");
-    let asked = both.past.ask(&question(minutes(0, 60), By::Edges(vec![])));
-    assert!(matches!(asked, Err(AskError::Unreadable(_))), "{asked:?}");
-    rename(directory.path(), "gone", "chunks");
-    both.assert_same(&question(minutes(0, 60), pairs()));
-    assert!(!both.past.counts().is_failing());
-    assert_eq!(both.past.counts().lost_rows(), 0);
-    both.past.close();
-    let again = Embedded::open(in_directory(directory.path()), Arc::default()).unwrap();
-    assert_eq!(total(&again, minutes(0, 60)), 1_324);
-}
-
-#[test]
-fn what_waits_to_be_written_takes_bounded_memory_and_the_rest_is_said_to_be_lost() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut both = Both::open(Options {
-        max_waiting: 1_000,
-        ..in_directory(directory.path())
-    });
-    let edges: Vec<_> = (0..200).map(|number| (number, 7, 1)).collect();
-    both.window(minutes(0, 1), &[(1, 2, 1)]);
-    assert_eq!(total(&both.past, minutes(0, 60)), 1);
-
-    rename(directory.path(), "chunks", "gone");
-    both.window(minutes(1, 2), &edges);
-    try_to_write(&both.past);
-    // With six of them more wait than may; who comes after has no room.
-    for minute in 2..10 {
-        both.window(minutes(minute, minute + 1), &edges);
-    }
-    try_to_write(&both.past);
-    rename(directory.path(), "gone", "chunks");
-
-    assert_eq!(total(&both.past, minutes(0, 60)), 6 * 200 + 1);
-    assert_eq!(both.past.counts().lost_rows(), 3);
-    both.window(minutes(20, 21), &edges);
-    assert_eq!(total(&both.past, minutes(0, 60)), 7 * 200 + 1);
 }

@@ -71,6 +71,7 @@ fn question(by: By) -> Question {
             start: Timestamp(0),
             end: Timestamp(60 * MINUTE),
         },
+        resolution: None,
         step: None,
         by,
         only: None,

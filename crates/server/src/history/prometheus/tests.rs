@@ -20,6 +20,7 @@ fn question() -> Question {
             start: NOW.minus(HOUR),
             end: NOW,
         },
+        resolution: None,
         step: None,
         by: By::Edges(Vec::new()),
         only: None,

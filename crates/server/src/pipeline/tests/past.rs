@@ -30,6 +30,7 @@ fn by_locality(pipeline: &Pipeline) -> Vec<(Disposition, u64)> {
             start: NOW.minus(Duration::from_hours(1)),
             end: NOW.plus(Duration::from_hours(1)),
         },
+        resolution: None,
         step: None,
         by: By::Edges(vec![EdgePart::Locality]),
         only: None,

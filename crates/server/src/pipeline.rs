@@ -38,7 +38,7 @@ use crate::pending::{MAX_PENDING_RECORDS, TurnedAway};
 use crate::prices::{InForce, Prices};
 use crate::resolve::Views;
 use crate::state::State;
-use crate::store::{Failure, OpenError, Pace, Store, StoreCounts, StoreId, wall_clock};
+use crate::store::{Failure, Locked, OpenError, Pace, Store, StoreCounts, StoreId, wall_clock};
 
 /// How long past holders of addresses, and the agents of nodes that are gone, are remembered: windows
 /// of agents that could not reach their server come late, and are resolved by what was true then.
@@ -228,16 +228,21 @@ impl Pipeline {
         directory: Option<(&Path, Pace)>,
         past: Option<Options>,
     ) -> Result<Self, OpenError> {
+        // Before anything in it is opened: another server's history is not to be put aside.
+        let locked = match directory {
+            Some((directory, pace)) => Some((Locked::of(directory)?, pace)),
+            None => None,
+        };
         let mut state =
             State::with_room(MAX_AGENTS, MAX_PENDING_RECORDS).with_limits(settings.limits);
         if let Some(past) = past {
             let past = Embedded::open(past, Arc::clone(state.names()))?;
             state = state.with_past(Arc::new(past));
         }
-        let store = match directory {
-            Some((directory, pace)) => {
+        let store = match locked {
+            Some((locked, pace)) => {
                 state.costs().expect_prices();
-                Some(Store::open(directory, &state, pace)?)
+                Some(Store::open_in(locked, &state, pace)?)
             }
             None => None,
         };

@@ -166,6 +166,21 @@ impl Default for Pace {
     }
 }
 
+/// A directory that no other server has: whatever is in it may be opened, and mended.
+#[derive(Debug)]
+pub struct Locked(Directory);
+
+impl Locked {
+    /// Locks it, and makes it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if another server has it, or there can be none.
+    pub fn of(path: &Path) -> Result<Self, OpenError> {
+        Directory::lock(path).map(Self)
+    }
+}
+
 /// An open store.
 #[derive(Debug)]
 pub struct Store {
@@ -200,7 +215,19 @@ impl Store {
     ///
     /// [`OpenError`], which says which file it is and what to do.
     pub fn open(path: &Path, state: &State, pace: Pace) -> Result<Self, OpenError> {
-        let directory = Directory::lock(path)?;
+        Self::open_in(Locked::of(path)?, state, pace)
+    }
+
+    /// The same, of a directory that is locked already.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], which says which file it is and what to do.
+    pub fn open_in(
+        Locked(directory): Locked,
+        state: &State,
+        pace: Pace,
+    ) -> Result<Self, OpenError> {
         let (connection, is_new) = directory.open()?;
         let path = directory.database();
         let of = |error| OpenError::of(path.clone(), error);

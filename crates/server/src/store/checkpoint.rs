@@ -135,6 +135,10 @@ impl Checkpoint {
             tables::put_spent(transaction, &self.spent)?;
             tables::remove_agents_before(transaction, self.at)?;
             tables::set_meta(transaction, "next_id", self.next_id.cast_signed())?;
+            // Until here the past may have to be told once more what they settled to, and of which window.
+            for id in &self.removed {
+                tables::remove_waiting(transaction, *id)?;
+            }
             tables::set_meta(transaction, "folded", self.at.cast_signed())?;
             next.folded = true;
         } else if next.names < self.unused.len() {
@@ -164,7 +168,6 @@ impl Checkpoint {
             + self.ledger.series.len()
             + self.ledger.edges.len()
             + self.agents.len()
-            + self.removed.len()
             + self.put.len()
     }
 
@@ -188,10 +191,6 @@ impl Checkpoint {
             return tables::put_agent(transaction, node, agent, self.at).map(|()| 0);
         }
         row -= self.agents.len();
-        if let Some(id) = self.removed.get(row) {
-            return tables::remove_waiting(transaction, *id).map(|()| 0);
-        }
-        row -= self.removed.len();
         tables::put_waiting(transaction, &self.put[row])
     }
 }

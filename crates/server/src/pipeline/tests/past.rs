@@ -201,3 +201,78 @@ fn what_was_spent_before_a_crash_is_spent_after_it_with_a_past_too() {
 
     assert_eq!(spent(&again), expected);
 }
+
+#[test]
+fn a_second_server_on_the_directory_leaves_the_history_of_the_first_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = with_past(&cluster(), directory.path());
+    apply(&first, &report(1));
+    let path = directory.path().join("history.db");
+    // What a second one would put aside.
+    std::fs::write(&path, [7; 10_000]).unwrap();
+
+    let second = Pipeline::with_past(
+        cluster(),
+        Exporters::default(),
+        crate::testing::settings(Timestamp(0)),
+        Some((directory.path(), Pace::default())),
+        Some(crate::history::embedded::Options {
+            directory: Some(directory.path().to_owned()),
+            ..crate::history::embedded::Options::default()
+        }),
+    );
+
+    assert!(second.is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), [7; 10_000]);
+}
+
+#[test]
+fn what_settled_before_a_crash_is_of_the_window_it_came_in() {
+    const LATER: u64 = 3_000;
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = with_past(&cluster(), directory.path());
+    for sequence in 1..=12 {
+        apply(&pipeline, &report(sequence));
+        by_locality(&pipeline);
+    }
+    // Those that wait are in the tables.
+    let journal = || pipeline.store().sizes().journal_rows;
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while journal() >= 12 {
+        assert!(std::time::Instant::now() < deadline, "{}", journal());
+        std::thread::yield_now();
+    }
+    // While this lasts nothing is written to the past, and it does not fail yet.
+    let connection = rusqlite::Connection::open(directory.path().join("history.db")).unwrap();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    tell_of_pod(&pipeline, "late", 2, 9);
+    settle_at(&pipeline, LATER);
+    let mut left = Vec::new();
+    for sequence in 13..=19 {
+        apply_at(&pipeline, &report(sequence), LATER);
+        left.push(crashed_with_past(directory.path()));
+    }
+    connection.execute_batch("ROLLBACK").unwrap();
+
+    for left in left {
+        let again = with_past(&cluster(), left.path());
+        let early = Question {
+            range: Window {
+                start: NOW.minus(Duration::from_mins(10)),
+                end: NOW.plus(Duration::from_mins(10)),
+            },
+            resolution: None,
+            step: None,
+            by: By::Edges(Vec::new()),
+            only: None,
+            filter: Filter::default(),
+        };
+        let past = again.past().unwrap();
+        past.flush();
+        let answer = past.ask(&early).unwrap();
+        let expected: u64 = (1..=12)
+            .map(|sequence| 1000 + sequence + 10 + 7 + 100)
+            .sum();
+        assert_eq!(answer.groups[0].cells[0].bytes(), expected);
+    }
+}

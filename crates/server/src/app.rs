@@ -130,7 +130,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         .then(|| config.history.options(&config.data_dir, labels));
     let recent = Arc::new(Recent::new(clock.now().0));
     let exporters = Exporters::open(config).and(Box::new(Arc::clone(&recent)));
-    let pods = Arc::new(Pods::new());
+    let pods = Arc::new(Pods::by(clock.clone()));
     let exporters = exporters.and(Box::new(Arc::clone(&pods)));
     let pipeline = open_pipeline(config, topology, exporters, settings, past)?.with_prices(prices);
     let pipeline = pipeline.with_budgets(budgets);

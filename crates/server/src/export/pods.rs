@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use kubezonnet_model::{Timestamp, Window};
 use kubezonnet_pricing::{Currency, PriceBook};
+use kubezonnet_topology::Clock;
 
 use self::minutes::Minutes;
 pub use self::minutes::{Had, PodSide};
@@ -40,6 +41,7 @@ struct Shared {
     /// The prices in force, once they are known.
     book: OnceLock<PriceBook>,
     minutes: Mutex<Minutes>,
+    clock: Option<Clock>,
     counted: AtomicU64,
     dropped: AtomicU64,
     /// What the batches that wait take of memory.
@@ -53,9 +55,24 @@ impl Pods {
     ///
     /// If the system gives no thread.
     pub fn new() -> Self {
+        Self::told_by(None)
+    }
+
+    /// Nothing yet, and what is older than an hour by this clock is forgotten, rather than by the newest window
+    /// that came.
+    ///
+    /// # Panics
+    ///
+    /// If the system gives no thread.
+    pub fn by(clock: Clock) -> Self {
+        Self::told_by(Some(clock))
+    }
+
+    fn told_by(clock: Option<Clock>) -> Self {
         let shared = Arc::new(Shared {
             book: OnceLock::new(),
             minutes: Mutex::default(),
+            clock,
             counted: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             held_bytes: AtomicUsize::new(0),
@@ -147,7 +164,8 @@ impl Shared {
     fn add(&self, batch: &ResolvedBatch) {
         let sums = minutes::of(batch, self.book.get());
         // Held for moments only: who asks waits for it.
-        self.minutes().add(sums, batch.window);
+        let now = self.clock.as_ref().map(Clock::now);
+        self.minutes().add(sums, batch.window, now);
         let flows = counted(batch).count() as u64;
         self.counted.fetch_add(flows, Ordering::Relaxed);
         self.held_bytes.fetch_sub(batch.memory(), Ordering::AcqRel);

@@ -61,10 +61,19 @@ impl Minutes {
         self.since.map(|since| since.max(*oldest))
     }
 
-    /// Adds what a window brought, unless it is of long ago.
-    pub(super) fn add(&mut self, brought: HashMap<(Timestamp, PodSide), Measure>, window: Window) {
+    /// Adds what a window brought, unless it is of long ago. Without a clock now is when the newest minute is.
+    pub(super) fn add(
+        &mut self,
+        brought: HashMap<(Timestamp, PodSide), Measure>,
+        window: Window,
+        now: Option<Timestamp>,
+    ) {
+        if let Some(now) = now {
+            // Of a clock that was ahead: it would take the room of what is true.
+            self.forget_from(now.plus(KEPT));
+        }
         let newest = self.sums.keys().next_back().copied().unwrap_or_default();
-        let oldest = newest.max(window.end).minus(KEPT);
+        let oldest = now.unwrap_or(newest.max(window.end)).minus(KEPT);
         for ((at, pod), measure) in brought {
             if at < oldest {
                 continue;
@@ -110,6 +119,15 @@ impl Minutes {
     fn forget(&mut self, before: Timestamp) {
         let kept = self.sums.split_off(&before);
         let gone = std::mem::replace(&mut self.sums, kept);
+        self.let_go(gone);
+    }
+
+    fn forget_from(&mut self, end: Timestamp) {
+        let gone = self.sums.split_off(&end);
+        self.let_go(gone);
+    }
+
+    fn let_go(&mut self, gone: BTreeMap<Timestamp, HashMap<Arc<PodSide>, Measure>>) {
         if gone.is_empty() {
             return;
         }

@@ -1,5 +1,6 @@
 //! What each pod had, minute by minute.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use kubezonnet_model::FlowCounters;
@@ -136,4 +137,31 @@ fn what_comes_after_the_end_is_dropped_and_counted() {
             dropped: 1
         }
     );
+}
+
+#[test]
+fn a_clock_that_leaps_ahead_and_comes_back_forgets_what_is_to_come_only() {
+    let (now, ahead) = (NOW, NOW.plus(Duration::from_hours(24)));
+    let clock = Arc::new(AtomicU64::new(now.0));
+    let shown = Arc::clone(&clock);
+    let pods = Arc::new(Pods::by(Clock::new(move || {
+        Timestamp(shown.load(Ordering::Relaxed))
+    })));
+    let pipeline = pipeline(&pods);
+    let hear = |sequence, at: Timestamp| {
+        let report = Report::of("n1", sequence).record("10.67.1.1", "10.67.2.1", OUT, 100);
+        clock.store(at.0, Ordering::Relaxed);
+        pipeline
+            .apply(&report.decoded(), Duration::ZERO, at)
+            .unwrap();
+        wait(&pods, sequence);
+    };
+
+    hear(1, ahead);
+    hear(2, now);
+    hear(3, now.plus(Duration::from_secs(10)));
+
+    let sent: u64 = sums(&pods).iter().map(|(_, had)| had.sent.bytes).sum();
+    assert_eq!(sent, 200);
+    assert!(pods.since().unwrap() <= now);
 }

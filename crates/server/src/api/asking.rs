@@ -163,3 +163,50 @@ impl Part {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 86_400_000;
+
+    fn answer(resolution: Resolution, range: (u64, u64), reaches: [u64; 3]) -> Answer {
+        Answer {
+            range: Window {
+                start: Timestamp(range.0),
+                end: Timestamp(range.1),
+            },
+            resolution,
+            since: None,
+            reaches: reaches.map(|since| Some(Timestamp(since))),
+            currency: None,
+            times: Vec::new(),
+            groups: Vec::new(),
+        }
+    }
+
+    fn before(answer: &Answer) -> Option<(Resolution, u64, u64)> {
+        let part = Asking::before(answer)?;
+        let range = part.range;
+        Some((part.resolution?, range.start.0, range.end.0))
+    }
+
+    #[test]
+    fn before_ends_where_the_range_begins_and_is_as_fine_if_that_reaches_so_far() {
+        let (start, end) = (100 * DAY + 60_000, 102 * DAY + 60_000);
+        let fine = answer(Resolution::Minute, (start, end), [90 * DAY, DAY, DAY]);
+        let coarse = answer(Resolution::Minute, (start, end), [99 * DAY, 99 * DAY, DAY]);
+        let none = answer(Resolution::Minute, (start, end), [99 * DAY; 3]);
+
+        let length = end - start;
+        assert_eq!(
+            before(&fine),
+            Some((Resolution::Minute, start - length, start))
+        );
+        assert_eq!(
+            before(&coarse),
+            Some((Resolution::Day, 98 * DAY, 100 * DAY))
+        );
+        assert_eq!(before(&none), None);
+    }
+}

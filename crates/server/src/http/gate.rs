@@ -78,14 +78,13 @@ impl Gate {
             .is_some();
         let is_here = |from: SocketAddr| is_loopback(from.ip());
         match (is_locked, self.lets_in(headers)) {
-            (true, true) => Ok(()),
             (true, false) => Err(Shut::WrongToken),
             (false, _) if self.answers_strangers => Ok(()),
             (false, _) if !from.is_some_and(is_here) => Err(Shut::Stranger),
             (false, _) if !headers.get(header::HOST).is_none_or(is_own_name) => {
                 Err(Shut::StrangeName)
             }
-            (false, _) => Ok(()),
+            (true, true) | (false, _) => Ok(()),
         }
     }
 }

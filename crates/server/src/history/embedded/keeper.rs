@@ -81,7 +81,9 @@ pub(super) struct Keeper {
     store: Option<StoreId>,
     book: Option<Box<PriceBook>>,
     state: Loaded,
+    /// When it last wrote; before it ever did, when it was made.
     last_flush: Instant,
+    has_flushed: bool,
     /// When it last failed, if nothing went well since.
     failed: Option<Instant>,
     /// When it last put a file aside.
@@ -124,6 +126,7 @@ impl Keeper {
             book: None,
             state: Loaded::NotYet,
             last_flush: Instant::now(),
+            has_flushed: false,
             failed: None,
             begun: None,
         };
@@ -168,7 +171,8 @@ impl Keeper {
             Message::Prices(_) | Message::Follow(_) => self.to_do.push_back(message),
             Message::Flush(reply) => {
                 self.work();
-                let is_soon = reply.is_some() && self.last_flush.elapsed() < SOONEST;
+                let was_just_now = self.has_flushed && self.last_flush.elapsed() < SOONEST;
+                let is_soon = reply.is_some() && was_just_now;
                 if !is_soon && !self.rests() {
                     self.flush();
                 }
@@ -408,6 +412,7 @@ impl Keeper {
             return false;
         }
         self.last_flush = Instant::now();
+        self.has_flushed = true;
         match self.write().and_then(|()| self.tidy()) {
             Ok(()) => {
                 self.failed = None;

@@ -77,14 +77,17 @@ impl Gate {
             .unwrap_or_else(PoisonError::into_inner)
             .is_some();
         let is_here = |from: SocketAddr| is_loopback(from.ip());
-        match (is_locked, self.lets_in(headers)) {
-            (true, false) => Err(Shut::WrongToken),
-            (false, _) if self.answers_strangers => Ok(()),
-            (false, _) if !from.is_some_and(is_here) => Err(Shut::Stranger),
-            (false, _) if !headers.get(header::HOST).is_none_or(is_own_name) => {
-                Err(Shut::StrangeName)
-            }
-            (true, true) | (false, _) => Ok(()),
+        if is_locked {
+            let has_token = self.lets_in(headers);
+            has_token.then_some(()).ok_or(Shut::WrongToken)
+        } else if self.answers_strangers {
+            Ok(())
+        } else if !from.is_some_and(is_here) {
+            Err(Shut::Stranger)
+        } else if headers.get(header::HOST).is_none_or(is_own_name) {
+            Ok(())
+        } else {
+            Err(Shut::StrangeName)
         }
     }
 }

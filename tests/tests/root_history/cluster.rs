@@ -133,6 +133,11 @@ impl Cluster {
         (self.sent, self.bytes) = (0, 0);
     }
 
+    /// Whether its server has a file of that name.
+    pub(crate) fn has(&self, file: &str) -> bool {
+        self.directory.join(file).exists()
+    }
+
     /// Sends a window of each agent.
     pub(crate) async fn send(&mut self, server: SocketAddr) {
         self.sent += 1;

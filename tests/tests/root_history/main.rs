@@ -9,7 +9,7 @@ mod views;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kubezonnet_testkit::{Run, require_root, wait_for};
+use kubezonnet_testkit::{Run, Scrape, require_root, wait_for};
 use kubezonnet_tests::prometheus::Prometheus;
 use nix::sys::signal::Signal;
 
@@ -78,6 +78,15 @@ async fn prometheus_knows_of_several_servers_what_each_keeps_to_the_byte_and_the
     let expected = sum([&kept(first, &shop), &kept(other, &bank)]);
     wait_for_bytes(viewer, since, total(&expected));
     assert_eq!(views(viewer, &from), expected);
+    assert!(!watching.has("data/history.db"), "who asks keeps none");
+    assert!(shop.has("data/history.db"));
+    wait_for("a look at Prometheus", PATIENCE, || {
+        let page = Scrape::fetch(viewer).ok()?;
+        let mut all = page.all();
+        assert!(all.all(|sample| sample.name != "kubezonnet_history_bytes"));
+        (page.sum("kubezonnet_history_up", &[]) > 0.0).then_some(())
+    })
+    .unwrap();
 
     // The server goes on elsewhere with the same data.
     shop_server.signal(Signal::SIGTERM).unwrap();

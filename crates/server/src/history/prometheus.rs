@@ -12,39 +12,37 @@
 //! worked out here: `increase()` would guess what was before the first sample and after the last.
 
 mod client;
+mod counted;
 mod differences;
 mod ends;
 mod gathered;
 mod plan;
+mod query;
 mod reply;
 #[cfg(test)]
 mod tests;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use foldhash::HashMap;
 use kubezonnet_history::Resolution;
-use kubezonnet_model::{FlowCounters, Locality};
 use kubezonnet_pricing::PriceBook;
 use kubezonnet_topology::{Clock, Topology};
 
 use self::client::Client;
 pub use self::client::{Options, QueryError};
-use self::differences::{endings, rises};
+use self::counted::counters;
 pub use self::ends::Column;
-use self::ends::{Ends, Known};
-use self::gathered::{BYTES, CREATED, FOLDED, Gathered, Identity, PACKETS, Shown, What, ZONES};
+use self::ends::Known;
+use self::gathered::Gathered;
 use self::plan::{Grid, Plan};
-use self::reply::Labels;
+use self::query::query;
 use self::watch::Watch;
 use super::question::{By, EdgePart, PartyPart, SidePart};
 use super::{Answer, AskError, Books, Fold, Past, Question, Series, Status};
-use crate::books::Disposition;
-use crate::ledger::{Side, Who};
 
 /// The longest ranges that are answered by minute and by hour, as the embedded source has them.
 const BY_MINUTE: Duration = Duration::from_hours(48);
@@ -76,6 +74,8 @@ pub struct Prometheus {
     client: Client,
     here: Here,
     watch: Watch,
+    /// It was told that there are series which are nobody's.
+    told: OnceLock<()>,
 }
 
 impl Prometheus {
@@ -89,6 +89,7 @@ impl Prometheus {
             client: Client::new(options)?,
             here,
             watch: Watch::default(),
+            told: OnceLock::new(),
         })
     }
 
@@ -232,7 +233,12 @@ impl Past for Prometheus {
             }
         }
         if nobodys > 0 {
-            tracing::debug!(series = nobodys, "series that are nobody's are left out");
+            self.told.get_or_init(|| {
+                tracing::warn!(
+                    series = nobodys,
+                    "answers leave out counters that no kubezonnet-server of this version has"
+                );
+            });
         }
         Ok(fold.answer([self.status().since; Resolution::ALL.len()]))
     }
@@ -240,106 +246,6 @@ impl Past for Prometheus {
     fn status(&self) -> Status {
         self.watch.status()
     }
-}
-
-/// What a series had, by the positions of the points up to which.
-type Had = BTreeMap<usize, FlowCounters>;
-
-/// What each series had, without what only moved from one to another.
-fn counters(gathered: &Gathered<'_>, known: &Known<'_>, nobodys: &mut usize) -> Vec<(Ends, Had)> {
-    let mut all: Vec<(&Identity, &Shown, Ends)> = Vec::new();
-    for (identity, shown) in gathered.counters() {
-        let zones = &gathered.stores[identity.store].zones;
-        match known.ends(&identity.labels, zones) {
-            Some(ends) => all.push((identity, shown, ends)),
-            None => *nobodys += 1,
-        }
-    }
-    let mut moved = moved(gathered, &all);
-    let mut series: HashMap<(usize, &Labels), (Ends, Had)> = HashMap::default();
-    for (identity, shown, ends) in all {
-        let store = &gathered.stores[identity.store].store;
-        let mut moved = moved.remove(&Folded::of(identity, &ends));
-        let key = (identity.store, &identity.labels);
-        let (_, had) = series.entry(key).or_insert_with(|| (ends, Had::new()));
-        for (position, mut rise) in rises(shown, store, gathered.times()) {
-            if let Some(moved) = moved.as_mut().and_then(|moved| moved.get_mut(&position)) {
-                let taken = rise.min(*moved);
-                *moved -= taken;
-                rise -= taken;
-            }
-            let had = had.entry(position).or_default();
-            match identity.what {
-                What::Bytes => had.bytes += rise,
-                What::Packets => had.packets += rise,
-            }
-        }
-    }
-    series.into_values().collect()
-}
-
-/// A counter of those that are folded together.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Folded {
-    store: usize,
-    what: What,
-    source: Side,
-    destination: Side,
-    locality: Disposition,
-}
-
-impl Folded {
-    fn of(identity: &Identity, ends: &Ends) -> Self {
-        Self {
-            store: identity.store,
-            what: identity.what,
-            source: ends.source.clone(),
-            destination: ends.destination.clone(),
-            locality: Disposition::from(ends.class.locality()),
-        }
-    }
-
-    /// Where its bytes go when there are too many series.
-    fn others(self) -> Self {
-        Self {
-            source: self.source.folded(Who::Other),
-            destination: self.destination.folded(Who::Other),
-            ..self
-        }
-    }
-}
-
-/// What counters have that went and were folded: their bytes are among those of others from then on, and
-/// were counted before.
-fn moved(
-    gathered: &Gathered<'_>,
-    all: &[(&Identity, &Shown, Ends)],
-) -> HashMap<Folded, BTreeMap<usize, u64>> {
-    let folds: Vec<Vec<usize>> = gathered
-        .stores
-        .iter()
-        .map(|known| {
-            let folds = rises(&known.folded, &known.store, gathered.times());
-            folds.map(|(position, _)| position).collect()
-        })
-        .collect();
-    let mut moved: HashMap<Folded, BTreeMap<usize, u64>> = HashMap::default();
-    for (identity, shown, ends) in all {
-        let folds = &folds[identity.store];
-        if folds.is_empty() {
-            continue;
-        }
-        let ended = endings(shown, &gathered.stores[identity.store].store);
-        for (position, had) in ended.filter(|(position, _)| folds.contains(position)) {
-            let others = Folded::of(identity, ends).others();
-            *moved
-                .entry(others)
-                .or_default()
-                .entry(position)
-                .or_default() += had;
-        }
-    }
-    moved
 }
 
 /// The ids and regions of the zones of this server's nodes.
@@ -355,41 +261,4 @@ fn zones(topology: &Topology) -> HashMap<String, [String; 2]> {
         *known = std::mem::take(known).max(told);
     }
     zones
-}
-
-/// What is asked: all counters that can have part in an answer, and what says whose they are. Of a label
-/// that a metric does not have, the empty value is asked for too.
-fn query(question: &Question) -> String {
-    let filter = &question.filter;
-    let localities = filter.localities.iter().map(|each: &Locality| {
-        let disposition = Disposition::from(*each);
-        disposition.as_str().to_owned()
-    });
-    let mut matchers = format!("__name__=~\"{BYTES}|{PACKETS}|{CREATED}|{FOLDED}|{ZONES}\"");
-    for (name, values) in [
-        ("locality", localities.collect::<Vec<_>>()),
-        ("src_zone", filter.source.zones.clone()),
-        ("dst_zone", filter.destination.zones.clone()),
-    ] {
-        if !values.is_empty() {
-            let values: Vec<_> = values.iter().map(|value| literal(value)).collect();
-            matchers = format!("{matchers},{name}=~\"|{}\"", values.join("|"));
-        }
-    }
-    format!("{{{matchers}}}")
-}
-
-/// A text as a regular expression within quotes that has nothing but it.
-fn literal(text: &str) -> String {
-    let mut literal = String::new();
-    for letter in text.chars() {
-        match letter {
-            // Each byte that a regular expression or the quotes could take for something else.
-            letter if letter.is_alphanumeric() || letter == '_' || letter == '-' => {
-                literal.push(letter);
-            }
-            letter => literal.extend(["\\\\x{", &format!("{:x}", u32::from(letter)), "}"]),
-        }
-    }
-    literal
 }

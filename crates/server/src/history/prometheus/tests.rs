@@ -4,10 +4,13 @@ mod hostile;
 mod law;
 mod served;
 
-use kubezonnet_model::{Service, Window};
+use std::collections::BTreeMap;
+
+use kubezonnet_model::{Locality, Service, Window};
 use kubezonnet_topology::{KeptLabel, KeptLabels};
 
 use self::served::{Said, Server, answer};
+use super::gathered::{BYTES, CREATED, FOLDED, ZONES};
 use super::*;
 use crate::history::{Filter, question};
 use crate::testing::{NOW, cluster, cluster_keeping};

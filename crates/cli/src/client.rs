@@ -1,6 +1,5 @@
 //! Asks the server, and understands what it answers: in the types of the API, or as a failure in words.
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -124,6 +123,14 @@ impl Client {
         }
     }
 
+    /// What there is to say of the server that was found, beside its answers.
+    pub fn note(&self) -> Option<&str> {
+        match &self.way {
+            Way::Direct(_) => None,
+            Way::Forward(forward) => forward.note(),
+        }
+    }
+
     /// Asks, and waits for the answer.
     ///
     /// # Errors
@@ -137,7 +144,16 @@ impl Client {
             Way::Direct(direct) => direct.get(&target, token.as_deref()).boxed(),
             Way::Forward(forward) => forward.get(&target, token.as_deref()).boxed(),
         };
-        let (status, body) = in_time(asked, || self.place()).await?;
+        let Ok(answered) = tokio::time::timeout(PATIENCE, asked).await else {
+            if let Way::Forward(forward) = &self.way {
+                forward.forget().await;
+            }
+            let (place, seconds) = (self.place(), PATIENCE.as_secs());
+            return Err(Failure::Unavailable(format!(
+                "{place}: no answer in {seconds} seconds"
+            )));
+        };
+        let (status, body) = answered?;
         if status == 200 {
             return serde_json::from_slice(&body).map_err(|error| {
                 Failure::Answer(format!(
@@ -175,36 +191,41 @@ impl Client {
             )),
             400..500 if problem.is_some() => {
                 let field = problem.and_then(|problem| problem.field);
-                let flag = field.map(|field| format!("{}: ", flag_of(&field)));
-                Failure::Usage(format!("{}{said}", flag.unwrap_or_default()))
+                let what = field.map(|field| format!("{}: ", called(&field)));
+                Failure::Usage(format!("{}{said}", what.unwrap_or_default()))
             }
+            300..400 => Failure::Usage(format!(
+                "{place} leads elsewhere (it answers {status}): give the URL it leads to with --server"
+            )),
             502..=504 => Failure::Unavailable(format!("{place} answers {status}: {said}")),
             _ => Failure::Answer(format!("{place} answers {status}: {said}")),
         }
     }
 }
 
-/// The flag that sets a parameter.
-fn flag_of(field: &str) -> String {
+/// What a parameter is called here: the flag that sets it, if there is one.
+fn called(field: &str) -> String {
+    const FLAGS: [&str; 14] = [
+        "since",
+        "from",
+        "to",
+        "namespace",
+        "workload",
+        "team",
+        "zone",
+        "region",
+        "network",
+        "service",
+        "locality",
+        "limit",
+        "pod",
+        "node",
+    ];
     match field {
         "of" | "by" => "what is asked for".to_owned(),
-        field => format!("--{}", crate::text::printable(field).replace('_', "-")),
+        flag if FLAGS.contains(&flag) => format!("--{flag}"),
+        other => format!("the parameter {}", crate::text::printable(other)),
     }
-}
-
-async fn in_time<T>(
-    asked: impl Future<Output = Result<T, Failure>>,
-    place: impl Fn() -> String,
-) -> Result<T, Failure> {
-    tokio::time::timeout(PATIENCE, asked)
-        .await
-        .unwrap_or_else(|_| {
-            let seconds = PATIENCE.as_secs();
-            Err(Failure::Unavailable(format!(
-                "{}: no answer in {seconds} seconds",
-                place()
-            )))
-        })
 }
 
 /// Read anew each time: tokens are renewed while `top` runs.

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
 use crate::args::Color;
+use crate::client::Client;
 use crate::text::{Look, Tone};
 
 /// What takes longer than this is said to.
@@ -87,6 +88,13 @@ impl Console {
         let word = Tone::Doubtful.paint("note:", look).into_owned();
         // Without standard error there is nowhere left to say it.
         writeln!(io::stderr(), "{word} {}", crate::text::printable(text)).ok();
+    }
+
+    /// Says what there is to say of the server, if anything.
+    pub fn tell_of(&self, client: &Client) {
+        if let Some(note) = client.note() {
+            self.note(note);
+        }
     }
 
     /// Waits for something, and says so where that takes long and somebody sits there.

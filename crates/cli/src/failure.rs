@@ -19,6 +19,9 @@ pub enum Failure {
     /// Somebody may not do what is needed.
     #[error("{0}")]
     Permission(String),
+    /// Kubernetes does not know who asks: nothing else can be asked of it either.
+    #[error("{0}")]
+    Stranger(String),
     /// There was an answer, and it is of no use.
     #[error("{0}")]
     Answer(String),
@@ -39,7 +42,7 @@ impl Failure {
             // EX_UNAVAILABLE
             Self::Unavailable(_) => 69,
             // EX_NOPERM
-            Self::Permission(_) => 77,
+            Self::Permission(_) | Self::Stranger(_) => 77,
             Self::Answer(_) | Self::Print(_) | Self::Found => FOUND,
         }
     }

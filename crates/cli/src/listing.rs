@@ -1,6 +1,6 @@
 //! Lists of the largest with what belongs to them: what `cost` prints, and `top` where it prints once.
 
-use kubezonnet_api::{Asked, Item, Of, Rank, Summary, Top, TopAsked};
+use kubezonnet_api::{Asked, Item, Of, Range, Summary, Top, TopAsked};
 use serde::Serialize;
 
 use crate::args::Format;
@@ -14,7 +14,7 @@ use crate::text::{self, Align, Cell, Column, Look, Micros, Scale, Table, Tone};
 mod lines;
 mod notes;
 
-pub(crate) use self::lines::into_io;
+pub(crate) use self::lines::{guarded, into_io};
 pub use self::notes::{about, footnotes, left_out};
 
 /// The most items an answer has.
@@ -30,41 +30,39 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Asks the server, page by page until there are so many; 0 is all.
+    /// Asks the server, page by page until there are as many as its limit says; 0 is all.
     ///
     /// # Errors
     ///
     /// If it does not answer.
-    pub async fn ask(
-        client: &Client,
-        asked: &Asked,
-        (of, by): (Of, Rank),
-        limit: u32,
-    ) -> Result<Self, Failure> {
-        let summary = client.ask(&Question::new("summary").with(asked)).await?;
-        let wanted = if limit == 0 { u32::MAX } else { limit };
+    pub async fn ask(client: &Client, asked: &Asked, what: &TopAsked) -> Result<Self, Failure> {
+        let wanted = match what.limit {
+            None | Some(0) => u32::MAX,
+            Some(limit) => limit,
+        };
         let mut page = TopAsked {
-            of,
-            by,
             limit: Some(wanted.min(PAGE)),
-            ..TopAsked::default()
+            ..what.clone()
         };
         let ask = |page: &TopAsked| Question::new("top").with(asked).with(page);
         let mut top: Top = client.ask(&ask(&page)).await?;
-        while let Some(next) = top.next.take() {
+        loop {
             let left = u64::from(wanted).saturating_sub(top.items.len() as u64);
-            if left == 0 {
+            if left == 0 || top.next.is_none() {
                 break;
             }
             page.limit = Some(u32::try_from(left).unwrap_or(u32::MAX).min(PAGE));
-            page.cursor = Some(next);
+            page.cursor.clone_from(&top.next);
             let more: Top = client.ask(&ask(&page)).await?;
-            if more.items.is_empty() {
-                break;
-            }
+            let is_end = more.items.is_empty();
             top.items.extend(more.items);
             top.next = more.next;
+            if is_end {
+                break;
+            }
         }
+        let asked = at(asked, &top.range);
+        let summary = client.ask(&Question::new("summary").with(&asked)).await?;
         Ok(Self { summary, top })
     }
 
@@ -116,6 +114,22 @@ impl Listing {
         self.top.items.iter().map(Entry::read).collect()
     }
 
+    /// What shares are parts of: money, where there is any, or bytes, of what is not listed too.
+    ///
+    /// # Errors
+    ///
+    /// If the amount is none.
+    pub fn whole(&self) -> Result<u128, Failure> {
+        let bytes = u128::from(self.top.total.bytes);
+        Ok(match (self.total()?, self.top.of) {
+            (Some(total), _) if self.top.currency.is_some() => total.0,
+            // All of them together, as the server has added them up.
+            (_, Of::Pairs | Of::Services | Of::Networks | Of::Pods) => bytes,
+            // What went, once; it is in two of them: who sent it, and who received it.
+            (_, Of::Workloads | Of::Namespaces | Of::Teams | Of::Zones) => 2 * bytes,
+        })
+    }
+
     /// What all that is listed, and what is not, costs.
     fn total(&self) -> Result<Option<Micros>, Failure> {
         money(self.top.total.cost.as_ref())
@@ -150,11 +164,7 @@ impl Listing {
             columns.push(Column::words("TREND"));
         }
         let mut table = Table::new(columns);
-        let all: u128 = match total {
-            Some(total) if has_prices => total.0,
-            _ if has_sides => entries.iter().map(|entry| entry.size.bytes).sum(),
-            _ => self.top.total.bytes.into(),
-        };
+        let all = self.whole()?;
         for entry in entries {
             let mut row: Vec<Cell> = vec![(&entry.name).into()];
             if is_pairs {
@@ -188,33 +198,25 @@ impl Listing {
             }
             table.push(row);
         }
-        self.add_rest(entries, &mut table, (total, scale));
+        self.add_rest(entries, &mut table, (all, scale));
         Ok(table)
     }
 
     /// A line for those that are not listed.
-    fn add_rest(
-        &self,
-        entries: &[Entry],
-        table: &mut Table,
-        (total, scale): (Option<Micros>, Scale),
-    ) {
+    fn add_rest(&self, entries: &[Entry], table: &mut Table, (all, scale): (u128, Scale)) {
         let others = self.top.count.saturating_sub(entries.len() as u64);
         if others == 0 {
             return;
         }
         let name = format!("({} more)", text::count(others.into()));
-        let listed: u128 = entries
-            .iter()
-            .filter_map(|entry| entry.size.cost)
-            .map(|cost| cost.0)
-            .sum();
-        let rest = total.map(|total| Micros(total.0.saturating_sub(listed)));
+        let has_prices = self.top.currency.is_some();
+        let listed: u128 = entries.iter().map(|entry| entry.weight(has_prices)).sum();
+        let rest = all.saturating_sub(listed);
         let mut row = vec![Cell::toned(name, Tone::Faint)];
         for title in table.titles().skip(1) {
-            let text = match (title, rest, total) {
-                (title, Some(rest), _) if title.starts_with("COST") => scale.text(rest),
-                ("SHARE", Some(rest), Some(total)) => text::share(rest.0, total.0),
+            let text = match title {
+                "SHARE" => text::share(rest, all),
+                title if title.starts_with("COST") => scale.text(Micros(rest)),
                 _ => String::new(),
             };
             row.push(Cell::toned(text, Tone::Faint));
@@ -259,6 +261,16 @@ impl Listing {
         out.push_str(&table.render(look));
         out.push_str(&footnotes(&self.summary, look));
         Ok(out)
+    }
+}
+
+/// The same question of exactly the time that an answer is of: what is asked later is of no later minute.
+pub(crate) fn at(asked: &Asked, range: &Range) -> Asked {
+    Asked {
+        since: None,
+        from: Some(range.from.clone()),
+        to: Some(range.to.clone()),
+        ..asked.clone()
     }
 }
 

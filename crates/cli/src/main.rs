@@ -7,6 +7,7 @@ use clap::Parser as _;
 use kubezonnet_cli::app;
 use kubezonnet_cli::args::Cli;
 use kubezonnet_cli::failure::Failure;
+use kubezonnet_cli::text;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -20,7 +21,8 @@ fn main() -> ExitCode {
         Err(failure) => {
             if !matches!(failure, Failure::Found) {
                 // Without standard error there is nowhere left to say it.
-                writeln!(io::stderr(), "kubectl-zonnet: {failure}").ok();
+                let why = text::line(&failure.to_string());
+                writeln!(io::stderr(), "kubectl-zonnet: {why}").ok();
             }
             ExitCode::from(failure.exit_code())
         }

@@ -18,6 +18,10 @@ pub struct CostArgs {
     #[arg(long, value_enum, default_value = "namespace", value_name = "WHAT")]
     pub by: CostBy,
 
+    /// Tell pairs apart by the zones of both ends, with --by pair.
+    #[arg(long)]
+    pub zones: bool,
+
     /// So many lines at most, the most expensive; 0 is all.
     #[arg(long, default_value_t = 50, value_name = "COUNT")]
     pub limit: u32,

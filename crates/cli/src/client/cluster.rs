@@ -40,6 +40,8 @@ impl std::fmt::Debug for Cluster {
 pub(super) struct Target {
     pub(super) pod: String,
     pub(super) port: u16,
+    /// Whether it takes windows, as Kubernetes sees it.
+    pub(super) is_ready: bool,
 }
 
 impl Cluster {
@@ -130,13 +132,17 @@ impl Cluster {
         let found = running.filter_map(|pod| {
             let name = pod.metadata.name.clone()?;
             let port = port_of(pod, target)?;
-            Some((!is_ready(pod), Target { pod: name, port }))
+            let is_ready = is_ready(pod);
+            Some(Target {
+                pod: name,
+                port,
+                is_ready,
+            })
         });
         // The same one each time.
-        let best = found.min_by(|(unready, one), (other_unready, other)| {
-            (unready, &one.pod).cmp(&(other_unready, &other.pod))
-        });
-        best.map(|(_, target)| target).ok_or_else(|| {
+        let best = found
+            .min_by(|one, other| (!one.is_ready, &one.pod).cmp(&(!other.is_ready, &other.pod)));
+        best.ok_or_else(|| {
             let what = match &*pods {
                 [] => "there is none".to_owned(),
                 pods => pods.iter().map(state).collect::<Vec<_>>().join(", "),
@@ -165,7 +171,7 @@ impl Cluster {
             error => causes(error),
         };
         match status {
-            Some(401) => Failure::Permission(format!(
+            Some(401) => Failure::Stranger(format!(
                 "{name} does not know who asks: log in again, as for kubectl ({said})"
             )),
             Some(403) => Failure::Permission(format!(

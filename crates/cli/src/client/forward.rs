@@ -26,6 +26,9 @@ use crate::failure::Failure;
 /// How long it may take until it is told why a connection has ended.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
+/// How long it may take until there is a connection to a pod: on a node that is gone there never is.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// A connection to the pod's port.
 struct Connection {
     sender: SendRequest<Empty<Bytes>>,
@@ -44,6 +47,8 @@ pub(super) struct Forward {
     cluster: Cluster,
     tls: Option<Arc<ClientConfig>>,
     host: String,
+    /// What there is to say of the pod that was found.
+    note: Option<String>,
     /// The pod, until it is gone.
     target: Mutex<Option<Target>>,
     /// What is kept for the next question.
@@ -56,10 +61,20 @@ impl Forward {
         Ok(Self {
             cluster: cluster.clone(),
             tls: ca_file.map(tls::config).transpose()?,
+            note: (!target.is_ready).then(|| {
+                let pod = &target.pod;
+                format!(
+                    "pod {pod} is not ready, and is asked as it runs: kubectl zonnet check says why"
+                )
+            }),
             host: format!("{SERVICE}.{}.svc", cluster.namespace()),
             target: Mutex::new(Some(target)),
             idle: Mutex::default(),
         })
+    }
+
+    pub(super) fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     pub(super) fn place(&self) -> String {
@@ -139,14 +154,30 @@ impl Forward {
                 done => return done,
             }
         }
+        *known = None;
         let target = self.cluster.target().await?;
-        let connected = self.connect_to(&target).await;
+        let connected = self.connect_to(&target).await?;
         *known = Some(target);
-        connected
+        Ok(connected)
+    }
+
+    /// Looks for a pod anew at the next question: the one that was asked has not answered.
+    pub(super) async fn forget(&self) {
+        *self.target.lock().await = None;
     }
 
     async fn connect_to(&self, target: &Target) -> Result<Connection, Failure> {
-        let Target { pod, port } = target;
+        let connected = tokio::time::timeout(CONNECT, self.open_to(target)).await;
+        connected.unwrap_or_else(|_| {
+            let (place, pod, seconds) = (self.place(), &target.pod, CONNECT.as_secs());
+            Err(Failure::Unavailable(format!(
+                "{place}: no connection to pod {pod} in {seconds} seconds"
+            )))
+        })
+    }
+
+    async fn open_to(&self, target: &Target) -> Result<Connection, Failure> {
+        let Target { pod, port, .. } = target;
         let what = "forward a port to pods";
         let forwarded = self.cluster.pods().portforward(pod, &[*port]).await;
         let mut forwarded = forwarded.map_err(|error| self.cluster.failure(what, &error))?;

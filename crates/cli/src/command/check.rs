@@ -48,9 +48,23 @@ pub struct Finding {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
-    /// Whether it is one of many of its kind: named only if all are wanted.
+    /// Where it is named.
     #[serde(skip)]
-    pub is_detail: bool,
+    pub place: Place,
+}
+
+/// Where a finding is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Place {
+    /// Everywhere.
+    #[default]
+    Everywhere,
+    /// It is one of many of its kind: on a screen only if all are wanted, or it is not as it should be.
+    Detail,
+    /// One of more than fit on a screen: in JSON only, and counted.
+    Beyond,
+    /// How many those are: on a screen only, and not counted.
+    Sum,
 }
 
 impl Finding {
@@ -60,7 +74,7 @@ impl Finding {
             subject: subject.into(),
             found: found.into(),
             advice: None,
-            is_detail: false,
+            place: Place::Everywhere,
         }
     }
 
@@ -82,7 +96,7 @@ impl Finding {
     }
 
     fn detail(mut self) -> Self {
-        self.is_detail = true;
+        self.place = Place::Detail;
         self
     }
 }
@@ -107,7 +121,10 @@ pub async fn run(args: &CheckArgs, way: &Way, console: &mut Console) -> Result<(
             console.print(&text)?;
         }
         Form::Json => {
-            let text = json!({ "findings": findings });
+            let named = findings
+                .iter()
+                .filter(|finding| finding.place != Place::Sum);
+            let text = json!({ "findings": named.collect::<Vec<_>>() });
             console.print(&format!("{text:#}\n"))?;
         }
     }
@@ -161,9 +178,37 @@ fn names<'a>(all: impl IntoIterator<Item = &'a String>) -> String {
     }
 }
 
+/// Findings of many of a kind; after the first that fit on a screen, how many `more` there are.
+fn some_of(mut findings: Vec<Finding>, subject: &str, more: &str) -> Vec<Finding> {
+    /// How many nodes or pods are named one by one; clusters have thousands.
+    const NAMED: usize = 20;
+    let Some(beyond) = findings
+        .get_mut(NAMED..)
+        .filter(|beyond| !beyond.is_empty())
+    else {
+        return findings;
+    };
+    let mut worst = Level::Look;
+    for finding in &mut *beyond {
+        worst = worst.max(finding.level);
+        finding.place = Place::Beyond;
+    }
+    let found = format!("{} more {more}", beyond.len());
+    let sum = Finding::new(worst, subject, found).advise("-o json names them all");
+    findings.push(Finding {
+        place: Place::Sum,
+        ..sum
+    });
+    findings
+}
+
 fn render(findings: &[Finding], is_all: bool, look: Look) -> String {
     let mut lines = String::new();
-    let is_shown = |finding: &&Finding| is_all || !finding.is_detail || finding.level > Level::Good;
+    let is_shown = |finding: &&Finding| match finding.place {
+        Place::Everywhere | Place::Sum => true,
+        Place::Detail => is_all || finding.level > Level::Good,
+        Place::Beyond => false,
+    };
     let shown: Vec<_> = findings.iter().filter(is_shown).collect();
     let widest = shown.iter().map(|finding| text::width(&finding.subject));
     // Names of pods and nodes are long: what is found of them has the larger part of a line.
@@ -200,7 +245,7 @@ fn conclusion(findings: &[Finding], look: Look) -> String {
     let count = |level| {
         findings
             .iter()
-            .filter(|finding| finding.level == level)
+            .filter(|finding| finding.level == level && finding.place != Place::Sum)
             .count()
     };
     let (text, tone) = match (count(Level::Problem), count(Level::Look)) {

@@ -1,8 +1,8 @@
 //! `cost`: what a time cost, line by line.
 
-use kubezonnet_api::Rank;
+use kubezonnet_api::{Rank, TopAsked};
 
-use crate::args::{CostArgs, Way};
+use crate::args::{CostArgs, CostBy, Way};
 use crate::client::Client;
 use crate::console::Console;
 use crate::failure::Failure;
@@ -17,12 +17,24 @@ const USUAL: &str = "7d";
 ///
 /// Those of the way to the server, its answers, and the console.
 pub async fn run(args: &CostArgs, way: &Way, console: &mut Console) -> Result<(), Failure> {
+    if args.zones && args.by != CostBy::Pair {
+        let message = "--zones tells pairs apart: ask with --by pair";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     let asked = args.scope.asked(USUAL);
-    let what = (args.by.into(), Rank::Cost);
+    let what = TopAsked {
+        of: args.by.into(),
+        by: Rank::Cost,
+        zones: args.zones.then_some(true),
+        limit: Some(args.limit),
+        cursor: None,
+    };
     let listing = async {
         let client = Client::find(way).await?;
-        Listing::ask(&client, &asked, what, args.limit).await
+        let listing = Listing::ask(&client, &asked, &what).await?;
+        Ok::<_, Failure>((client, listing))
     };
-    let listing = console.wait("asking the server", listing).await?;
+    let (client, listing) = console.wait("asking the server", listing).await?;
+    console.tell_of(&client);
     listing.print(console, args.scope.output, false)
 }

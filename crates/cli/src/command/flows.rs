@@ -42,6 +42,7 @@ pub async fn run(args: &FlowsArgs, way: &Way, console: &mut Console) -> Result<(
         Ok::<_, Failure>((client, flows))
     };
     let (client, mut flows) = console.wait("asking the server", first).await?;
+    console.tell_of(&client);
     let mut failures = 0;
     loop {
         print(&flows, args.output, console)?;
@@ -117,13 +118,15 @@ fn line(flow: &Flow, console: &Console) -> String {
         text::printable(&flow.protocol),
     );
     if let Some(service) = &flow.service {
-        let _ = write!(line, " by {}/{}", service.namespace, service.name);
+        let name = format!("{}/{}", service.namespace, service.name);
+        let _ = write!(line, " by {}", text::printable(&name));
     }
     if flow.direction == "transit" {
-        let _ = write!(line, " through {}", flow.reporter);
+        let _ = write!(line, " through {}", text::printable(&flow.reporter));
     }
     if let Some(reason) = &flow.unknown_reason {
-        let _ = write!(line, " ({})", reason.replace('_', " "));
+        let reason = reason.replace('_', " ");
+        let _ = write!(line, " ({})", text::printable(&reason));
     }
     line
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kubezonnet_api::{Matrix, MatrixAsked, Measure, Summary};
+use kubezonnet_api::{Matrix, MatrixAsked, MatrixCell, Measure, Summary};
 
 use crate::args::{Format, MatrixArgs, PlacesChoice, Shown, Way};
 use crate::client::{Client, Question};
@@ -10,11 +10,14 @@ use crate::console::Console;
 use crate::entry::money;
 use crate::failure::Failure;
 use crate::key;
-use crate::listing::{about, footnotes, into_io};
+use crate::listing::{about, at, footnotes, guarded, into_io};
 use crate::text::{self, Cell, Column, Look, Micros, Scale, Table, Tone};
 
 /// Of when it is if nothing is said.
 const USUAL: &str = "1h";
+
+/// What is outside of the cluster has no place, and is called so.
+const INTERNET: &str = "internet";
 
 /// Asks and prints.
 ///
@@ -26,13 +29,15 @@ pub async fn run(args: &MatrixArgs, way: &Way, console: &mut Console) -> Result<
     let by = MatrixAsked { by: args.by.into() };
     let matrix = async {
         let client = Client::find(way).await?;
-        let summary: Summary = client.ask(&Question::new("summary").with(&asked)).await?;
         let matrix: Matrix = client
             .ask(&Question::new("matrix").with(&asked).with(&by))
             .await?;
-        Ok::<_, Failure>((summary, matrix))
+        let asked = at(&asked, &matrix.range);
+        let summary: Summary = client.ask(&Question::new("summary").with(&asked)).await?;
+        Ok::<_, Failure>((client, summary, matrix))
     };
-    let (summary, matrix) = console.wait("asking the server", matrix).await?;
+    let (client, summary, matrix) = console.wait("asking the server", matrix).await?;
+    console.tell_of(&client);
     match args.scope.output {
         Format::Json => {
             let text = serde_json::to_string_pretty(&matrix).map_err(std::io::Error::other)?;
@@ -62,14 +67,17 @@ fn picture(matrix: &Matrix, args: &MatrixArgs, look: Look) -> Result<String, Fai
         return Ok("There was no such traffic in that time.\n".to_owned());
     }
     let mut text = String::new();
-    if args.show != Shown::Cost {
-        let cells = |measure: &Measure| Ok((measure.bytes.into(), text::bytes(measure.bytes)));
-        let corner = corner("bytes", args.by);
-        let table = grid(matrix, &corner, cells)?;
-        if look
-            .width
+    let is_wide = |table: &Table| {
+        look.width
             .is_some_and(|width| table.natural_width() > width)
-        {
+    };
+    if args.show != Shown::Cost {
+        let cells = |cell: &MatrixCell| {
+            let bytes = cell.measure.bytes;
+            Ok((bytes.into(), text::bytes(bytes)))
+        };
+        let table = grid(matrix, &corner("bytes", args.by), cells)?;
+        if is_wide(&table) {
             return Ok(list(matrix)?.render(look));
         }
         text.push_str(&table.render(look));
@@ -83,23 +91,34 @@ fn picture(matrix: &Matrix, args: &MatrixArgs, look: Look) -> Result<String, Fai
         }
         return Ok(text);
     };
-    let costs: Result<Vec<_>, _> = matrix
-        .cells
-        .iter()
-        .map(|cell| money(cell.measure.cost.as_ref()))
-        .collect();
+    let costs: Result<Vec<_>, _> = matrix.cells.iter().map(cost).collect();
     let scale = Scale::of(costs?.into_iter().flatten());
-    let cells = |measure: &Measure| {
-        let cost = money(measure.cost.as_ref())?;
+    let cells = |cell: &MatrixCell| {
+        let cost = cost(cell)?;
         let shown = cost.map_or_else(|| "-".to_owned(), |cost| scale.text(cost));
         Ok((cost.unwrap_or_default().0, shown))
     };
+    let table = grid(matrix, &corner(&format!("cost {currency}"), args.by), cells)?;
+    if is_wide(&table) {
+        return Ok(list(matrix)?.render(look));
+    }
     if !text.is_empty() {
         text.push('\n');
     }
-    let corner = corner(&format!("cost {currency}"), args.by);
-    text.push_str(&grid(matrix, &corner, cells)?.render(look));
+    text.push_str(&table.render(look));
     Ok(text)
+}
+
+/// What it costs. Nothing for what has no price: that is never free, and only within a place something is.
+fn cost(cell: &MatrixCell) -> Result<Option<Micros>, Failure> {
+    let MatrixCell {
+        source,
+        destination,
+        measure,
+    } = cell;
+    let is_within = source == destination && !matches!(&**source, "" | INTERNET);
+    let cost = money(measure.cost.as_ref())?;
+    Ok(cost.filter(|cost| cost.0 > 0 || is_within))
 }
 
 fn corner(what: &str, by: PlacesChoice) -> String {
@@ -114,13 +133,13 @@ fn corner(what: &str, by: PlacesChoice) -> String {
 fn grid(
     matrix: &Matrix,
     corner: &str,
-    show: impl Fn(&Measure) -> Result<(u128, String), Failure>,
+    show: impl Fn(&MatrixCell) -> Result<(u128, String), Failure>,
 ) -> Result<Table, Failure> {
     let sources: BTreeSet<&str> = matrix.cells.iter().map(|cell| &*cell.source).collect();
     let destinations: BTreeSet<&str> = matrix.cells.iter().map(|cell| &*cell.destination).collect();
     let mut shown = BTreeMap::new();
     for cell in &matrix.cells {
-        let (size, text) = show(&cell.measure)?;
+        let (size, text) = show(cell)?;
         shown.insert((&*cell.source, &*cell.destination), (size, text));
     }
     let is_between = |(source, destination): &(&str, &str)| source != destination;
@@ -169,11 +188,7 @@ fn list(matrix: &Matrix) -> Result<Table, Failure> {
     let mut cells: Vec<_> = matrix.cells.iter().collect();
     cells.sort_by_key(|cell| std::cmp::Reverse(cell.measure.bytes));
     for cell in cells {
-        let Measure {
-            bytes,
-            packets,
-            cost,
-        } = &cell.measure;
+        let Measure { bytes, packets, .. } = &cell.measure;
         let share = text::share((*bytes).into(), matrix.total.bytes.into());
         let mut row: Vec<Cell> = vec![
             key::place(&cell.source).into(),
@@ -184,8 +199,7 @@ fn list(matrix: &Matrix) -> Result<Table, Failure> {
         ];
         if matrix.currency.is_some() {
             let exact = |cost: Micros| Scale::Exact.text(cost);
-            let cost = money(cost.as_ref())?;
-            row.push(cost.map_or_else(|| "-".to_owned(), exact).into());
+            row.push(cost(cell)?.map_or_else(|| "-".to_owned(), exact).into());
         }
         table.push(row);
     }
@@ -220,7 +234,10 @@ fn write(matrix: &Matrix, console: &mut Console) -> Result<(), Failure> {
             &cost,
             &currency,
         ];
-        writer.write_record(values).map_err(into_io)?;
+        let values = values.map(|value| guarded(value));
+        writer
+            .write_record(values.iter().map(|value| value.as_bytes()))
+            .map_err(into_io)?;
     }
     writer.flush()?;
     Ok(())

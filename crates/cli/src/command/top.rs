@@ -8,6 +8,7 @@ use crossterm::event::{Event, EventStream, KeyEventKind};
 use crossterm::execute;
 use crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
 use futures::StreamExt as _;
+use kubezonnet_api::TopAsked;
 use nix::sys::signal::{Signal as Unix, raise};
 use ratatui::DefaultTerminal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -19,6 +20,7 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::listing::Listing;
 use crate::live::{Answered, Done, Moment, State, Wanted, draw, press};
+use crate::text;
 
 /// How many lines are printed if nothing is said and it is printed once: a screen of them.
 const ONCE: u32 = 20;
@@ -39,18 +41,20 @@ pub async fn run(args: &TopArgs, way: &Way, console: &mut Console) -> Result<(),
         wanted.limit = args.limit.unwrap_or(ONCE);
         let listing = async {
             let client = Client::find(way).await?;
-            ask(&client, &wanted).await
+            let listing = ask(&client, &wanted).await?;
+            Ok::<_, Failure>((client, listing))
         };
-        let listing = console.wait("asking the server", listing).await?;
+        let (client, listing) = console.wait("asking the server", listing).await?;
+        console.tell_of(&client);
         return listing.print(console, args.scope.output, true);
     }
     let client = console
         .wait("looking for the server", Client::find(way))
         .await?;
+    console.tell_of(&client);
     let mut live = Live {
         client: Arc::new(client),
         state,
-        interval: args.interval,
         colour: console.look().colour,
         answered: None,
         asking: None,
@@ -64,15 +68,19 @@ pub async fn run(args: &TopArgs, way: &Way, console: &mut Console) -> Result<(),
 }
 
 async fn ask(client: &Client, wanted: &Wanted) -> Result<Listing, Failure> {
-    let what = (wanted.view.into(), wanted.rank.into());
-    Listing::ask(client, &wanted.asked, what, wanted.limit).await
+    let what = TopAsked {
+        of: wanted.view.into(),
+        by: wanted.rank.into(),
+        limit: Some(wanted.limit),
+        ..TopAsked::default()
+    };
+    Listing::ask(client, &wanted.asked, &what).await
 }
 
 /// The live view, and what it waits for.
 struct Live {
     client: Arc<Client>,
     state: State,
-    interval: Duration,
     colour: bool,
     /// When the last answer came.
     answered: Option<Instant>,
@@ -118,7 +126,7 @@ impl Live {
                 },
                 answer = answer(&mut self.asking) => {
                     self.asking = None;
-                    again = tokio::time::Instant::now() + self.interval;
+                    again = tokio::time::Instant::now() + self.state.interval;
                     self.take(answer)?;
                 }
                 () = tokio::time::sleep_until(again), if waits => self.ask(),
@@ -159,7 +167,7 @@ impl Live {
                 self.state.take(answered);
             }
             Err(failure) if failure.may_pass() || self.answered.is_some() => {
-                self.state.failure = Some(failure.to_string());
+                self.state.failure = Some(text::line(&failure.to_string()));
             }
             Err(failure) => return Err(failure),
         }

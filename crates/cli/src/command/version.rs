@@ -31,9 +31,11 @@ pub async fn run(
         let asked = async {
             let client = Client::find(way).await?;
             let version = client.ask::<Version>(&Question::new("version")).await?;
-            Ok::<_, Failure>((version, client.place()))
+            Ok::<_, Failure>((client, version))
         };
-        Some(console.wait("asking the server", asked).await?)
+        let (client, version) = console.wait("asking the server", asked).await?;
+        console.tell_of(&client);
+        Some((version, client.place()))
     };
     match (output, server) {
         (Form::Table, None) => {}

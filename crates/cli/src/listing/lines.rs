@@ -1,5 +1,6 @@
 //! A list for programs: values field by field, exact.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use kubezonnet_api::{Amount, Item, Measure, Measures, Money, Top};
@@ -83,9 +84,24 @@ pub(super) fn write(top: &Top, out: &mut impl Write) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record(titles(top)).map_err(into_io)?;
     for item in &top.items {
-        writer.write_record(values(top, item)).map_err(into_io)?;
+        let values = values(top, item);
+        let cells = values.iter().map(|value| guarded(value));
+        let cells: Vec<_> = cells.collect();
+        writer
+            .write_record(cells.iter().map(|cell| cell.as_bytes()))
+            .map_err(into_io)?;
     }
     writer.flush()
+}
+
+/// A value, never a formula: a spreadsheet takes what begins so for one, and works it out. The server's own
+/// tables have the same guard.
+pub(crate) fn guarded(value: &str) -> Cow<'_, str> {
+    if value.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
+        Cow::Owned(format!("'{value}"))
+    } else {
+        Cow::Borrowed(value)
+    }
 }
 
 fn cost(amount: &Amount) -> Option<&Money> {

@@ -22,7 +22,11 @@ pub fn about(summary: &Summary, look: Look) -> Result<String, Failure> {
     let total = &summary.total;
     let mut lines = format!("{}\n", when(&summary.range));
     if let (Some(cost), Some(currency)) = (money(total.cost.as_ref())?, &summary.currency) {
-        let cost = format!("{} {currency}", Scale::of([cost]).text(cost));
+        let cost = format!(
+            "{} {}",
+            Scale::of([cost]).text(cost),
+            text::printable(currency)
+        );
         let _ = write!(lines, "{} for ", Tone::Strong.paint(&cost, look));
     }
     let _ = write!(lines, "{}", text::bytes(total.bytes));
@@ -143,7 +147,9 @@ pub fn left_out(summary: &Summary) -> Vec<String> {
             reasons.join(", ")
         ));
     }
-    notes
+    // Some of it are words of the server.
+    let printable = |note: String| text::printable(&note).into_owned();
+    notes.into_iter().map(printable).collect()
 }
 
 const fn why_unpriced(reason: Gap) -> &'static str {

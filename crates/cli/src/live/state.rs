@@ -1,5 +1,7 @@
 //! What is on the screen.
 
+use std::time::Duration;
+
 use kubezonnet_api::{Asked, Summary};
 
 use crate::args::{RankChoice, TopArgs, View};
@@ -16,6 +18,9 @@ const SCROLLED: u32 = 500;
 
 /// How far back pods are known.
 const PODS: &str = "1h";
+
+/// What a time is called that flags have fixed.
+const FIXED: &str = "the chosen time";
 
 /// Of when it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +44,13 @@ pub struct Wanted {
     pub limit: u32,
 }
 
+impl Wanted {
+    /// Of when it is, for people.
+    pub fn range(&self) -> &str {
+        self.asked.since.as_deref().unwrap_or(FIXED)
+    }
+}
+
 /// What the server has answered, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
@@ -52,6 +64,8 @@ pub struct Answered {
     pub entries: Vec<Entry>,
     /// How many there are.
     pub count: u64,
+    /// What shares are parts of.
+    pub whole: u128,
 }
 
 impl Answered {
@@ -64,6 +78,7 @@ impl Answered {
         let entries: Result<_, _> = listing.top.items.iter().map(Entry::read).collect();
         Ok(Self {
             wanted,
+            whole: listing.whole()?,
             cost: money(listing.summary.total.cost.as_ref())?,
             summary: listing.summary,
             entries: entries?,
@@ -98,6 +113,8 @@ pub struct State {
     /// Without its time.
     asked: Asked,
     limit: u32,
+    /// How often it is asked anew.
+    pub interval: Duration,
     /// What names must have.
     pub filter: String,
     /// Whether that is being typed.
@@ -126,11 +143,13 @@ impl State {
         } else {
             let first = scope.when.since.as_deref().unwrap_or("1h");
             let mut ranges: Vec<String> = RANGES.map(str::to_owned).to_vec();
-            let at = ranges.iter().position(|range| range == first);
-            let at = at.unwrap_or_else(|| {
-                ranges.insert(0, first.to_owned());
-                0
-            });
+            let at = ranges
+                .iter()
+                .position(|range| length(range) >= length(first));
+            let at = at.unwrap_or(ranges.len());
+            if ranges.get(at).is_none_or(|range| range != first) {
+                ranges.insert(at, first.to_owned());
+            }
             Times::Back(ranges, at)
         };
         Self {
@@ -139,6 +158,7 @@ impl State {
             times,
             asked,
             limit: args.limit.unwrap_or(SCROLLED),
+            interval: args.interval,
             filter: String::new(),
             is_typing: false,
             is_paused: false,
@@ -163,14 +183,14 @@ impl State {
         }
     }
 
-    /// How far back it is looked, as far as that is known of what is shown.
+    /// How far back it is to be looked, as far as that is known of what is to be shown. What is shown
+    /// already is [`Wanted::range`] of its answer.
     pub fn range(&self) -> &str {
         match &self.times {
-            Times::Fixed => "the chosen time",
+            Times::Fixed => FIXED,
             Times::Back(ranges, at) => {
                 let range = ranges.get(*at).map_or(PODS, String::as_str);
-                let is_longer = matches!(range, "6h" | "24h" | "7d" | "month");
-                if self.view == View::Pods && is_longer {
+                if self.view == View::Pods && length(range) > length(PODS) {
                     PODS
                 } else {
                     range
@@ -216,4 +236,23 @@ impl State {
         let last = shown.len().saturating_sub(1);
         self.chosen = same.unwrap_or(self.chosen).min(last);
     }
+}
+
+/// How long a time is, in minutes; nothing, where the server will say that it is none. A month is as long as
+/// the longest.
+fn length(range: &str) -> u64 {
+    const DAY: u64 = 24 * 60;
+    if range == "month" {
+        return 31 * DAY;
+    }
+    let mut digits = range.chars();
+    let unit = match digits.next_back() {
+        Some('m') => 1,
+        Some('h') => 60,
+        Some('d') => DAY,
+        Some('w') => 7 * DAY,
+        _ => 0,
+    };
+    let number: u64 = digits.as_str().parse().unwrap_or(0);
+    number.saturating_mul(unit)
 }

@@ -27,6 +27,13 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The same, with what is on several lines on one.
+pub fn line(text: &str) -> String {
+    let words: Vec<_> = text.split(['\n', '\r', '\t']).map(str::trim).collect();
+    let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    printable(&words.join(" ")).into_owned()
+}
+
 /// The text in lines of at most so many cells, between words. A word that is longer has a line of its own,
 /// whole: it may be a command that somebody copies.
 pub fn wrap(text: &str, room: Option<usize>) -> Vec<String> {
@@ -145,6 +152,12 @@ mod tests {
             "a\u{fffd}[2Jb\u{fffd}c\u{fffd}"
         );
         assert!(matches!(printable("plain"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn what_is_on_several_lines_is_put_on_one() {
+        assert_eq!(line("two\n\tlines \x1b[1m\n"), "two lines \u{fffd}[1m");
+        assert_eq!(line("as  it is"), "as  it is");
     }
 
     proptest! {

@@ -83,7 +83,7 @@ impl Column {
     /// Words that are short.
     pub fn words(title: impl Into<String>) -> Self {
         Self {
-            title: title.into(),
+            title: printable(&title.into()).into_owned(),
             align: Align::Left,
             gives_way: false,
         }

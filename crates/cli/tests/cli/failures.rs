@@ -44,10 +44,15 @@ fn what_a_server_answers_other_than_asked_is_told() {
         (200, "<html>", 1, "is not that of a kubezonnet-server"),
         (200, "", 1, "is not that of a kubezonnet-server"),
         (200, r#"{"range":{}}"#, 1, "missing field"),
-        (302, "", 1, "answers 302"),
+        (
+            302,
+            "",
+            64,
+            "leads elsewhere (it answers 302): give the URL",
+        ),
     ] {
         let fake = Fake::empty();
-        fake.say("summary", status, text);
+        fake.say("top", status, text);
 
         let ended = run(&[&fake.flag(), "cost"]);
 

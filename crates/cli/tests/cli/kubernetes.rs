@@ -267,6 +267,7 @@ fn a_stranger_and_a_cluster_that_is_away_are_told_apart() {
     let stranger = cluster.kube.kubeconfig_of_a_stranger().unwrap();
 
     let refused = run(&["--kubeconfig", stranger.to_str().unwrap(), "cost"]);
+    let checked = run(&["--kubeconfig", stranger.to_str().unwrap(), "check"]);
     let Cluster { kube, runtime, .. } = &mut cluster;
     runtime.block_on(kube.down());
     let away = cluster.run(&["cost"]);
@@ -284,6 +285,12 @@ fn a_stranger_and_a_cluster_that_is_away_are_told_apart() {
         refused.err
     );
     assert!(away.err.contains("cannot get services"), "{}", away.err);
+    assert_eq!(checked.status, 77, "{}", checked.out);
+    assert!(
+        checked.out.contains("does not know who asks") && !checked.out.contains("you may not"),
+        "{}",
+        checked.out
+    );
 }
 
 #[test]
@@ -441,8 +448,16 @@ fn check_says_what_a_server_says_that_takes_no_windows() {
     cluster.server.tell("health", &health);
 
     let ended = cluster.run(&["check"]);
+    let cost = cluster.run(&["cost"]);
 
     assert_eq!(ended.status, 1, "{}", ended.err);
+    assert_eq!(cost.status, 0, "{}", cost.err);
+    assert!(
+        cost.err
+            .contains("note: pod kubezonnet-server-0 is not ready"),
+        "{}",
+        cost.err
+    );
     for expected in [
         "kubezonnet-server leads to no pod that is ready",
         "is not ready on no node: Running",
@@ -493,4 +508,30 @@ fn check_tells_of_kubernetes_even_if_the_server_is_away() {
     ] {
         assert!(ended.out.contains(expected), "{expected}: {}", ended.out);
     }
+}
+
+#[test]
+fn json_names_all_that_a_screen_has_no_room_for() {
+    let cluster = Cluster::installed();
+    for number in 0..25 {
+        let node = node(&format!("old-{number:02}"), "5.15.0");
+        cluster.kube.upsert(Kind::Node, node);
+    }
+
+    let screen = cluster.run(&["check"]);
+    let json = cluster.run(&["check", "-o", "json"]);
+
+    assert!(
+        screen.out.contains("5 more cannot run it") && !screen.out.contains("old-24"),
+        "{}",
+        screen.out
+    );
+    let answer: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let findings = answer["findings"].as_array().unwrap();
+    let named = findings.iter().filter(|finding| {
+        let subject = finding["subject"].as_str().unwrap();
+        subject.starts_with("node old-")
+    });
+    assert_eq!(named.count(), 25, "{}", json.out);
+    assert!(!json.out.contains("5 more"), "{}", json.out);
 }

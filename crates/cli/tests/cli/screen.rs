@@ -228,3 +228,62 @@ fn colours_are_there_only_if_they_are_wanted() {
     assert!(is_coloured(&terminal(&state, (80, 24), true)));
     assert!(!is_coloured(&terminal(&state, (80, 24), false)));
 }
+
+#[test]
+fn figures_are_labelled_by_the_time_they_are_of() {
+    let mut state = usual();
+
+    assert_eq!(type_keys(&mut state, "+"), Done::Ask);
+    state.failure = Some("the server is away".to_owned());
+
+    let screen = terminal(&state, (100, 15), false).backend().to_string();
+    assert!(
+        screen.contains("1h: 10.0 TB") && screen.contains("+ - 6h"),
+        "{screen}"
+    );
+    state.failure = None;
+    press_key(&mut state, KeyCode::Enter);
+    let screen = terminal(&state, (100, 24), false).backend().to_string();
+    assert!(
+        screen.contains("in 1h") && !screen.contains("in 6h"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn what_is_older_than_two_intervals_is_not_live() {
+    let state = usual();
+    let screen = |age| {
+        let mut terminal = Terminal::new(TestBackend::new(80, 15)).unwrap();
+        let moment = Moment {
+            answer_age: Some(age),
+            colour: false,
+        };
+        terminal.draw(|frame| draw(&state, moment, frame)).unwrap();
+        terminal.backend().to_string()
+    };
+
+    let (young, old) = (screen(10), screen(11));
+
+    assert!(young.contains("live"), "{young}");
+    assert!(
+        old.contains("waiting, 11s old") && !old.contains("live"),
+        "{old}"
+    );
+}
+
+#[test]
+fn a_time_of_ones_own_is_between_those_that_are_shorter_and_longer() {
+    let since = |state: &State| state.wanted().asked.since.unwrap();
+    let mut own = state(&["--since", "3d"]);
+    assert_eq!(since(&own), "3d");
+
+    type_keys(&mut own, "+");
+    assert_eq!(since(&own), "7d");
+    type_keys(&mut own, "--");
+
+    assert_eq!(since(&own), "24h");
+    assert_eq!(since(&state(&["--since", "90d"])), "90d");
+    assert_eq!(since(&state(&["pods", "--since", "12h"])), "1h");
+    assert_eq!(since(&state(&["pods", "--since", "30m"])), "30m");
+}

@@ -184,3 +184,105 @@ fn an_empty_cluster_is_no_error() {
     check("cost_empty", &fake, &["cost"]);
     check("matrix_empty", &fake, &["matrix"]);
 }
+
+#[test]
+fn no_name_is_a_formula_for_a_spreadsheet() {
+    let fake = Fake::usual();
+    let mut top = answers::namespaces();
+    for (item, name) in top
+        .items
+        .iter_mut()
+        .zip(["=cmd|' /C calc'!A0", "@SUM(A1:A9)", "-2+3"])
+    {
+        item.key = kubezonnet_api::Key::Namespace {
+            name: name.to_owned(),
+        };
+    }
+    fake.tell("top", &top);
+    let mut matrix = answers::matrix();
+    matrix.cells[0].source = "+zone".to_owned();
+    fake.tell("matrix", &matrix);
+
+    let cost = run(&[&fake.flag(), "cost", "-o", "csv"]);
+    let matrix = run(&[&fake.flag(), "matrix", "-o", "csv"]);
+
+    let names: Vec<_> = cost
+        .out
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(',').next())
+        .collect();
+    assert_eq!(names, ["'=cmd|' /C calc'!A0", "'@SUM(A1:A9)", "'-2+3"]);
+    assert!(
+        matrix.out.contains("\n'+zone,us-east-1a,"),
+        "{}",
+        matrix.out
+    );
+}
+
+#[test]
+fn shares_without_prices_are_of_all_and_not_of_what_is_listed() {
+    let fake = Fake::usual();
+    let mut top = answers::namespaces();
+    top.currency = None;
+    top.total.cost = None;
+    for item in &mut top.items {
+        if let kubezonnet_api::Amount::Party(party) = &mut item.amount {
+            party.cost = None;
+        }
+    }
+    top.items.truncate(1);
+    fake.tell("top", &top);
+
+    let ended = run(&[&fake.flag(), "cost"]);
+
+    // 13 TB sent and received of twice 10 TB.
+    let line = |name| {
+        ended
+            .out
+            .lines()
+            .find(|line| line.starts_with(name))
+            .unwrap_or_default()
+    };
+    assert!(line("shop").contains("65.0%"), "{}", ended.out);
+    assert!(line("(2 more)").contains("35.0%"), "{}", ended.out);
+}
+
+#[test]
+fn nothing_that_the_server_says_is_an_order_to_the_terminal() {
+    let fake = Fake::usual();
+    let order = "\x1b[2J\u{202e}";
+    let mut summary = answers::summary();
+    summary.currency = Some(format!("U{order}"));
+    summary.left_out = vec![order.to_owned()];
+    summary.range.history_since = Some(format!("2027{order}"));
+    fake.tell("summary", &summary);
+    let mut top = answers::pairs();
+    top.currency.clone_from(&summary.currency);
+    fake.tell("top", &top);
+    let mut flows = answers::flows();
+    flows.flows[0].service = Some(kubezonnet_api::Service {
+        namespace: order.to_owned(),
+        name: order.to_owned(),
+    });
+    flows.flows[0].direction = "transit".to_owned();
+    flows.flows[0].reporter = order.to_owned();
+    flows.flows[0].unknown_reason = Some(order.to_owned());
+    fake.tell("flows", &flows);
+    let odd = Fake::usual();
+    let answer = format!("{{\"range\":1,\"{order}\":2}}").replace('\x1b', "\\u001b");
+    odd.say("top", 200, &answer);
+    odd.say("version", 200, "{\"version\":{\"\u{202e}\":1}}");
+
+    for ended in [
+        run(&[&fake.flag(), "cost"]),
+        run(&[&fake.flag(), "cost", "-o", "wide"]),
+        run(&[&fake.flag(), "flows", "--no-follow"]),
+        run(&[&odd.flag(), "cost"]),
+        run(&[&odd.flag(), "version"]),
+    ] {
+        let all = format!("{}{}", ended.out, ended.err);
+        assert!(all.contains('\u{fffd}') || ended.status == 1, "{all}");
+        assert!(!all.contains(['\x1b', '\u{202e}']), "{all:?}");
+    }
+}

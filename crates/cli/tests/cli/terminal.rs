@@ -197,3 +197,23 @@ fn tables_fit_the_terminal_and_have_colours() {
     );
     assert!(screen.contains("\x1b[1m"), "{screen}");
 }
+
+#[test]
+fn a_matrix_of_money_that_is_too_wide_is_a_list() {
+    let fake = Fake::usual();
+    let mut matrix = crate::answers::matrix();
+    for number in 0..9 {
+        let mut cell = matrix.cells[1].clone();
+        cell.destination = format!("us-east-1-other-{number}");
+        matrix.cells.push(cell);
+    }
+    fake.tell("matrix", &matrix);
+    let terminal = Terminal::start(&["matrix", "--show", "cost", &fake.flag()], "NO_COLOR=1");
+
+    let screen = terminal.wait("table", |screen| screen.contains("ended with 0"));
+
+    assert!(
+        screen.contains("us-east-1-other-8  2400000000000"),
+        "{screen}"
+    );
+}

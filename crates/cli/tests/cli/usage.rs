@@ -95,10 +95,74 @@ fn a_long_list_is_asked_for_page_by_page() {
 
     assert_eq!(ended.out.lines().count(), 4, "{}", ended.out);
     let asked = fake.asked();
+    assert!(asked[1].ends_with("&limit=10000&cursor=more"), "{asked:?}");
+}
+
+#[test]
+fn where_a_list_goes_on_stays_in_the_answer_for_programs() {
+    let fake = Fake::usual();
+    let mut top = answers::namespaces();
+    top.next = Some("more".to_owned());
+    fake.tell("top", &top);
+
+    let ended = run(&[&fake.flag(), "cost", "--limit", "3", "-o", "json"]);
+
+    let answer: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(answer["top"]["next"], "more", "{}", ended.out);
+    let asked = fake.asked();
+    let pages = asked.iter().filter(|target| target.contains("/top?"));
+    assert_eq!(pages.count(), 1, "{asked:?}");
+}
+
+#[test]
+fn what_stands_above_is_of_the_same_time_as_the_list() {
+    let range = "from=2026-11-14T12%3A00%3A00Z&to=2026-11-21T12%3A00%3A00Z";
+    for command in ["cost", "matrix", "top"] {
+        let asked = asked("summary", &[command, "-n", "shop"]);
+
+        assert_eq!(
+            asked,
+            [format!("/api/v1/summary?{range}&namespace=shop")],
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn pairs_are_told_apart_by_zones_where_that_is_wanted() {
+    let fake = Fake::usual();
+    let mut top = answers::pairs();
+    for item in &mut top.items {
+        if let kubezonnet_api::Key::Pair {
+            source,
+            destination,
+            ..
+        } = &mut item.key
+        {
+            source.zone = Some("us-east-1a".to_owned());
+            destination.zone = Some("us-east-1b".to_owned());
+        }
+    }
+    fake.tell("top", &top);
+    let arguments = ["cost", "--by", "pair", "--zones"];
+
+    for (form, expected) in [
+        ("table", "us-east-1a > us-east-1b"),
+        ("wide", "SOURCE ZONE"),
+        ("csv", ",us-east-1a,workload,"),
+        ("json", "\"zone\": \"us-east-1a\""),
+    ] {
+        let flag = fake.flag();
+        let ended = run(&[&arguments[..], &[&*flag, "-o", form]].concat());
+
+        assert!(ended.out.contains(expected), "{form}: {}", ended.out);
+    }
+    let asked = fake.asked();
     assert!(
-        asked.last().unwrap().ends_with("&limit=10000&cursor=more"),
+        asked[0].contains("of=pairs&by=cost&zones=true&"),
         "{asked:?}"
     );
+    assert_eq!(run(&[&fake.flag(), "cost", "--zones"]).status, 64);
 }
 
 #[test]
@@ -152,7 +216,7 @@ fn what_is_wrong_with_flags_ends_with_64_and_names_them() {
 fn what_the_server_finds_wrong_with_a_question_is_told_by_the_flag() {
     let fake = Fake::usual();
     let problem = r#"{"error":"`soon` is no duration","field":"since"}"#;
-    fake.say("summary", 400, problem);
+    fake.say("top", 400, problem);
 
     let ended = run(&[&fake.flag(), "cost", "--since", "soon"]);
 
@@ -160,6 +224,13 @@ fn what_the_server_finds_wrong_with_a_question_is_told_by_the_flag() {
     assert_eq!(
         ended.err,
         "kubectl-zonnet: --since: `soon` is no duration\n"
+    );
+    let problem = r#"{"error":"it is of another question","field":"cursor"}"#;
+    fake.say("top", 400, problem);
+    assert_eq!(
+        run(&[&fake.flag(), "cost"]).err,
+        "kubectl-zonnet: the parameter cursor: it is of another question\n",
+        "there is no such flag"
     );
 }
 

@@ -4,11 +4,8 @@ use kubezonnet_api::{Agent, AgentState};
 
 use super::kubernetes::Seen;
 use super::server::whole;
-use super::{Finding, names};
+use super::{Finding, names, some_of};
 use crate::text;
-
-/// How many nodes are named one by one; clusters have thousands.
-const NAMED: usize = 20;
 
 /// Looks at the agents of nodes that are to have one. Of a node of which it was said already why it has
 /// none, nothing more is.
@@ -50,12 +47,7 @@ pub(super) fn look(agents: &[Agent], seen: &Seen) -> Vec<Finding> {
         .filter(is_news)
         .map(of_agent)
         .partition(|finding| finding.level > super::Level::Good);
-    let left = wrong.len().saturating_sub(NAMED);
-    findings.extend(wrong.into_iter().take(NAMED));
-    if left > 0 {
-        let found = format!("{left} more nodes are not as they should be");
-        findings.push(Finding::look("agents", found).advise("-o json names them all"));
-    }
+    findings.extend(some_of(wrong, "agents", "nodes are not as they should be"));
     findings.extend(right);
     findings
 }

@@ -9,7 +9,7 @@ use kube::Api;
 use kube::api::ListParams;
 use serde::de::DeserializeOwned;
 
-use super::{Finding, Level};
+use super::Finding;
 use crate::client::Cluster;
 use crate::failure::Failure;
 
@@ -22,9 +22,6 @@ mod service;
 
 /// Name of the DaemonSet, and the label of its pods.
 const AGENT: &str = "kubezonnet-agent";
-
-/// How many nodes or pods are named one by one; clusters have thousands.
-const NAMED: usize = 20;
 
 /// How many come with one page of a list.
 const PAGE: u32 = 500;
@@ -129,17 +126,4 @@ where
             _ => return Ok(()),
         }
     }
-}
-
-/// The first findings, and how many more there are.
-fn some_of(mut findings: Vec<Finding>, subject: &str, what: &str) -> Vec<Finding> {
-    let left = findings.len().saturating_sub(NAMED);
-    let worst = findings.iter().skip(NAMED).map(|finding| finding.level);
-    let worst = worst.max().unwrap_or(Level::Look);
-    findings.truncate(NAMED);
-    if left > 0 {
-        let found = format!("and {left} more {what}");
-        findings.push(Finding::new(worst, subject, found));
-    }
-    findings
 }

@@ -113,7 +113,7 @@ fn history(health: &Health) -> Finding {
     let source = &history.source;
     match (&history.failing, &history.since) {
         (Some(why), _) => Finding::problem("history", format!("cannot be asked ({source}): {why}"))
-            .advise("counting goes on; what is shown of the past does not"),
+            .advise("counting goes on, and what waits is written once it works: see \"the history\" in docs/troubleshooting.md"),
         (None, None) => Finding::look("history", format!("there is none yet ({source})"))
             .advise("it begins with the first minute that is counted"),
         (None, Some(since)) if history.behind_seconds > BEHIND_SECONDS => {
@@ -122,7 +122,7 @@ fn history(health: &Health) -> Finding {
                 "history",
                 format!("since {since}, {behind} behind ({source})"),
             )
-            .advise("the disk or the source may be too slow: see the server's log")
+            .advise("its disk may be full or too slow: see \"the history\" in docs/troubleshooting.md")
         }
         (None, Some(since)) => Finding::good("history", format!("since {since} ({source})")),
     }

@@ -97,7 +97,7 @@ pub(super) fn draw(state: &State, palette: Palette, frame: &mut Frame<'_>, area:
     let shown = state.shown();
     if shown.is_empty() {
         let text = if answered.entries.is_empty() {
-            format!(" There was no such traffic in {}.", state.range())
+            format!(" There was no such traffic in {}.", answered.wanted.range())
         } else {
             let of = answered.entries.len();
             format!(
@@ -163,11 +163,8 @@ impl<'a> List<'a> {
                 .filter(|column| chosen.contains(column))
                 .collect(),
             scale: Scale::of(entries.iter().filter_map(|entry| entry.size.cost)),
-            most: weights.clone().max().unwrap_or_default(),
-            all: match answered.cost {
-                Some(cost) if has_prices => cost.0,
-                _ => weights.sum(),
-            },
+            most: weights.max().unwrap_or_default(),
+            all: answered.whole,
             palette,
             room,
             ends: is_pairs.then(|| {

@@ -9,8 +9,11 @@ use ratatui::text::{Line, Span};
 use super::{Moment, Palette};
 use crate::entry::money;
 use crate::key;
-use crate::live::state::State;
+use crate::live::state::{Answered, State};
 use crate::text::{self, Micros, Scale, width};
+
+/// After so many intervals without an answer it is no longer live.
+const OVERDUE: u64 = 2;
 
 /// Lines of the head.
 pub(super) fn lines(
@@ -32,7 +35,7 @@ pub(super) fn lines(
     let summary = &answered.summary;
     vec![
         spread(now(summary), status, room),
-        Line::raw(range(state, summary, answered.cost, room)),
+        Line::raw(range(answered, room)),
         boundaries(summary, palette, room),
         legend(summary, palette, room),
     ]
@@ -72,9 +75,14 @@ fn now(summary: &Summary) -> Vec<Vec<Span<'static>>> {
 
 /// How fast it is, and how much it was in the time that is shown; without the first where there is no
 /// room for both.
-fn range(state: &State, summary: &Summary, cost: Option<Micros>, room: usize) -> String {
+fn range(answered: &Answered, room: usize) -> String {
+    let (summary, cost) = (&answered.summary, answered.cost);
     let rate = &summary.rate;
-    let mut time = format!("{}: {}", state.range(), text::bytes(summary.total.bytes));
+    let mut time = format!(
+        "{}: {}",
+        answered.wanted.range(),
+        text::bytes(summary.total.bytes)
+    );
     if let (Some(cost), Some(currency)) = (cost, &summary.currency) {
         let _ = write!(time, ", {} {currency}", amount(cost));
     }
@@ -181,6 +189,8 @@ pub(super) fn style(locality: LocalityName, palette: Palette) -> Style {
 
 /// Whether what is shown is of now.
 fn status(state: &State, moment: Moment, palette: Palette) -> Span<'static> {
+    let is_overdue = |seconds| seconds > OVERDUE * state.interval.as_secs();
+    let is_overdue = moment.answer_age.is_some_and(is_overdue);
     let age = moment.answer_age.map(text::span);
     match (state.is_paused, &state.failure, age) {
         (_, Some(_), Some(age)) => {
@@ -196,6 +206,10 @@ fn status(state: &State, moment: Moment, palette: Palette) -> Span<'static> {
             palette.of(Color::Yellow).patch(Palette::strong()),
         ),
         (true, None, None) => Span::raw("paused "),
+        (false, None, Some(age)) if is_overdue => Span::styled(
+            format!("waiting, {age} old "),
+            palette.of(Color::Yellow).patch(Palette::strong()),
+        ),
         (false, None, Some(_)) => Span::styled("live ", palette.of(Color::Green)),
         (false, None, None) => Span::raw("asking the server ... "),
     }

@@ -38,7 +38,10 @@ pub(super) fn draw(state: &State, palette: Palette, frame: &mut Frame<'_>, area:
                 return;
             };
             let currency = answered.summary.currency.as_deref();
-            (" exactly ", detail(entry, currency, state.range()))
+            (
+                " exactly ",
+                detail(entry, currency, answered.wanted.range()),
+            )
         }
     };
     let longest = lines.iter().map(|line| text::width(line)).max();

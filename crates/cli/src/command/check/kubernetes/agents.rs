@@ -7,9 +7,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::ListParams;
 
-use super::{AGENT, each, pods, some_of};
+use super::{AGENT, each, pods};
 use crate::client::Cluster;
-use crate::command::check::Finding;
+use crate::command::check::{Finding, some_of};
 use crate::failure::Failure;
 
 /// What the agents' pods tell.
@@ -51,7 +51,11 @@ pub(super) async fn look(
             "a quota or a policy may refuse it: kubectl -n {namespace} describe daemonset {AGENT}"
         ))
     });
-    findings.extend(some_of(missing.collect(), "nodes", "have none"));
+    findings.extend(some_of(
+        missing.collect(),
+        "nodes",
+        "have no pod of an agent",
+    ));
     explained.extend(without);
     Ok(Agents {
         findings,

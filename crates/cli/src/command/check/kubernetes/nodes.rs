@@ -8,9 +8,9 @@ use kube::Api;
 use kube::api::ListParams;
 
 use super::placement::{Hindrance, hindrance};
-use super::{AGENT, each, some_of};
+use super::{AGENT, each};
 use crate::client::Cluster;
-use crate::command::check::{Finding, names};
+use crate::command::check::{Finding, names, some_of};
 use crate::failure::Failure;
 use crate::text;
 
@@ -127,7 +127,7 @@ impl Nodes {
                 Finding::problem("nodes", format!("{unfit} of {all} cannot run the agent"))
             }
         }];
-        findings.extend(some_of(self.unfit.clone(), "nodes", "cannot"));
+        findings.extend(some_of(self.unfit.clone(), "nodes", "cannot run it"));
         findings.extend(some_of(self.left_out.clone(), "nodes", "get no agent"));
         for (nodes, what) in [
             (&self.virtual_, "virtual (Fargate, virtual kubelets)"),

@@ -1,7 +1,8 @@
 //! From counters at points in time to what each series had, and of whom. Pure.
 //!
 //! When there are too many pairs the smallest are folded: they end, and `other` rises by all they had. What
-//! ended where a server says that it folded is taken off again, as it was counted before.
+//! ended where a server says that it folded is taken off again, as it was counted before. One that is folded
+//! and sends again is listed again: what fell there ended, and began anew.
 
 use std::collections::BTreeMap;
 
@@ -32,14 +33,15 @@ pub(super) fn counters(
             None => *nobodys += 1,
         }
     }
-    let mut moved = moved(gathered, &all);
+    let folds = folds(gathered);
+    let mut moved = moved(gathered, &all, &folds);
     let mut series: HashMap<(usize, &Labels), (Ends, Had)> = HashMap::default();
     for (identity, shown, ends) in all {
         let store = &gathered.stores[identity.store].store;
         let mut moved = moved.remove(&Folded::of(identity, &ends));
         let key = (identity.store, &identity.labels);
         let (_, had) = series.entry(key).or_insert_with(|| (ends, Had::new()));
-        for (position, mut rise) in rises(shown, store, gathered.times()) {
+        for (position, mut rise) in rises(shown, store, gathered.times(), &folds[identity.store]) {
             if let Some(moved) = moved.as_mut().and_then(|moved| moved.get_mut(&position)) {
                 let taken = rise.min(*moved);
                 *moved -= taken;
@@ -86,20 +88,24 @@ impl Folded {
     }
 }
 
+/// Up to which points each store folded pairs.
+fn folds(gathered: &Gathered<'_>) -> Vec<Vec<usize>> {
+    let stores = gathered.stores.iter();
+    stores
+        .map(|known| {
+            let folds = rises(&known.folded, &known.store, gathered.times(), &[]);
+            folds.map(|(position, _)| position).collect()
+        })
+        .collect()
+}
+
 /// What counters have that went and were folded: their bytes are among those of others from then on, and
 /// were counted before.
 fn moved(
     gathered: &Gathered<'_>,
     all: &[(&Identity, &Shown, Ends)],
+    folds: &[Vec<usize>],
 ) -> HashMap<Folded, BTreeMap<usize, u64>> {
-    let folds: Vec<Vec<usize>> = gathered
-        .stores
-        .iter()
-        .map(|known| {
-            let folds = rises(&known.folded, &known.store, gathered.times());
-            folds.map(|(position, _)| position).collect()
-        })
-        .collect();
     let mut moved: HashMap<Folded, BTreeMap<usize, u64>> = HashMap::default();
     for (identity, shown, ends) in all {
         let folds = &folds[identity.store];

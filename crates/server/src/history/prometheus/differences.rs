@@ -19,6 +19,8 @@ pub(super) struct Store {
     pub(super) created: Timestamp,
     /// At which points in time they are there.
     pub(super) seen: Vec<bool>,
+    /// Two showed them at once.
+    pub(super) is_doubled: bool,
 }
 
 /// By how much a counter rose up to each point in time, where it did.
@@ -26,10 +28,14 @@ pub(super) struct Store {
 /// Before its store is seen nothing is known of it. What it shows first is new if its store is: made after
 /// the point before, or [not long](GRACE) before that. Otherwise nobody looked until then, and when it rose
 /// is not known.
+///
+/// What fell began anew, but where two show the same and one of them is gone. Even then it did where pairs
+/// were folded meanwhile (`folds`): who shows more of these than before is not late.
 pub(super) fn rises(
     shown: &[Option<u64>],
     store: &Store,
     times: &[Timestamp],
+    folds: &[usize],
 ) -> impl Iterator<Item = (usize, u64)> {
     let mut last = None;
     let points = (0..).zip(shown.iter().zip(&store.seen));
@@ -41,7 +47,9 @@ pub(super) fn rises(
         let before = last.replace(now);
         let rise = match before {
             Some(before) if before <= now => now - before,
-            Some(before) if is_late(before, now) => {
+            Some(before)
+                if store.is_doubled && is_late(before, now) && !folds.contains(&position) =>
+            {
                 last = Some(before);
                 0
             }
@@ -65,8 +73,8 @@ fn is_new(store: &Store, position: usize, times: &[Timestamp]) -> bool {
     before.is_some_and(|before| store.created >= before.minus(GRACE))
 }
 
-/// What counters that went showed last, by when they were gone; none of those that are there, or that
-/// nothing is known of.
+/// What counters showed before they went or began anew, by when that was seen; nothing of those of which
+/// nothing is known.
 pub(super) fn endings(shown: &[Option<u64>], store: &Store) -> impl Iterator<Item = (usize, u64)> {
     let mut last = None;
     let points = (0..).zip(shown.iter().zip(&store.seen));
@@ -77,6 +85,8 @@ pub(super) fn endings(shown: &[Option<u64>], store: &Store) -> impl Iterator<Ite
         let before = std::mem::replace(&mut last, *shown);
         match (before, shown) {
             (Some(before), None) => Some((position, before)),
+            // It went, and came again.
+            (Some(before), Some(now)) if *now < before => Some((position, before)),
             _ => None,
         }
     })
@@ -100,12 +110,22 @@ mod tests {
 
     /// A store that is as old as the counters, and is seen wherever there is no `?`.
     fn rises_of(created: u64, shown: &[&str]) -> Vec<(usize, u64)> {
+        rises_where(false, &[], created, shown)
+    }
+
+    fn rises_where(
+        is_doubled: bool,
+        folds: &[usize],
+        created: u64,
+        shown: &[&str],
+    ) -> Vec<(usize, u64)> {
         let store = Store {
             created: Timestamp(created * MINUTE),
             seen: shown.iter().map(|shown| *shown != "?").collect(),
+            is_doubled,
         };
         let shown: Vec<_> = shown.iter().map(|shown| shown.parse().ok()).collect();
-        rises(&shown, &store, &times(shown.len())).collect()
+        rises(&shown, &store, &times(shown.len()), folds).collect()
     }
 
     #[test]
@@ -116,11 +136,18 @@ mod tests {
     #[test]
     fn one_that_falls_began_anew() {
         assert_eq!(rises_of(0, &["50", "7", "9"]), [(1, 7), (2, 2)]);
+        assert_eq!(rises_of(0, &["50", "49", "52"]), [(1, 49), (2, 3)]);
     }
 
     #[test]
-    fn one_that_is_shown_as_it_was_a_moment_earlier_did_not_fall() {
-        assert_eq!(rises_of(0, &["50", "49", "52"]), [(2, 2)]);
+    fn one_that_one_of_two_shows_as_it_was_a_moment_earlier_did_not_fall() {
+        let of_two = |folds, shown: &[&str]| rises_where(true, folds, 0, shown);
+
+        assert_eq!(of_two(&[], &["50", "49", "52"]), [(2, 2)]);
+        assert_eq!(of_two(&[], &["50", "24", "25"]), [(1, 24), (2, 1)]);
+        // Who shows that pairs were folded since is not late.
+        assert_eq!(of_two(&[1], &["50", "49", "52"]), [(1, 49), (2, 3)]);
+        assert_eq!(of_two(&[2], &["50", "49", "52"]), [(2, 2)]);
     }
 
     #[test]
@@ -148,6 +175,7 @@ mod tests {
         let store = Store {
             created: Timestamp(0),
             seen: vec![true, true, false, true, true, true],
+            is_doubled: false,
         };
 
         let ends = |shown: [Option<u64>; 6]| endings(&shown, &store).collect::<Vec<_>>();
@@ -157,6 +185,10 @@ mod tests {
             [(3, 3), (5, 2)]
         );
         assert_eq!(ends([None, Some(3), None, Some(4), Some(5), Some(6)]), []);
+        assert_eq!(
+            ends([Some(9), Some(8), None, Some(8), Some(5), Some(6)]),
+            [(1, 9), (4, 8)]
+        );
     }
 
     proptest! {
@@ -174,9 +206,9 @@ mod tests {
                 [first, .., last] => last - first,
                 _ => 0,
             };
-            let store = Store { created: Timestamp(0), seen };
+            let store = Store { created: Timestamp(0), seen, is_doubled: false };
 
-            let sum: u64 = rises(&shown, &store, &times(shown.len())).map(|(_, rise)| rise).sum();
+            let sum: u64 = rises(&shown, &store, &times(shown.len()), &[]).map(|(_, rise)| rise).sum();
 
             prop_assert_eq!(sum, expected);
         }

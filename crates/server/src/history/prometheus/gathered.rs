@@ -144,6 +144,7 @@ impl<'a> Gathered<'a> {
                     store: Store {
                         created,
                         seen: vec![false; count],
+                        is_doubled: false,
                     },
                     folded: vec![None; count],
                     zones: HashMap::default(),
@@ -152,7 +153,8 @@ impl<'a> Gathered<'a> {
             });
             let store = &mut self.stores[number].store;
             store.created = store.created.min(created);
-            store.seen[position] = true;
+            // No series has two samples of one time.
+            store.is_doubled |= std::mem::replace(&mut store.seen[position], true);
             let place = self.places.entry(series.metric.clone()).or_default();
             place.entry(number).or_insert_with(|| vec![false; count])[position] = true;
         }

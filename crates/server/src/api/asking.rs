@@ -87,16 +87,9 @@ impl<'a> Asking<'a> {
         Ok(past.ask(&question)?)
     }
 
-    /// Since when there is any history; now, where there is none.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal`] if there is no answer.
-    pub(super) fn since(&self) -> Result<Timestamp, Refusal> {
-        let end = self.range.end;
-        let nothing = Window { start: end, end };
-        let answer = self.all(nothing, By::Edges(Vec::new()))?;
-        Ok(answer.since.unwrap_or(end))
+    /// Since when there is any history, where that is known.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        self.past.and_then(|past| past.status().since)
     }
 
     /// How far the past is behind what was counted.

@@ -82,7 +82,7 @@ impl Gate {
             has_token.then_some(()).ok_or(Shut::WrongToken)
         } else if self.answers_strangers {
             Ok(())
-        } else if !from.is_some_and(is_here) {
+        } else if !from.is_some_and(is_here) || is_handed_over(headers) {
             Err(Shut::Stranger)
         } else if headers.get(header::HOST).is_none_or(is_own_name) {
             Ok(())
@@ -92,8 +92,16 @@ impl Gate {
     }
 }
 
+/// Whether a proxy beside the server, such as that of a mesh, hands over what somebody else asks.
+fn is_handed_over(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| {
+        let name = name.as_str();
+        name == "forwarded" || name.starts_with("x-forwarded-") || name.starts_with("x-envoy-")
+    })
+}
+
 /// Whether it is an address, or a name that no registry gives away: one without a dot, or of those kept for
-/// this host and for clusters. Browsers that speak HTTP/2 send none; they have checked a certificate.
+/// this host and for clusters. Browsers always send one.
 fn is_own_name(host: &HeaderValue) -> bool {
     const KEPT: [&str; 3] = [".localhost", ".svc", ".cluster.local"];
     let Ok(Ok(authority)) = host.to_str().map(str::parse::<Authority>) else {
@@ -119,6 +127,8 @@ fn sha256(text: &str) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderName;
+
     use super::*;
 
     fn with(value: &str) -> HeaderMap {
@@ -178,6 +188,27 @@ mod tests {
             assert_eq!(gate.lets_ask(&with("Bearer first"), from), Ok(()));
             let asked = gate.lets_ask(&HeaderMap::new(), from);
             assert_eq!(asked, Err(Shut::WrongToken), "{from:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_beside_the_server_hands_over_is_not_answered() {
+        let here = Some("127.0.0.6:1".parse().unwrap());
+        for name in [
+            "forwarded",
+            "x-forwarded-for",
+            "x-forwarded-client-cert",
+            "x-envoy-attempt-count",
+        ] {
+            let headers =
+                HeaderMap::from_iter([(name.parse::<HeaderName>().unwrap(), "x".parse().unwrap())]);
+
+            assert_eq!(
+                Gate::local().lets_ask(&headers, here),
+                Err(Shut::Stranger),
+                "{name}"
+            );
+            assert_eq!(Gate::open().lets_ask(&headers, here), Ok(()), "{name}");
         }
     }
 

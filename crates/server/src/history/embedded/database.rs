@@ -155,6 +155,9 @@ impl Database {
     }
 }
 
+/// A file that has a page at most has no history: its tables are made at once or not at all.
+const EMPTY: u64 = 4096;
+
 /// Makes an empty file if there is none, for the server's eyes only; what SQLite puts beside it is so too.
 fn make(directory: &Path, path: &Path) -> Result<(), OpenError> {
     let failed = |what: &'static str, path: &Path| {
@@ -223,7 +226,7 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 /// Gives a damaged file another name, so that it can be looked at: counting goes on without it. One that was
-/// put aside before goes.
+/// put aside before goes; but if this one is empty, as it could not be made, that one stays and this one goes.
 fn put_aside(path: &Path, why: &str) -> Result<(), OpenError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let aside = format!("{FILE}.damaged-{}", now.unwrap_or_default().as_secs());
@@ -238,6 +241,19 @@ fn put_aside(path: &Path, why: &str) -> Result<(), OpenError> {
         let (what, path) = ("put aside", path.to_owned());
         OpenError::Directory { what, path, says }
     };
+    let beside = |path: &Path| {
+        ["", "-wal", "-shm"].map(|ending| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(ending);
+            PathBuf::from(name)
+        })
+    };
+    if fs::metadata(path).is_ok_and(|file| file.len() <= EMPTY) {
+        for file in beside(path) {
+            remove(&file).map_err(|says| failed(&file, says))?;
+        }
+        return Ok(());
+    }
     if let Some(directory) = path.parent() {
         for file in fs::read_dir(directory).map_err(|says| failed(directory, says))? {
             let file = file.map_err(|says| failed(directory, says))?;
@@ -250,19 +266,22 @@ fn put_aside(path: &Path, why: &str) -> Result<(), OpenError> {
             }
         }
     }
-    for ending in ["", "-wal", "-shm"] {
-        let of = |path: &Path| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(ending);
-            PathBuf::from(name)
-        };
-        if let Err(says) = fs::rename(of(path), of(&aside))
+    for (from, to) in beside(path).iter().zip(beside(&aside)) {
+        if let Err(says) = fs::rename(from, to)
             && says.kind() != std::io::ErrorKind::NotFound
         {
-            return Err(failed(&of(path), says));
+            return Err(failed(from, says));
         }
     }
     Ok(())
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(says) if says.kind() != std::io::ErrorKind::NotFound => Err(says),
+        _ => Ok(()),
+    }
 }
 
 /// A value of meta, if it is set.

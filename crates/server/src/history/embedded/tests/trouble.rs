@@ -212,6 +212,28 @@ fn a_page_that_is_damaged_is_noticed_by_who_comes_upon_it_and_the_past_begins_an
 }
 
 #[test]
+fn a_file_that_could_not_be_made_takes_the_place_of_none_that_was_put_aside() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("history.db");
+    for (bytes, kept) in [(10_000, "10000"), (100, "10000"), (20_000, "20000")] {
+        fs::write(&path, vec![7; bytes]).unwrap();
+
+        let past = Embedded::open(in_directory(directory.path()), Arc::default()).unwrap();
+        past.close();
+
+        let files = aside(directory.path());
+        let sizes = files
+            .iter()
+            .map(|file| fs::metadata(directory.path().join(file)).unwrap().len());
+        assert_eq!(
+            sizes.map(|size| size.to_string()).collect::<Vec<_>>(),
+            [kept],
+            "{bytes}"
+        );
+    }
+}
+
+#[test]
 fn what_cannot_be_understood_is_left_out_and_told() {
     let mut both = Both::open(Options::default());
     both.price(book("0.02"));

@@ -49,7 +49,7 @@ use self::query::Query;
 use self::refusal::Refusal;
 use crate::export::pods::Pods;
 use crate::export::recent::Recent;
-use crate::history::Past;
+use crate::history::{Answer, Past};
 use crate::http::{Gate, Shut};
 use crate::pipeline::Pipeline;
 
@@ -94,6 +94,15 @@ pub struct Api {
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Api").finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    /// The shortest step by which the range of an answer can be told.
+    fn shortest_step(&self, answer: &Answer) -> Duration {
+        let length = answer.range.end.since(answer.range.start);
+        let past = self.past.as_ref();
+        past.map_or(Duration::ZERO, |past| past.shortest_step(length))
     }
 }
 

@@ -36,6 +36,11 @@ pub trait Past: fmt::Debug + Send + Sync {
     /// [`AskError`], which says why there is no answer.
     fn ask(&self, question: &Question) -> Result<Answer, AskError>;
 
+    /// The shortest step by which it can tell a range of that length.
+    fn shortest_step(&self, _length: Duration) -> Duration {
+        Duration::ZERO
+    }
+
     /// How it is.
     fn status(&self) -> Status;
 }

@@ -38,7 +38,7 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Series, Refusal> {
     };
     let totals = asking.all(asking.range, apart.by())?;
     let purse = Purse::of(&totals);
-    let step = step.unwrap_or_else(|| fitting(&totals));
+    let step = step.unwrap_or_else(|| fitting(&totals, api.shortest_step(&totals)));
     let step = step.max(totals.resolution.slot());
     let mut all: Vec<_> = apart
         .all(&totals)
@@ -137,8 +137,8 @@ fn given(step: &str, length: Duration) -> Result<Duration, Refusal> {
     Ok(step)
 }
 
-/// The shortest round step that gives no more points than a picture has.
-fn fitting(answer: &Answer) -> Duration {
+/// The shortest round step that gives no more points than a picture has, and can be told.
+fn fitting(answer: &Answer, shortest: Duration) -> Duration {
     const MINUTES: [u32; 15] = [
         1,
         2,
@@ -159,13 +159,16 @@ fn fitting(answer: &Answer) -> Duration {
     let slot = answer.resolution.slot();
     let length = answer.range.end.since(answer.range.start);
     let fits = |step: &Duration| {
-        *step >= slot && length.as_millis().div_ceil(step.as_millis()) <= u128::from(PICTURE)
+        *step >= slot.max(shortest)
+            && length.as_millis().div_ceil(step.as_millis()) <= u128::from(PICTURE)
     };
     let mut steps = MINUTES
         .into_iter()
         .map(|minutes| Duration::from_mins(1) * minutes);
     steps.find(fits).unwrap_or_else(|| {
-        let days = length.as_secs().div_ceil(86_400).div_ceil(PICTURE);
+        const DAY: u64 = 86_400;
+        let days = length.as_secs().div_ceil(DAY).div_ceil(PICTURE);
+        let days = days.max(shortest.as_secs().div_ceil(DAY));
         Duration::from_hours(24) * u32::try_from(days.max(1)).unwrap_or(u32::MAX)
     })
 }

@@ -65,7 +65,8 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Top, Refusal> {
     let end = offset.saturating_add(limit).min(all.len());
     let listed = all.get(offset..end).unwrap_or_default();
     let shares = shares.get(offset..end).unwrap_or_default();
-    let trends = trends(&asking, apart, &answer, listed)?;
+    let step = step(&answer, api.shortest_step(&answer));
+    let trends = trends(&asking, apart, Part::steps(&answer, step), listed)?;
     let amount = |measure: &Measure, units| apart.amount(measure, units, purse);
     let items = listed.iter().zip(shares).zip(trends);
     let items = items.map(|((each, units), trend)| Item {
@@ -140,7 +141,7 @@ impl Before {
 fn trends(
     asking: &Asking<'_>,
     apart: Apart,
-    answer: &Answer,
+    steps: Part,
     listed: &[Ranked<Together>],
 ) -> Result<Vec<Vec<u64>>, Refusal> {
     if listed.is_empty() {
@@ -149,7 +150,6 @@ fn trends(
     let groups = listed
         .iter()
         .flat_map(|each| each.what.groups.iter().cloned());
-    let steps = Part::steps(answer, step(answer));
     let trends = asking.ask(steps, apart.by(), Some(groups.collect()))?;
     let points = trends.times.len();
     let trends = apart.all(&trends);
@@ -160,10 +160,12 @@ fn trends(
     Ok(listed.iter().map(|each| trend(&each.key)).collect())
 }
 
-/// How long each of at most sixty parts of the range is: whole slots.
-fn step(answer: &Answer) -> Duration {
+/// How long each of at most sixty parts of the range is: whole slots, and no shorter than can be told.
+fn step(answer: &Answer, shortest: Duration) -> Duration {
     let slot = answer.resolution.slot();
     let slots = answer.range.end.since(answer.range.start).as_millis() / slot.as_millis().max(1);
     let slots = u64::try_from(slots).unwrap_or(u64::MAX);
-    slot * u32::try_from(slots.div_ceil(TREND).max(1)).unwrap_or(u32::MAX)
+    let shortest = shortest.as_secs().div_ceil(slot.as_secs().max(1));
+    let step = slots.div_ceil(TREND).max(shortest).max(1);
+    slot.saturating_mul(u32::try_from(step).unwrap_or(u32::MAX))
 }

@@ -243,6 +243,10 @@ impl Past for Prometheus {
         Ok(fold.answer([self.status().since; Resolution::ALL.len()]))
     }
 
+    fn shortest_step(&self, length: Duration) -> Duration {
+        plan::shortest_step(length, self.watch.series())
+    }
+
     fn status(&self) -> Status {
         self.watch.status()
     }

@@ -9,7 +9,7 @@ use axum::http::Request;
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
-use super::seeded::{api, api_of, ask, get, plain};
+use super::seeded::{api, api_of, ask, get, plain, right};
 use super::*;
 use crate::history::plain::Plain;
 use crate::history::{Answer, AskError, Question, Status};
@@ -29,6 +29,49 @@ impl Past for Failing {
     fn status(&self) -> Status {
         Plain::default().status()
     }
+}
+
+/// A past that can be told by long steps only.
+#[derive(Debug)]
+struct Coarse(Plain, Duration);
+
+impl Past for Coarse {
+    fn ask(&self, question: &Question) -> Result<Answer, AskError> {
+        match question.step {
+            Some(step) if step < self.1 => Err(AskError::Unsupported("too much".to_owned())),
+            _ => self.0.ask(question),
+        }
+    }
+
+    fn shortest_step(&self, length: Duration) -> Duration {
+        assert!(length >= Duration::from_hours(24), "{length:?}");
+        self.1
+    }
+
+    fn status(&self) -> Status {
+        self.0.status()
+    }
+}
+
+#[tokio::test]
+async fn steps_that_the_question_leaves_open_are_as_long_as_the_past_needs() {
+    for (minutes, series, parts) in [(1, 144, 60), (7, 144, 60), (100, 12, 15), (2_000, 1, 1)] {
+        let past = Coarse(plain(), Duration::from_mins(minutes));
+        let api = api_of(&cluster(), Some(Arc::new(past)));
+
+        let told = right(&api, "/api/v1/series?since=24h").await;
+        let top = right(&api, "/api/v1/top?since=24h&of=workloads").await;
+
+        assert_eq!(told["times"].as_array().unwrap().len(), series, "{minutes}");
+        let trend = top["items"][0]["trend"].as_array().unwrap();
+        assert_eq!(trend.len(), parts, "{minutes}");
+    }
+    let past = Coarse(plain(), Duration::from_hours(2));
+    let api = api_of(&cluster(), Some(Arc::new(past)));
+
+    let (status, _) = get(&api, "/api/v1/series?since=24h&step=1h").await;
+
+    assert_eq!(status, StatusCode::BAD_REQUEST);
 }
 
 /// A past whose answers wait until they may come.

@@ -84,7 +84,7 @@ impl Plan {
         let end = range.end.min(now).max(range.start);
         let length = end.0 - range.start.0;
         let series = series.max(1);
-        let most = (MOST_SAMPLES / series).clamp(1, MOST_POINTS);
+        let most = most_points(series);
         let steps = match cell {
             Some(cell) => within(cell),
             None => whole(length.next_multiple_of(MINUTE).max(MINUTE)),
@@ -120,6 +120,20 @@ impl Plan {
             begin,
         })
     }
+}
+
+/// At how many points in time so many series can be looked at.
+fn most_points(series: u64) -> u64 {
+    (MOST_SAMPLES / series.max(1)).clamp(1, MOST_POINTS)
+}
+
+/// The shortest cells for which a range of about so many series has a plan.
+pub(super) fn shortest_step(length: Duration, series: u64) -> Duration {
+    // Some series more may have come until it is asked for.
+    let most = most_points(series.saturating_add(series / 8));
+    let length = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+    let step = (length / most).saturating_add(1);
+    Duration::from_millis(step.checked_next_multiple_of(MINUTE).unwrap_or(step))
 }
 
 /// Steps that a cell is whole ones of, from the best one to the longest.
@@ -201,7 +215,33 @@ mod tests {
         assert_eq!(plan.times.last(), Some(&Timestamp(START)));
     }
 
+    #[test]
+    fn a_step_that_is_chosen_is_no_longer_than_many_series_need() {
+        let hours = |hours| Duration::from_hours(hours);
+
+        assert_eq!(shortest_step(hours(48), 5_000), Duration::from_mins(17));
+        assert_eq!(shortest_step(hours(48), 0), Duration::from_mins(1));
+        assert_eq!(shortest_step(hours(24), 20_000), Duration::from_mins(33));
+    }
+
     proptest! {
+        #[test]
+        fn there_is_a_plan_for_the_shortest_step_and_for_all_that_are_longer(
+            minutes in 1..2_000_000_u64,
+            longer in 0..2_000_u64,
+            series in 0..300_000_u64,
+            more in 0..=8_u64,
+        ) {
+            let length = minutes * MINUTE;
+            let shortest = shortest_step(Duration::from_millis(length), series);
+            let step = u64::try_from(shortest.as_millis()).unwrap() + longer * MINUTE;
+            let now = Timestamp(START + length);
+
+            let plan = Plan::of(range(length), Some(step), now, series + series / 8 * more / 8);
+
+            prop_assert!(plan.is_ok(), "{plan:?}");
+        }
+
         #[test]
         fn every_cell_begins_at_a_point_and_the_last_point_is_the_end(
             minutes in 1..100_000_u64,

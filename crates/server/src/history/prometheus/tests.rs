@@ -3,6 +3,7 @@
 mod hostile;
 mod law;
 mod served;
+mod watched;
 
 use std::collections::BTreeMap;
 

@@ -24,6 +24,10 @@ const DAY: u64 = 24 * 60 * MINUTE;
 /// How far back it is looked: longer than the server's own history reaches by default.
 const FARTHEST_DAYS: u64 = 800;
 
+/// What is meant by nothing: what says whose counters there are.
+const NOTHING: &str =
+    "has nothing of kubezonnet-server: does it scrape the servers, of this version?";
+
 /// How it is with the server that is asked.
 #[derive(Debug, Default)]
 pub(super) struct Watch(Mutex<Seen>);
@@ -33,6 +37,10 @@ pub(super) struct Watch(Mutex<Seen>);
 struct Seen {
     /// Since when there is anything, and when that was looked at.
     since: Option<(Timestamp, Timestamp)>,
+    /// That it cannot be asked was told.
+    told_since: bool,
+    /// How many days it can be asked of, if that is not all.
+    reach: Option<u64>,
     /// When the oldest of the last samples was taken.
     latest: Option<Timestamp>,
     /// How many series there are.
@@ -51,9 +59,7 @@ impl Watch {
         seen.looked = now;
         let url = client.url();
         let failing = match looked {
-            Ok(()) if seen.latest.is_none() => Some(format!(
-                "{url} has nothing of kubezonnet-server: does it scrape the servers, of this version?"
-            )),
+            Ok(()) if seen.latest.is_none() => Some(format!("{url} {NOTHING}")),
             Ok(()) => None,
             Err(error) => Some(error.to_string()),
         };
@@ -91,19 +97,9 @@ impl Watch {
         let series = at(&format!("count({{__name__=~\"{BYTES}|{PACKETS}\"}})"))?;
         let strays = format!("count({BYTES} unless on (job, instance) {CREATED})");
         let strays = number(&at(&strays)?);
-        let since = {
-            let seen = self.seen();
-            let is_fresh = |(_, looked): &(_, Timestamp)| now.since(*looked) < LOOK_BACK_EVERY;
-            seen.since.filter(is_fresh)
-        };
-        let since = match since {
-            Some(since) => Some(since),
-            None => look_back(client, now)?.map(|since| (since, now)),
-        };
         let mut seen = self.seen();
         seen.latest = first(&latest).and_then(|(_, value)| timestamp(value));
         seen.series = number(&series);
-        seen.since = since;
         if strays > 0 && !seen.told_strays {
             seen.told_strays = true;
             tracing::warn!(
@@ -111,6 +107,24 @@ impl Watch {
                 "there are counters of kubezonnet-servers of earlier versions, which are left out: \
                  nobody can tell whose they are"
             );
+        }
+        let is_fresh = |(_, looked): (_, Timestamp)| now.since(looked) < LOOK_BACK_EVERY;
+        if !seen.since.is_some_and(is_fresh) {
+            let mut reach = seen.reach.unwrap_or(FARTHEST_DAYS);
+            // Others ask how it is meanwhile.
+            drop(seen);
+            let since = look_back(client, now, &mut reach);
+            let mut seen = self.seen();
+            seen.reach = Some(reach);
+            match since {
+                Ok(since) => seen.since = since.map(|since| (since, now)),
+                // It answers all else.
+                Err(error) if !seen.told_since => {
+                    seen.told_since = true;
+                    tracing::warn!(%error, "since when there is any history cannot be told");
+                }
+                Err(_) => {}
+            }
         }
         Ok(())
     }
@@ -120,26 +134,36 @@ impl Watch {
     }
 }
 
-/// Since when there is anything: to the day, and then to the minute.
-fn look_back(client: &Client, now: Timestamp) -> Result<Option<Timestamp>, QueryError> {
-    let begin = now.0.saturating_sub(FARTHEST_DAYS * DAY);
-    let days = (now.0 - begin) / DAY;
+/// Since when there is anything, in so many days: to the day, and then to the minute. A server that refuses
+/// to be asked of so many is asked of half of them, down to one.
+fn look_back(
+    client: &Client,
+    now: Timestamp,
+    reach: &mut u64,
+) -> Result<Option<Timestamp>, QueryError> {
     let query = format!("count({CREATED})");
-    let by_day = Grid {
-        first: Timestamp(now.0 - days * DAY),
-        last: now,
-        step: DAY,
+    let today = now.0 / DAY * DAY;
+    let days = loop {
+        let by_day = Grid {
+            first: Timestamp(today.saturating_sub(*reach * DAY)),
+            last: Timestamp(today),
+            step: DAY,
+        };
+        match client.ask(&query, by_day) {
+            Err(QueryError::Refused { .. } | QueryError::Foreign { .. }) if *reach > 1 => {
+                *reach /= 2;
+            }
+            answer => break answer?,
+        }
     };
-    let Some((day, _)) = first(&client.ask(&query, by_day)?) else {
-        return Ok(None);
-    };
+    let day = first(&days).map(|(day, _)| day.0);
     let by_minute = Grid {
-        first: Timestamp(day.0.saturating_sub(DAY)),
-        last: day,
+        first: Timestamp(day.map_or(today, |day| day.saturating_sub(DAY))),
+        last: Timestamp(day.unwrap_or(now.0 / MINUTE * MINUTE)),
         step: MINUTE,
     };
     let minute = first(&client.ask(&query, by_minute)?).map(|(minute, _)| minute);
-    Ok(Some(minute.unwrap_or(day)))
+    Ok(minute.or(day.map(Timestamp)))
 }
 
 fn first(series: &[Sampled]) -> Option<(Timestamp, f64)> {

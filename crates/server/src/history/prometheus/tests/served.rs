@@ -21,6 +21,8 @@ pub(super) enum Said {
     Endless(String),
     /// 200 with half of this.
     Half(String),
+    /// What this says of what it was asked.
+    Asked(fn(&str) -> Said),
     /// Nothing, for longer than anybody waits.
     Nothing,
 }
@@ -92,6 +94,10 @@ fn serve(mut stream: TcpStream, said: &Said, asked: &Mutex<Vec<String>>) {
         }
     }
     let request = String::from_utf8_lossy(&request).into_owned();
+    let said = match said {
+        Said::Asked(said) => &said(&request),
+        said => said,
+    };
     asked.lock().unwrap().push(request);
     let head = |status: u16, length: usize| {
         format!(
@@ -115,6 +121,7 @@ fn serve(mut stream: TcpStream, said: &Said, asked: &Mutex<Vec<String>>) {
             let body = body.repeat(10_000);
             while stream.write_all(body.as_bytes()).is_ok() {}
         }
+        Said::Asked(_) => unreachable!("nobody says twice what depends on what is asked"),
         Said::Nothing => {
             let patience = Some(Duration::from_mins(1));
             stream.set_read_timeout(patience).unwrap();

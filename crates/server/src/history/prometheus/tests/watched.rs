@@ -1,0 +1,68 @@
+//! How it is with the server that is asked, whatever it refuses.
+
+use super::*;
+
+/// What a query of the watch is answered with: each has this, a minute ago.
+fn sample() -> String {
+    let seconds = NOW.0 / 1000;
+    format!(
+        r#"{{"metric":{{}},"values":[[{seconds},"{}"]]}}"#,
+        seconds - 60
+    )
+}
+
+/// For how many days a question asks, if it asks by day.
+fn days(request: &str) -> Option<u64> {
+    let form = request.rsplit("\r\n").next()?;
+    let of = |name: &str| {
+        let mut parts = form.split('&');
+        let text = parts.find_map(|part| part.strip_prefix(name))?;
+        text.split('.').next()?.parse::<u64>().ok()
+    };
+    let is_by_day = of("step=") == Some(86_400);
+    is_by_day.then_some((of("end=")? - of("start=")?) / 86_400)
+}
+
+#[test]
+fn a_server_that_refuses_to_look_back_so_far_is_asked_of_fewer_days() {
+    let server = Server::saying(Said::Asked(|request| match days(request) {
+        Some(31..) => Said::Status(422, "too long".to_owned()),
+        _ => Said::Body(answer(&[&sample()])),
+    }));
+    let asking = asking(&server, cluster());
+
+    asking.look();
+
+    let status = asking.status();
+    assert_eq!(status.failing, None);
+    assert_eq!(status.since, Some(NOW));
+    let asked: Vec<_> = server
+        .asked()
+        .iter()
+        .filter_map(|request| days(request))
+        .collect();
+    assert_eq!(asked, [800, 400, 200, 100, 50, 25]);
+}
+
+#[test]
+fn a_server_that_never_looks_back_tells_all_else() {
+    let server = Server::saying(Said::Asked(|request| match days(request) {
+        Some(_) => Said::Status(422, "never".to_owned()),
+        None => Said::Body(answer(&[&sample()])),
+    }));
+    let asking = asking(&server, cluster());
+
+    asking.look();
+    asking.look();
+
+    let status = asking.status();
+    assert_eq!((status.failing, status.since), (None, None));
+    assert_eq!(status.behind, Duration::from_mins(1));
+    assert!(asking.watch.series() > 0);
+    let asked: Vec<_> = server
+        .asked()
+        .iter()
+        .filter_map(|request| days(request))
+        .collect();
+    assert_eq!(asked, [800, 400, 200, 100, 50, 25, 12, 6, 3, 1, 1]);
+}

@@ -37,7 +37,7 @@ pub use self::client::{Options, QueryError};
 use self::counted::counters;
 pub use self::ends::Column;
 use self::ends::Known;
-use self::gathered::Gathered;
+use self::gathered::{Gathered, Strange};
 use self::plan::{Grid, Plan};
 use self::query::query;
 use self::watch::Watch;
@@ -156,9 +156,20 @@ impl Prometheus {
     fn gather<'a>(&self, plan: &'a Plan, query: &str) -> Result<Gathered<'a>, AskError> {
         let mut gathered = Gathered::new(&plan.times);
         let add = |gathered: &mut Gathered<'a>, grid: Grid| {
-            let series = self.client.ask(query, grid);
-            let series = series.map_err(|error| AskError::Unanswered(error.to_string()))?;
+            let (grid, later) = grid.rounded();
+            let query = match later {
+                0 => query.to_owned(),
+                later => format!("{query} offset {later}ms"),
+            };
+            let series = self.client.ask(&query, grid);
+            let mut series = series.map_err(|error| AskError::Unanswered(error.to_string()))?;
+            for sample in series.iter_mut().flat_map(|each| &mut each.values) {
+                sample.at = sample.at.minus(Duration::from_millis(later));
+            }
             gathered.add(series).map_err(|strange| {
+                if strange == Strange::TooMuch {
+                    return AskError::Unsupported(strange.to_string());
+                }
                 let url = self.client.url();
                 AskError::Unanswered(format!(
                     "{url} does not answer as Prometheus does: {strange}"

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use foldhash::HashMap;
 use kubezonnet_model::FlowCounters;
 
-use super::differences::{endings, rises};
+use super::differences::{Shown, endings, rises};
 use super::ends::{Ends, Known};
-use super::gathered::{Gathered, Identity, Shown, What};
+use super::gathered::{Gathered, Identity, What};
 use super::reply::Labels;
 use crate::books::Disposition;
 use crate::ledger::{Side, Who};

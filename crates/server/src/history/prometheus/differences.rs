@@ -12,6 +12,10 @@ use kubezonnet_model::Timestamp;
 /// way to whoever looks, and all it shows is new.
 const GRACE: Duration = Duration::from_mins(10);
 
+/// What a counter shows, by the positions of the points in time where it is there, in order: most are there
+/// for a short while only.
+pub(super) type Shown = Vec<(usize, u64)>;
+
 /// The counters of one server, and of those that go on with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Store {
@@ -32,17 +36,13 @@ pub(super) struct Store {
 /// What fell began anew, but where two show the same and one of them is gone. Even then it did where pairs
 /// were folded meanwhile (`folds`): who shows more of these than before is not late.
 pub(super) fn rises(
-    shown: &[Option<u64>],
+    shown: &[(usize, u64)],
     store: &Store,
     times: &[Timestamp],
     folds: &[usize],
 ) -> impl Iterator<Item = (usize, u64)> {
     let mut last = None;
-    let points = (0..).zip(shown.iter().zip(&store.seen));
-    points.filter_map(move |(position, (shown, seen))| {
-        if !seen {
-            return None;
-        }
+    points(shown, store).filter_map(move |(position, shown)| {
         let now = shown.unwrap_or(0);
         let before = last.replace(now);
         let rise = match before {
@@ -75,20 +75,27 @@ fn is_new(store: &Store, position: usize, times: &[Timestamp]) -> bool {
 
 /// What counters showed before they went or began anew, by when that was seen; nothing of those of which
 /// nothing is known.
-pub(super) fn endings(shown: &[Option<u64>], store: &Store) -> impl Iterator<Item = (usize, u64)> {
+pub(super) fn endings(shown: &[(usize, u64)], store: &Store) -> impl Iterator<Item = (usize, u64)> {
     let mut last = None;
-    let points = (0..).zip(shown.iter().zip(&store.seen));
-    points.filter_map(move |(position, (shown, seen))| {
-        if !seen {
-            return None;
-        }
-        let before = std::mem::replace(&mut last, *shown);
+    points(shown, store).filter_map(move |(position, shown)| {
+        let before = std::mem::replace(&mut last, shown);
         match (before, shown) {
             (Some(before), None) => Some((position, before)),
             // It went, and came again.
-            (Some(before), Some(now)) if *now < before => Some((position, before)),
+            (Some(before), Some(now)) if now < before => Some((position, before)),
             _ => None,
         }
+    })
+}
+
+/// What a counter shows at the points where its store is there.
+fn points(shown: &[(usize, u64)], store: &Store) -> impl Iterator<Item = (usize, Option<u64>)> {
+    let mut shown = shown.iter().copied().peekable();
+    let seen = store.seen.iter().enumerate().filter(|(_, seen)| **seen);
+    seen.map(move |(position, _)| {
+        while shown.next_if(|(at, _)| *at < position).is_some() {}
+        let here = shown.next_if(|(at, _)| *at == position);
+        (position, here.map(|(_, value)| value))
     })
 }
 
@@ -124,8 +131,16 @@ mod tests {
             seen: shown.iter().map(|shown| *shown != "?").collect(),
             is_doubled,
         };
-        let shown: Vec<_> = shown.iter().map(|shown| shown.parse().ok()).collect();
-        rises(&shown, &store, &times(shown.len()), folds).collect()
+        let times = times(shown.len());
+        let shown = at(shown.iter().map(|shown| shown.parse().ok()));
+        rises(&shown, &store, &times, folds).collect()
+    }
+
+    fn at(shown: impl IntoIterator<Item = Option<u64>>) -> Shown {
+        let shown = shown.into_iter().enumerate();
+        shown
+            .filter_map(|(position, shown)| Some((position, shown?)))
+            .collect()
     }
 
     #[test]
@@ -178,7 +193,7 @@ mod tests {
             is_doubled: false,
         };
 
-        let ends = |shown: [Option<u64>; 6]| endings(&shown, &store).collect::<Vec<_>>();
+        let ends = |shown: [Option<u64>; 6]| endings(&at(shown), &store).collect::<Vec<_>>();
 
         assert_eq!(
             ends([Some(1), Some(3), None, None, Some(2), None]),
@@ -201,14 +216,15 @@ mod tests {
             let values: Vec<_> = steps.iter().map(|(rise, _)| { value += rise; value }).collect();
             let seen: Vec<_> = steps.iter().map(|(_, seen)| *seen).collect();
             let shown: Vec<_> = values.iter().zip(&seen).map(|(value, seen)| seen.then_some(*value)).collect();
-            let known: Vec<_> = shown.iter().flatten().collect();
+            let times = times(shown.len());
+            let known: Vec<_> = shown.iter().copied().flatten().collect();
             let expected = match known[..] {
                 [first, .., last] => last - first,
                 _ => 0,
             };
             let store = Store { created: Timestamp(0), seen, is_doubled: false };
 
-            let sum: u64 = rises(&shown, &store, &times(shown.len()), &[]).map(|(_, rise)| rise).sum();
+            let sum: u64 = rises(&at(shown), &store, &times, &[]).map(|(_, rise)| rise).sum();
 
             prop_assert_eq!(sum, expected);
         }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use foldhash::HashMap;
 use kubezonnet_model::Timestamp;
 
-use super::differences::Store;
+use super::differences::{Shown, Store};
 use super::reply::{Labels, Sampled, timestamp};
 
 /// The metrics that are asked for.
@@ -26,8 +26,8 @@ const NAME: &str = "__name__";
 /// Who scrapes gives our label this prefix, if it has one of that name itself.
 const EXPORTED: &str = "exported_";
 
-/// What a counter shows at each point in time, where it is there.
-pub(super) type Shown = Vec<Option<u64>>;
+/// The most samples that are held: twice as many as are planned for, as series come and go.
+const MOST_SAMPLES: usize = 2_000_000;
 
 /// All that was answered.
 #[derive(Debug)]
@@ -38,6 +38,7 @@ pub(super) struct Gathered<'a> {
     /// By the labels that say from where: the stores that were there, and when.
     places: HashMap<Labels, BTreeMap<usize, Vec<bool>>>,
     counters: HashMap<Identity, Shown>,
+    samples: usize,
     /// Series of which no store is known.
     pub(super) strays: usize,
 }
@@ -72,8 +73,15 @@ pub(super) struct Identity {
 /// An answer that cannot be right.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(super) enum Strange {
-    #[error("it answered for another time than was asked for")]
+    #[error(
+        "it answered for another time than was asked for; give --prometheus-url the one that has the samples, \
+             and not one before it that moves times"
+    )]
     Time,
+    #[error(
+        "too much for one answer: more than {MOST_SAMPLES} samples; ask of a shorter time, or by longer steps"
+    )]
+    TooMuch,
     #[error("{0} is {1}, which no counter shows")]
     Value(String, f64),
     #[error("{0} is {1}, which is no time")]
@@ -89,6 +97,7 @@ impl<'a> Gathered<'a> {
             by_name: HashMap::default(),
             places: HashMap::default(),
             counters: HashMap::default(),
+            samples: 0,
             strays: 0,
         }
     }
@@ -146,7 +155,7 @@ impl<'a> Gathered<'a> {
                         seen: vec![false; count],
                         is_doubled: false,
                     },
-                    folded: vec![None; count],
+                    folded: Shown::new(),
                     zones: HashMap::default(),
                 });
                 self.stores.len() - 1
@@ -183,23 +192,22 @@ impl<'a> Gathered<'a> {
             // A page has both, so that one is there.
             if let Some(store) = self.store_at(&place, position) {
                 identity.store = store;
-                self.show(&identity, position, value);
+                self.show(&identity, position, value)?;
             }
         }
         Ok(())
     }
 
-    fn show(&mut self, identity: &Identity, position: usize, value: u64) {
-        let count = self.times.len();
+    fn show(&mut self, identity: &Identity, position: usize, value: u64) -> Result<(), Strange> {
         let shown = match self.counters.get_mut(identity) {
             Some(shown) => shown,
-            None => self
-                .counters
-                .entry(identity.clone())
-                .or_insert_with(|| vec![None; count]),
+            None => self.counters.entry(identity.clone()).or_default(),
         };
-        // Of two that show the same counter one was asked later.
-        shown[position] = shown[position].max(Some(value));
+        self.samples += usize::from(show(shown, position, value));
+        if self.samples > MOST_SAMPLES {
+            return Err(Strange::TooMuch);
+        }
+        Ok(())
     }
 
     fn add_folded(&mut self, name: &str, mut series: Sampled) -> Result<(), Strange> {
@@ -211,8 +219,7 @@ impl<'a> Gathered<'a> {
             let value = whole(sample.value);
             let value = value.ok_or_else(|| Strange::Value(name.to_owned(), sample.value))?;
             if let Some(store) = self.store_at(&series.metric, position) {
-                let folded = &mut self.stores[store].folded[position];
-                *folded = (*folded).max(Some(value));
+                show(&mut self.stores[store].folded, position, value);
             }
         }
         Ok(())
@@ -247,6 +254,24 @@ impl<'a> Gathered<'a> {
     }
 }
 
+/// Takes what a counter shows; says whether it is the first of its time.
+fn show(shown: &mut Shown, position: usize, value: u64) -> bool {
+    // They come in order, mostly.
+    let is_next = shown.last().is_none_or(|(last, _)| *last < position);
+    let place = match shown.binary_search_by_key(&position, |(at, _)| *at) {
+        _ if is_next => shown.len(),
+        Err(place) => place,
+        Ok(place) => {
+            // Of two that show the same counter one was asked later.
+            let known = &mut shown[place].1;
+            *known = value.max(*known);
+            return false;
+        }
+    };
+    shown.insert(place, (position, value));
+    true
+}
+
 /// Whether a label of a counter is one that we give it.
 fn is_ours(name: &str) -> bool {
     name == "locality" || name.starts_with("src_") || name.starts_with("dst_")
@@ -269,4 +294,36 @@ fn whole(value: f64) -> Option<u64> {
     )]
     let whole = || value as u64;
     (0.0..END).contains(&value).then(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_in_order_once_and_the_most_of_its_time_however_it_comes() {
+        let mut shown = Shown::new();
+
+        let are_first = [(5, 1), (9, 2), (0, 7), (5, 3), (5, 2), (7, 4)]
+            .map(|(position, value)| show(&mut shown, position, value));
+
+        assert_eq!(shown, [(0, 7), (5, 3), (7, 4), (9, 2)]);
+        assert_eq!(are_first, [true, true, true, false, false, true]);
+    }
+
+    #[test]
+    fn more_samples_than_there_is_room_for_are_refused() {
+        let times = [Timestamp(0)];
+        let mut gathered = Gathered::new(&times);
+        gathered.samples = MOST_SAMPLES - 1;
+        let identity = |store| Identity {
+            store,
+            what: What::Bytes,
+            labels: Labels::new(),
+        };
+
+        assert_eq!(gathered.show(&identity(0), 0, 1), Ok(()));
+        assert_eq!(gathered.show(&identity(0), 0, 2), Ok(()));
+        assert_eq!(gathered.show(&identity(1), 0, 1), Err(Strange::TooMuch));
+    }
 }

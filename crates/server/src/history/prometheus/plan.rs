@@ -37,8 +37,21 @@ impl Grid {
         Self {
             first: moment,
             last: moment,
-            step: MINUTE,
+            // Each moment is a multiple of it.
+            step: 1,
         }
+    }
+
+    /// A grid of multiples of its step, and by how much its points are later than those of this one: who
+    /// asks others moves points to such ones by himself (Thanos, Mimir).
+    pub(super) fn rounded(self) -> (Self, u64) {
+        let later = self.first.0.next_multiple_of(self.step.max(1)) - self.first.0;
+        let rounded = Self {
+            first: Timestamp(self.first.0 + later),
+            last: Timestamp(self.last.0 + later),
+            ..self
+        };
+        (rounded, later)
     }
 
     fn points(self) -> impl Iterator<Item = Timestamp> {
@@ -200,6 +213,26 @@ mod tests {
         assert_eq!(step(30 * DAY, None, 500_000), Ok(30 * 24 * 60));
         let error = step(30 * DAY, Some(HOUR), 20_000).unwrap_err();
         assert!(error.to_string().contains("20000 series at 721 points"));
+    }
+
+    #[test]
+    fn a_rounded_grid_has_as_many_points_and_each_is_a_multiple_of_its_step() {
+        let first = Timestamp(START + 7 * MINUTE);
+        let grid = Grid {
+            first,
+            last: Timestamp(first.0 + HOUR),
+            step: 15 * MINUTE,
+        };
+
+        let (rounded, later) = grid.rounded();
+
+        assert_eq!(later, 8 * MINUTE);
+        assert!(rounded.points().all(|at| at.0 % rounded.step == 0));
+        let back = rounded.points().map(|at| Timestamp(at.0 - later));
+        assert!(back.eq(grid.points()));
+        assert_eq!(rounded.rounded(), (rounded, 0));
+        let one = Grid::at(Timestamp(START + 1));
+        assert_eq!(one.rounded(), (one, 0));
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod watched;
 
 use std::collections::BTreeMap;
 
-use kubezonnet_model::{Locality, Service, Window};
+use kubezonnet_model::{Locality, Service, Timestamp, Window};
 use kubezonnet_topology::{KeptLabel, KeptLabels};
 
 use self::served::{Said, Server, answer};
@@ -66,6 +66,33 @@ fn asked_is_what_can_have_part_in_the_answer_and_whose_it_is() {
     assert_eq!(all, format!("{{{names}}}"));
     let matchers = r#"locality=~"|cross_zone|internet",src_zone=~"|a\\x{2e}b\\x{22}""#;
     assert_eq!(narrow, format!("{{{names},{matchers}}}"));
+}
+
+#[test]
+fn points_are_asked_at_multiples_of_their_step_whenever_the_range_begins() {
+    let at = NOW.0 / 1000 + 7 * 60;
+    let server = Server::saying(Said::Body(answer(&[])));
+    let asking = asking(&server, cluster());
+    let mut question = question();
+    question.range.start = Timestamp((at - 36_000) * 1000);
+    question.range.end = Timestamp(at * 1000);
+    question.step = Some(Duration::from_mins(10));
+
+    asking.ask(&question).unwrap();
+
+    let asked = server.asked();
+    assert!(asked.len() > 1);
+    for request in asked {
+        let form = request.rsplit("\r\n").next().unwrap();
+        let millis = |name: &str| {
+            let mut parts = form.split('&');
+            let text = parts.find_map(|part| part.strip_prefix(name)).unwrap();
+            text.replace('.', "").parse::<u64>().unwrap()
+        };
+        assert_eq!(millis("start=") % millis("step="), 0, "{form}");
+        let is_moved = form.contains("%7D+offset+180000ms&");
+        assert_eq!(is_moved, millis("step=") == 600_000, "{form}");
+    }
 }
 
 #[test]

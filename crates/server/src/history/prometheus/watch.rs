@@ -47,6 +47,8 @@ struct Seen {
     series: u64,
     failing: Option<String>,
     looked: Timestamp,
+    /// When it was looked first.
+    began: Option<Timestamp>,
     /// That there are counters that belong to nobody was told.
     told_strays: bool,
 }
@@ -57,10 +59,11 @@ impl Watch {
         let looked = self.ask(client, now);
         let mut seen = self.seen();
         seen.looked = now;
+        seen.began.get_or_insert(now);
         let url = client.url();
         let failing = match looked {
-            Ok(()) if seen.latest.is_none() => Some(format!("{url} {NOTHING}")),
-            Ok(()) => None,
+            Ok(has_any) if !has_any => Some(format!("{url} {NOTHING}")),
+            Ok(_) => None,
             Err(error) => Some(error.to_string()),
         };
         match (&seen.failing, &failing) {
@@ -76,7 +79,9 @@ impl Watch {
     /// How it was at the last look.
     pub(super) fn status(&self) -> Status {
         let seen = self.seen();
-        let behind = seen.latest.map(|latest| seen.looked.since(latest));
+        // Where there was nothing yet, as far as it was looked.
+        let latest = seen.latest.or(seen.began);
+        let behind = latest.map(|latest| seen.looked.since(latest));
         Status {
             source: "prometheus",
             since: seen.since.map(|(since, _)| since),
@@ -91,15 +96,20 @@ impl Watch {
         self.seen().series
     }
 
-    fn ask(&self, client: &Client, now: Timestamp) -> Result<(), QueryError> {
+    /// Whether there is anything.
+    fn ask(&self, client: &Client, now: Timestamp) -> Result<bool, QueryError> {
         let at = |query: &str| client.ask(query, Grid::at(now));
         let latest = at(&format!("min(timestamp({CREATED}))"))?;
         let series = at(&format!("count({{__name__=~\"{BYTES}|{PACKETS}\"}})"))?;
+        let latest = first(&latest).and_then(|(_, value)| timestamp(value));
+        {
+            let mut seen = self.seen();
+            seen.latest = latest.or(seen.latest);
+            seen.series = number(&series);
+        }
         let strays = format!("count({BYTES} unless on (job, instance) {CREATED})");
         let strays = number(&at(&strays)?);
         let mut seen = self.seen();
-        seen.latest = first(&latest).and_then(|(_, value)| timestamp(value));
-        seen.series = number(&series);
         if strays > 0 && !seen.told_strays {
             seen.told_strays = true;
             tracing::warn!(
@@ -109,8 +119,10 @@ impl Watch {
             );
         }
         let is_fresh = |(_, looked): (_, Timestamp)| now.since(looked) < LOOK_BACK_EVERY;
-        if !seen.since.is_some_and(is_fresh) {
-            let mut reach = seen.reach.unwrap_or(FARTHEST_DAYS);
+        if latest.is_some() && !seen.since.is_some_and(is_fresh) {
+            // It may let itself be asked of more by now.
+            let twice = seen.reach.map(|reach| (reach * 2).min(FARTHEST_DAYS));
+            let mut reach = twice.unwrap_or(FARTHEST_DAYS);
             // Others ask how it is meanwhile.
             drop(seen);
             let since = look_back(client, now, &mut reach);
@@ -126,7 +138,7 @@ impl Watch {
                 Err(_) => {}
             }
         }
-        Ok(())
+        Ok(latest.is_some())
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
@@ -150,9 +162,10 @@ fn look_back(
             step: DAY,
         };
         match client.ask(&query, by_day) {
-            Err(QueryError::Refused { .. } | QueryError::Foreign { .. }) if *reach > 1 => {
-                *reach /= 2;
-            }
+            Err(QueryError::Refused {
+                status: 400 | 413 | 422,
+                ..
+            }) if *reach > 1 => *reach /= 2,
             answer => break answer?,
         }
     };

@@ -45,6 +45,28 @@ fn a_server_that_refuses_to_look_back_so_far_is_asked_of_fewer_days() {
 }
 
 #[test]
+fn how_far_it_is_behind_grows_while_there_is_nothing() {
+    let watch = Watch::default();
+    let server = Server::saying(Said::Body(answer(&[])));
+    let client = {
+        let _in_runtime = server.runtime.enter();
+        Client::new(server.options()).unwrap()
+    };
+    let behind = |now| {
+        watch.look(&client, now);
+        watch.status().behind
+    };
+
+    assert_eq!(behind(NOW), Duration::ZERO);
+    assert_eq!(behind(NOW.plus(HOUR)), HOUR);
+    server.say(Said::Body(answer(&[&sample()])));
+    assert_eq!(behind(NOW), Duration::from_mins(1));
+    server.say(Said::Body(answer(&[])));
+    assert_eq!(behind(NOW.plus(HOUR)), HOUR + Duration::from_mins(1));
+    assert!(watch.status().failing.unwrap().contains("has nothing"));
+}
+
+#[test]
 fn a_server_that_never_looks_back_tells_all_else() {
     let server = Server::saying(Said::Asked(|request| match days(request) {
         Some(_) => Said::Status(422, "never".to_owned()),
@@ -64,5 +86,5 @@ fn a_server_that_never_looks_back_tells_all_else() {
         .iter()
         .filter_map(|request| days(request))
         .collect();
-    assert_eq!(asked, [800, 400, 200, 100, 50, 25, 12, 6, 3, 1, 1]);
+    assert_eq!(asked, [800, 400, 200, 100, 50, 25, 12, 6, 3, 1, 2, 1]);
 }

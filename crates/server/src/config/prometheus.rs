@@ -1,9 +1,10 @@
 //! The flags that say of which Prometheus-compatible server the past is asked.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use anyhow::ensure;
+use anyhow::{anyhow, ensure};
 use clap::Args;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
@@ -58,16 +59,32 @@ pub struct PrometheusFlags {
 
     /// Header to send it, like X-Scope-OrgID=tenant; repeatable.
     ///
-    /// In the variable with commas between them.
+    /// In the variable one on each line.
     #[arg(
         long = "prometheus-header",
         env = "KUBEZONNET_PROMETHEUS_HEADER",
         requires = "prometheus_url",
-        value_delimiter = ',',
         hide_env_values = true,
         value_name = "NAME=VALUE"
     )]
-    headers: Vec<Header>,
+    headers: Vec<Headers>,
+}
+
+/// Headers as they are given, one on each line. They are read later: what is wrong with an argument is told
+/// with all of it, and these may be secret.
+#[derive(Clone)]
+struct Headers(String);
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Headers(…)")
+    }
+}
+
+impl From<&str> for Headers {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
 }
 
 /// A header, whose value may be secret.
@@ -84,8 +101,15 @@ impl PrometheusFlags {
         let Some(url) = &self.url else {
             return Ok(None);
         };
-        let mut headers = self.headers.iter();
-        let has_authorization = headers.any(|Header(name, _)| name == AUTHORIZATION);
+        let given = self.headers.iter().flat_map(|Headers(text)| text.lines());
+        let given = given.filter(|line| !line.trim().is_empty());
+        let headers = given.map(|line| {
+            let header = Header::from_str(line);
+            header.map_err(|why| anyhow!("--prometheus-header: {why}"))
+        });
+        let headers: Vec<Header> = headers.collect::<Result<_, _>>()?;
+        let mut names = headers.iter().map(|Header(name, _)| name);
+        let has_authorization = names.any(|name| name == AUTHORIZATION);
         let is_clear = url.scheme() == "http";
         ensure!(
             !(self.token_file.is_some() && has_authorization),
@@ -99,8 +123,8 @@ impl PrometheusFlags {
             !(is_clear && self.ca_file.is_some()),
             "--prometheus-ca-file needs an https:// --prometheus-url"
         );
-        let headers = self.headers.iter();
-        let headers = headers.map(|Header(name, value)| (name.clone(), value.clone()));
+        let headers = headers.into_iter();
+        let headers = headers.map(|Header(name, value)| (name, value));
         Ok(Some(Options {
             url: url.clone(),
             token_file: self.token_file.clone(),
@@ -173,7 +197,8 @@ mod tests {
             "--prometheus-url=https://mimir.example:8443/prometheus",
             "--prometheus-token-file=token",
             "--prometheus-header=X-Scope-OrgID=blue",
-            "--prometheus-header=x-other==a b",
+            "--prometheus-header=x-other==a b, c",
+            "--prometheus-header=x-1=one\nx-2=two\n",
         ]);
 
         let asked = asked.unwrap().unwrap();
@@ -181,7 +206,13 @@ mod tests {
         let headers = asked.headers.iter();
         let headers = headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
         let headers: Vec<_> = headers.collect();
-        assert_eq!(headers, [("x-scope-orgid", "blue"), ("x-other", "=a b")]);
+        let expected = [
+            ("x-scope-orgid", "blue"),
+            ("x-other", "=a b, c"),
+            ("x-1", "one"),
+            ("x-2", "two"),
+        ];
+        assert_eq!(headers, expected);
     }
 
     #[test]
@@ -195,6 +226,13 @@ mod tests {
         let options = config.prometheus.options().unwrap();
 
         assert!(!format!("{config:?} {options:?}").contains("c2VjcmV0"));
+        let wrong = options_of_wrong("--prometheus-header=c2VjcmV0");
+        assert!(!wrong.contains("c2VjcmV0"), "{wrong}");
+    }
+
+    /// What is said of a header that cannot be one.
+    fn options_of_wrong(header: &str) -> String {
+        options(&["--prometheus-url=https://mimir.example", header]).unwrap_err()
     }
 
     #[test]
@@ -224,7 +262,10 @@ mod tests {
                 "expected NAME=VALUE",
             ),
             (&[SECRET, "--prometheus-header=a b=c"], "the name is none"),
-            (&[SECRET, "--prometheus-header=a=\n"], "the value is none"),
+            (
+                &[SECRET, "--prometheus-header=a=\u{1}"],
+                "the value is none",
+            ),
             (&[SECRET, "--prometheus-header=Host=x"], "not for others"),
             (&[SECRET, TOKEN, BASIC], "one of them"),
         ] {

@@ -127,6 +127,8 @@ impl Prometheus {
                     EdgePart::Locality | EdgePart::Service => None,
                 }));
             }
+            // Beside who it is a label is told if it is known.
+            By::Parties(parts) if parts.contains(&PartyPart::Side(SidePart::Who)) => {}
             By::Parties(parts) => places.extend(parts.iter().filter_map(|each| match each {
                 PartyPart::Side(each) => part(each),
                 PartyPart::Locality => None,
@@ -259,7 +261,9 @@ impl Past for Prometheus {
     }
 
     fn status(&self) -> Status {
-        self.watch.status()
+        let mut status = self.watch.status();
+        status.failing = status.failing.or_else(|| self.client.lack());
+        status
     }
 }
 

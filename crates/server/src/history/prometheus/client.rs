@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use reqwest::header::{
@@ -25,6 +25,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an answer may take: people wait for it.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// For how long it is told that an answer lacked something.
+const LACKS_FOR: Duration = Duration::from_mins(5);
 
 /// The most that is read of an answer, however well it is compressed.
 const MOST_BYTES: u64 = 64 << 20;
@@ -71,6 +74,8 @@ pub(super) struct Client {
     http: Mutex<Option<(Vec<u8>, Http)>>,
     /// How long an answer may take.
     patience: Duration,
+    /// What the last answer lacks, as the server says, and when that was said.
+    lack: Mutex<Option<(String, Instant)>>,
 }
 
 /// Why there is no answer.
@@ -147,6 +152,7 @@ impl Client {
             runtime: Handle::current(),
             http: Mutex::new(None),
             patience,
+            lack: Mutex::default(),
         };
         client.http()?;
         client.headers()?;
@@ -180,7 +186,30 @@ impl Client {
             why,
         };
         let reply = read.map_err(|error| foreign(error.to_string()))?;
+        if let Some(lack) = reply.lack() {
+            self.lacks(shortened(&lack));
+        }
         reply.series().map_err(|why| foreign(shortened(&why)))
+    }
+
+    /// What answers of late lack, as the server says.
+    pub(super) fn lack(&self) -> Option<String> {
+        let lack = self.lack.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_late = lack.as_ref().filter(|(_, at)| at.elapsed() < LACKS_FOR);
+        of_late.map(|(lack, _)| format!("{} does not answer with all: {lack}", self.url()))
+    }
+
+    fn lacks(&self, lack: String) {
+        let mut known = self.lack.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_none_or(|(known, _)| *known != lack) {
+            let url = self.url();
+            tracing::warn!(
+                url,
+                lack,
+                "the server of --prometheus-url does not answer with all"
+            );
+        }
+        *known = Some((lack, Instant::now()));
     }
 
     /// The server's URL, as it is told to people.

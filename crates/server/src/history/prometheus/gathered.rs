@@ -226,15 +226,29 @@ impl<'a> Gathered<'a> {
     }
 
     fn add_zone(&mut self, mut series: Sampled) -> Result<(), Strange> {
-        let [zone, id, region] =
-            ["zone", "zone_id", "region"].map(|name| own(&mut series.metric, name));
+        let zone = own(&mut series.metric, "zone");
+        // One of ours that is empty is not there, and one of that name says from where then.
+        let ours = [[true, true], [true, false], [false, true], [false, false]];
+        let mut readings = ours.into_iter().map(|[has_id, has_region]| {
+            let mut place = series.metric.clone();
+            let mut take = |is_ours, name| match is_ours {
+                true => own(&mut place, name),
+                false => String::new(),
+            };
+            let told = [take(has_id, "zone_id"), take(has_region, "region")];
+            (place, told)
+        });
+        let Some((place, told)) = readings.find(|(place, _)| self.places.contains_key(place))
+        else {
+            return Ok(());
+        };
         for sample in &series.values {
             let position = self.position(sample.at)?;
-            if let Some(store) = self.store_at(&series.metric, position) {
+            if let Some(store) = self.store_at(&place, position) {
                 let known = self.stores[store].zones.entry(zone.clone());
                 let known = known.or_default();
                 // The same whatever comes first.
-                *known = std::mem::take(known).max([id.clone(), region.clone()]);
+                *known = std::mem::take(known).max(told.clone());
             }
         }
         Ok(())

@@ -13,6 +13,12 @@ pub(super) struct Reply {
     status: String,
     error: Option<String>,
     data: Option<Data>,
+    /// What it could not do, of those that it asks.
+    #[serde(default)]
+    warnings: Option<Vec<String>>,
+    /// Some of those that it asks did not answer (VictoriaMetrics).
+    #[serde(default, rename = "isPartial")]
+    is_partial: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,6 +46,17 @@ pub(super) struct Sample {
 }
 
 impl Reply {
+    /// What the answer lacks, as the server says it.
+    pub(super) fn lack(&self) -> Option<String> {
+        let warnings = self.warnings.iter().flatten();
+        let warnings: Vec<_> = warnings.map(String::as_str).collect();
+        match self.is_partial {
+            _ if !warnings.is_empty() => Some(warnings.join("; ")),
+            Some(true) => Some("the answer is partial".to_owned()),
+            _ => None,
+        }
+    }
+
     /// The series, or what the server says is wrong.
     pub(super) fn series(self) -> Result<Vec<Sampled>, String> {
         match self {
@@ -155,6 +172,23 @@ mod tests {
         assert_eq!(read(text).unwrap(), Err("parse error".to_owned()));
         let nothing = read(r#"{"status":"success"}"#).unwrap();
         assert!(nothing.unwrap_err().contains("does not say"));
+    }
+
+    #[test]
+    fn what_an_answer_lacks_is_told() {
+        for (more, expected) in [
+            ("", None),
+            (r#","warnings":[],"isPartial":false"#, None),
+            (r#","warnings":null,"infos":["x"]"#, None),
+            (r#","warnings":["a","b"]"#, Some("a; b")),
+            (r#","isPartial":true"#, Some("the answer is partial")),
+        ] {
+            let text = format!(r#"{{"status":"success","data":{{"result":[]}}{more}}}"#);
+
+            let reply: Reply = serde_json::from_str(&text).unwrap();
+
+            assert_eq!(reply.lack().as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

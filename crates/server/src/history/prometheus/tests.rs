@@ -127,6 +127,8 @@ fn what_no_label_tells_is_not_answered_and_it_is_said_why() {
         assert!(message.contains(expected), "{message}");
     }
     assert!(asking.ask(&by(label(1))).is_ok());
+    let who_and_team = [SidePart::Who, SidePart::Label(0)].map(PartyPart::Side);
+    assert!(asking.ask(&by(By::Parties(who_and_team.into()))).is_ok());
 }
 
 #[test]

@@ -343,6 +343,26 @@ fn labels_that_are_named_as_ours_are_told_from_ours() {
 }
 
 #[test]
+fn a_label_of_ours_that_is_empty_is_not_taken_from_where_it_was_scraped() {
+    let times = minutes(1);
+    let place = [("region", "eu"), ("zone", "office")];
+    let with = |more: &[(&'static str, &'static str)], name| {
+        let labels: Vec<_> = place.iter().chain(more).copied().collect();
+        sampled(name, &labels, times[0], 1)
+    };
+    let page = vec![
+        with(&[("store", "s")], CREATED),
+        with(&[("exported_zone", "a"), ("zone_id", "id")], ZONES),
+    ];
+    let mut gathered = Gathered::new(&times);
+
+    gathered.add(page).unwrap();
+
+    let zones = &gathered.stores[0].zones;
+    assert_eq!(zones["a"], ["id".to_owned(), String::new()]);
+}
+
+#[test]
 fn a_name_that_no_server_has_is_nobodys_and_is_counted_as_such() {
     let times = minutes(2);
     let mut server = Counting::new("s", Timestamp(0));

@@ -67,6 +67,22 @@ fn how_far_it_is_behind_grows_while_there_is_nothing() {
 }
 
 #[test]
+fn an_answer_that_is_not_whole_is_told() {
+    let whole = answer(&[&sample()]);
+    let part = whole.replace("}}", r#"},"warnings":["store c is away"]}"#);
+    let server = Server::saying(Said::Body(whole));
+    let asking = asking(&server, cluster());
+    asking.look();
+    assert_eq!(asking.status().failing, None);
+
+    server.say(Said::Body(part));
+    asking.look();
+
+    let failing = asking.status().failing.unwrap_or_default();
+    assert!(failing.contains("with all: store c is away"), "{failing}");
+}
+
+#[test]
 fn a_server_that_never_looks_back_tells_all_else() {
     let server = Server::saying(Said::Asked(|request| match days(request) {
         Some(_) => Said::Status(422, "never".to_owned()),

@@ -32,11 +32,13 @@ const timeMarks = (_, marks, column, space, step) => marks.map((seconds) => {
 const axisText = (unit, currency) => (value) =>
   unit === "cost" ? money(String(value), currency) : `${bytes(value)}/s`;
 
-/** Of each step how many seconds were over `now`: the last one has only begun. */
+/** Of each step how many seconds there is history of `now`: the last one has only begun, and so had the first. */
 const lengths = ({ range, times, step_seconds: step }, now) => {
   const behind = BEHIND / 1000;
   const last = Math.min(new Date(range.to) / 1000, now / 1000 - behind);
-  return times.map((time) => Math.max(behind / 2, Math.min(step, last - new Date(time) / 1000)));
+  const since = range.history_since ? new Date(range.history_since) / 1000 : 0;
+  return times.map((time) => new Date(time) / 1000).map((begin) =>
+    Math.max(behind / 2, Math.min(begin + step, last) - Math.max(begin, since)));
 };
 
 /** Columns for the plot: times, and for each locality what is at it and below. */

@@ -118,3 +118,23 @@ export const what_pairs_by_name_leave_of_a_way_is_others_and_of_the_internet_is_
   ]);
   assert.deepEqual(whole.items.map((one) => one.bytes), [70, 50, 40]);
 };
+
+export const a_step_that_history_begins_or_ends_in_is_as_high_as_what_there_is_of_it = async (visit) => {
+  const at = (time) => `2026-11-01T${time}Z`;
+  const hours = ["00:00:00", "01:00:00", "02:00:00"].map(at);
+  const points = [1_800, 3_600, 2_400].map((bytes) => ({ bytes }));
+  const line = { key: { locality: "cross_zone" }, total: { bytes: 7_800 }, points };
+  const range = { from: at("00:00:00"), to: at("03:00:00"), history_since: at("00:30:00") };
+  const answer = { range, times: hours, step_seconds: 3_600, lines: [line] };
+  const minutes = { ...answer, times: ["00:00:00", "00:01:00", "00:02:00"].map(at), step_seconds: 60,
+    range: { ...range, to: at("00:03:00"), history_since: at("00:00:30") }, lines: [{ ...line, points: [30, 60, 60].map((bytes) => ({ bytes })) }] };
+
+  // An answer may be 45 seconds behind.
+  const [of_hours, of_minutes] = await call(visit, "timeline", "stacked", [
+    [answer, "bytes", new Date(at("02:40:45")).getTime()], [minutes, "bytes", new Date(at("00:03:45")).getTime()],
+  ]);
+
+  assert.deepEqual(of_hours.columns[0].map(Math.round), [1, 1, 1, 1]);
+  assert.deepEqual(of_minutes.times.length, 3);
+  assert.deepEqual(of_minutes.columns[0].map(Math.round), [1, 1, 1]);
+};

@@ -231,9 +231,9 @@ impl<'a> Gathered<'a> {
         let ours = [[true, true], [true, false], [false, true], [false, false]];
         let mut readings = ours.into_iter().map(|[has_id, has_region]| {
             let mut place = series.metric.clone();
-            let mut take = |is_ours, name| match is_ours {
-                true => own(&mut place, name),
-                false => String::new(),
+            let mut take = |is_ours: bool, name| {
+                let told = is_ours.then(|| own(&mut place, name));
+                told.unwrap_or_default()
             };
             let told = [take(has_id, "zone_id"), take(has_region, "region")];
             (place, told)

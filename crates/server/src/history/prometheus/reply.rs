@@ -16,7 +16,7 @@ pub(super) struct Reply {
     /// What it could not do, of those that it asks.
     #[serde(default)]
     warnings: Option<Vec<String>>,
-    /// Some of those that it asks did not answer (VictoriaMetrics).
+    /// Some of those that it asks did not answer (`VictoriaMetrics`).
     #[serde(default, rename = "isPartial")]
     is_partial: Option<bool>,
 }

@@ -63,7 +63,8 @@ fn workload_query() -> &'static str {
 fn books_query() -> &'static str {
     let page = include_str!("../../docs/metrics.md");
     let (_, section) = page.split_once("### The books\n").unwrap();
-    section.split("```").nth(1).unwrap().trim()
+    let (_, block) = section.split_once("```promql\n").unwrap();
+    block.split("```").next().unwrap().trim()
 }
 
 #[test]

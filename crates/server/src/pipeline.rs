@@ -208,11 +208,7 @@ impl Pipeline {
         directory: &Path,
         pace: Pace,
     ) -> Result<Self, OpenError> {
-        let state = State::with_room(MAX_AGENTS, MAX_PENDING_RECORDS).with_limits(settings.limits);
-        state.costs().expect_prices();
-        let store = Store::open(directory, &state, pace)?;
-        let exporters = Arc::new(exporters);
-        Ok(Self::on(topology, exporters, settings, state, Some(store)))
+        Self::with_past(topology, exporters, settings, Some((directory, pace)), None)
     }
 
     /// One that keeps its past too, if it is said how: everything on disk if there is a directory, in

@@ -208,17 +208,18 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store of a directory, makes it if there is none, and brings the state, which knows
-    /// nothing yet, to where it is.
+    /// [`open_in`](Self::open_in) of a directory that it locks itself.
     ///
     /// # Errors
     ///
     /// [`OpenError`], which says which file it is and what to do.
+    #[cfg(test)]
     pub fn open(path: &Path, state: &State, pace: Pace) -> Result<Self, OpenError> {
         Self::open_in(Locked::of(path)?, state, pace)
     }
 
-    /// The same, of a directory that is locked already.
+    /// Opens the store of a directory that is locked already, makes it if there is none, and brings the state,
+    /// which knows nothing yet, to where it is.
     ///
     /// # Errors
     ///

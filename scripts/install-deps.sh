@@ -45,7 +45,7 @@ need_demo() {
 
 need_test() {
     need_demo
-    need chromium "shows the dashboard to its tests" command -v chromium
+    need chromium-headless-shell "shows the dashboard to its tests" command -v "${CHROMIUM:-chromium-headless-shell}"
     need nodejs "drives the browser" command -v node
     need npm "fetches what drives the browser" command -v npm
     need python3-venv "holds what asks the API by its document" python3 -c "import ensurepip, venv"

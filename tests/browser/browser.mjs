@@ -31,7 +31,7 @@ export class Browser {
     const browser = new Browser();
     // Root has no sandbox for it, and what it shows is ours.
     browser.chromium = await chromium.launch({
-      executablePath: found(process.env.CHROMIUM ?? "chromium"),
+      executablePath: found(process.env.CHROMIUM ?? "chromium-headless-shell"),
       args: ["--no-sandbox", "--disable-dev-shm-usage"],
     });
     Object.assign(browser, { base, screenshots });

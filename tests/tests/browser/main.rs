@@ -78,8 +78,9 @@ fn locked(directory: &Path, token: &Path) -> Served {
     Served::start(&mut command, &["--listen"]).unwrap()
 }
 
-#[tokio::test]
-async fn the_dashboard_shows_what_the_api_answers_to_everybody_in_every_state() {
+/// Runs the checks of these groups, which are files of `tests/browser/checks`: at least `least` of them,
+/// and they leave these pictures.
+async fn holds(groups: &[&str], least: usize, pictures: &[&str]) {
     let tools = tools();
     let directory = tempfile::tempdir().unwrap();
     let server = server(directory.path()).await;
@@ -92,6 +93,7 @@ async fn the_dashboard_shows_what_the_api_answers_to_everybody_in_every_state() 
         .arg(scripts.join("run.mjs"))
         .arg(format!("http://{}", server.address("--listen")))
         .arg(&screenshots)
+        .args(groups)
         .env("KUBEZONNET_BROWSER_TOOLS", tools)
         .env("LOCKED", format!("http://{}", locked.address("--listen")))
         .env("LOCKED_TOKEN", token)
@@ -101,9 +103,27 @@ async fn the_dashboard_shows_what_the_api_answers_to_everybody_in_every_state() 
     let told = String::from_utf8_lossy(&output.stdout);
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}\n{complaint}");
+    println!("{told}");
     let checks = told.lines().filter(|line| line.starts_with("ok ")).count();
-    assert!(checks >= 30, "only {checks} checks:\n{told}");
-    for name in ["light", "dark", "phone", "empty", "failing", "stale"] {
+    assert!(checks >= least, "only {checks} checks:\n{told}");
+    for name in pictures {
         assert!(screenshots.join(format!("{name}.png")).is_file(), "{name}");
     }
+}
+
+#[tokio::test]
+async fn the_dashboard_shows_what_the_api_answers() {
+    holds(&["pure", "numbers", "address"], 18, &[]).await;
+}
+
+#[tokio::test]
+async fn the_dashboard_tells_what_state_it_is_in() {
+    let pictures = ["empty", "failing", "stale", "without-prices"];
+    holds(&["states", "gate"], 16, &pictures).await;
+}
+
+#[tokio::test]
+async fn everybody_can_use_the_dashboard() {
+    let pictures = ["light", "dark", "phone"];
+    holds(&["keyboard", "access", "scroll"], 14, &pictures).await;
 }

@@ -25,6 +25,18 @@ pub struct Health {
     /// The prices in force; none without any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<Prices>,
+    /// Budgets that compare nothing, as nobody is known by their names: these are to come yet, or mistyped.
+    #[serde(default)]
+    pub unseen_budgets: Vec<UnseenBudget>,
+}
+
+/// Whose budget compares nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnseenBudget {
+    /// `namespace` or `team`.
+    pub kind: String,
+    /// Its name in the file of `--budgets`.
+    pub name: String,
 }
 
 /// What the server knows of the cluster.

@@ -38,7 +38,7 @@ pub use asked::{
 };
 pub use end::{End, EndKind, Service, Workload};
 pub use flows::{Address, Flow, Flows};
-pub use health::{Agent, AgentState, Health, History, Prices, Store, Topology};
+pub use health::{Agent, AgentState, Health, History, Prices, Store, Topology, UnseenBudget};
 pub use matrix::{Matrix, MatrixCell};
 pub use measure::{Gap, LocalityName, Measure, Measures, Money};
 pub use problem::Problem;

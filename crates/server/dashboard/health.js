@@ -18,8 +18,11 @@ const faults = (agent) => {
 /** So many seconds behind the history is late: it takes half a minute by itself. */
 const BEHIND = 120;
 
+/** So many names are told in a line. */
+const SHOWN = 5;
+
 /** Lines about the server itself; `[is it well, words]`. */
-const lines = ({ ready, not_ready: why, topology, store, history, prices, agents }) => {
+const lines = ({ ready, not_ready: why, topology, store, history, prices, agents, unseen_budgets: unseen }) => {
   const able = agents.filter((agent) => agent.state !== "impossible");
   const reporting = able.filter((agent) => agent.state === "reporting").length;
   const isBehind = history.behind_seconds >= BEHIND;
@@ -39,6 +42,10 @@ const lines = ({ ready, not_ready: why, topology, store, history, prices, agents
   if (prices) {
     const list = prices.cloud ? `list prices of ${prices.cloud}` : "your own prices";
     found.push([!prices.stale, `Costs are by ${list}${prices.retrieved ? ` of ${prices.retrieved}` : ""}, in ${prices.currency}${prices.stale ? ": more than a year old" : ""}.`]);
+  }
+  if (unseen.length > 0) {
+    const names = unseen.slice(0, SHOWN).map(({ kind, name }) => `${kind} ${name}`).join(", ");
+    found.push([false, `Nobody has the names of these budgets, which compare nothing until somebody has: ${names}${unseen.length > SHOWN ? ` and ${whole(unseen.length - SHOWN)} more` : ""}.`]);
   }
   return found;
 };

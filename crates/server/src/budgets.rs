@@ -10,15 +10,19 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, anyhow, bail};
-use kubezonnet_model::Timestamp;
+use foldhash::HashSet;
+use kubezonnet_model::{Name, Timestamp};
 use kubezonnet_pricing::{Account, Amount, Budgets, Currency};
-use kubezonnet_topology::{KeptLabel, KeptLabels};
+use kubezonnet_topology::{KeptLabel, KeptLabels, Topology};
 
 pub use self::month::Month;
 use crate::prices::{self, InForce, Prices};
 
 #[cfg(test)]
 mod tests;
+
+/// So many names that nobody has are told in the log: more tell nothing more of the mistake.
+const MOST_TOLD: usize = 10;
 
 /// What an account spent in a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,9 @@ pub trait Spending {
     /// What each of these accounts spent in that month, in their order, in the currency of the prices in
     /// force.
     fn spent(&self, month: Month, accounts: &[&Account]) -> Vec<Spent>;
+
+    /// Which of these accounts spent nothing, in this month and as long before as is known.
+    fn idle<'a>(&self, accounts: Vec<&'a Account>) -> Vec<&'a Account>;
 }
 
 /// The operator's budgets.
@@ -44,6 +51,8 @@ pub struct BudgetFile {
     budgets: Budgets,
     /// It was told in the log whether they go with the prices.
     told: OnceLock<()>,
+    /// It was told in the log whose name nobody has.
+    told_unseen: OnceLock<()>,
 }
 
 /// Why budgets do not go with the prices in force.
@@ -79,6 +88,7 @@ impl BudgetFile {
             path: path.to_owned(),
             budgets,
             told: OnceLock::new(),
+            told_unseen: OnceLock::new(),
         };
         if let Some(in_force) = prices.known() {
             file.of(in_force.book.currency())
@@ -102,6 +112,50 @@ impl BudgetFile {
             Some(said) if said != prices => Err(OtherCurrency { said, prices }),
             _ => Ok(&self.budgets),
         }
+    }
+
+    /// Who has a budget and is not seen: a namespace or team that no pod has, and that spent nothing in
+    /// this month and the one before. It is to come yet, or mistyped. `None` until the topology knows who
+    /// there is.
+    pub fn unseen(&self, topology: &Topology, spending: &dyn Spending) -> Option<Vec<&Account>> {
+        if !topology.is_synced() {
+            return None;
+        }
+        let place = team(topology.labels()).filter(|_| self.budgets.has_teams());
+        let index = topology.read();
+        let teams: HashSet<&Name> = place
+            .map(|place| index.label_values(place).collect())
+            .unwrap_or_default();
+        let is_here = |account: &Account| match account {
+            Account::Cluster => true,
+            Account::Namespace(name) => index.has_namespace(name),
+            Account::Team(name) => teams.contains(name),
+        };
+        let absent: Vec<_> = self.accounts().filter(|each| !is_here(each)).collect();
+        drop(teams);
+        drop(index);
+        if absent.is_empty() {
+            return Some(absent);
+        }
+        Some(spending.idle(absent))
+    }
+
+    /// Says in the log, once, who of them is not seen. To be called when it is known who there is.
+    pub fn tell_unseen(&self, unseen: &[&Account]) {
+        let budgets = self.path.display();
+        self.told_unseen.get_or_init(|| {
+            if unseen.is_empty() {
+                return;
+            }
+            let shown = unseen.iter().take(MOST_TOLD);
+            let shown = shown.map(|account| format!("{} {}", account.kind(), account.name()));
+            tracing::warn!(
+                %budgets,
+                of = shown.collect::<Vec<_>>().join(", "),
+                number = unseen.len(),
+                "there are budgets of names that nobody has: they compare nothing until somebody does"
+            );
+        });
     }
 
     /// Says in the log, once, if budgets do not go with the prices, or there are none. To be called when

@@ -172,6 +172,13 @@ impl CostLedger {
         self.charged(names).statements.spent(month, accounts)
     }
 
+    /// Which of these accounts paid nothing in this month and the one before.
+    pub fn unpaid<'a>(&self, names: &Names, mut accounts: Vec<&'a Account>) -> Vec<&'a Account> {
+        let sums = self.charged(names);
+        accounts.retain(|account| !sums.statements.has_paid(account));
+        accounts
+    }
+
     /// Charges what was gathered: to be called before names are retired, by who makes changes.
     pub fn charge(&self, names: &Names) {
         drop(self.charged(names));

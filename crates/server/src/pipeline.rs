@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kubezonnet_model::{NodeName, Timestamp, Window};
-use kubezonnet_pricing::PriceBook;
+use kubezonnet_pricing::{Account, PriceBook};
 use kubezonnet_topology::Topology;
 use kubezonnet_wire::DecodedBatch;
 
@@ -547,11 +547,17 @@ impl Pipeline {
         &self.budgets
     }
 
-    /// Says in the log, once, if budgets do not go with the prices.
+    /// Says in the log, once, if budgets do not go with the prices, and whose name nobody has.
     pub fn tell_of_budgets(&self) {
-        if self.topology.is_synced() {
+        if let Some(unseen) = self.unseen_budgets() {
             self.budgets.tell(self.prices.in_force(&self.topology));
+            self.budgets.tell_unseen(&unseen);
         }
+    }
+
+    /// Who has a budget and is not seen; `None` until it is known who there is.
+    pub fn unseen_budgets(&self) -> Option<Vec<&Account>> {
+        self.budgets.unseen(&self.topology, self.spending())
     }
 
     /// Who knows what was spent.

@@ -39,6 +39,10 @@ impl Spending for State {
     fn spent(&self, month: Month, accounts: &[&Account]) -> Vec<Spent> {
         self.costs.spent(&self.names, month, accounts)
     }
+
+    fn idle<'a>(&self, accounts: Vec<&'a Account>) -> Vec<&'a Account> {
+        self.costs.unpaid(&self.names, accounts)
+    }
 }
 
 impl State {

@@ -14,6 +14,7 @@ use kubezonnet_model::{
     InterfaceClass, NodeName, ObservationPoint,
 };
 use kubezonnet_testkit::served::{self, Served};
+use kubezonnet_testkit::wait_for;
 use kubezonnet_wire::{AGE_HEADER, CONTENT_TYPE, INGEST_PATH, encode};
 use nix::sys::signal::Signal;
 use rustls::pki_types::ServerName;
@@ -265,6 +266,27 @@ fn a_life_from_start_over_a_window_to_a_signal() {
         assert_eq!(line["source"]["pod"], "web");
         assert_eq!(line["destination"]["zone"], "b");
     }
+}
+
+#[test]
+fn budgets_of_names_that_nobody_has_are_told_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "cluster: 5\nnamespaces: {shop: 1, shpo: 2, serach: 3}\n";
+    let budgets = file(directory.path(), "budgets.yaml", text);
+    let server = Server::start(&["--budgets", &budgets]);
+
+    let told = || {
+        let log = server.served.log();
+        let told = log.lines().find(|line| line.contains("that nobody has"));
+        told.map(str::to_owned)
+    };
+    let line = wait_for("a warning", DEADLINE, told).unwrap();
+
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["level"], "WARN", "{line}");
+    assert_eq!(line["of"], "namespace serach, namespace shpo");
+    assert_eq!(line["number"], 2);
+    assert_eq!(line["budgets"], budgets);
 }
 
 #[test]

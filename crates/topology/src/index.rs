@@ -17,8 +17,8 @@ use std::sync::{Arc, LazyLock};
 
 use foldhash::HashMap;
 use kubezonnet_model::{
-    Endpoint, Located, Name, Node, NodeName, Pod, PodUid, Protocol, Service, Site, Timestamp,
-    Window, Workload,
+    Endpoint, Located, Name, Namespace, Node, NodeName, Pod, PodUid, Protocol, Service, Site,
+    Timestamp, Window, Workload,
 };
 
 use self::address::Address;
@@ -364,6 +364,19 @@ impl TopologyIndex {
             return false;
         };
         self.namespaces.runs(namespace, &Workload { kind, name })
+    }
+
+    /// Whether a pod is remembered that is or was in the namespace, or it was told of and is not gone.
+    pub fn has_namespace(&self, name: &Namespace) -> bool {
+        self.namespaces.has(name)
+    }
+
+    /// The values of a label that is kept, by its place, that pods have and namespaces. Some come more
+    /// than once.
+    pub fn label_values(&self, place: usize) -> impl Iterator<Item = &Name> {
+        let combinations = self.labels.values();
+        let of_pods = combinations.filter_map(move |values| values.get(place)?.as_ref());
+        of_pods.chain(self.namespaces.values(place))
     }
 
     /// The Service that has the address in the cluster, and what its ready endpoints have in common:

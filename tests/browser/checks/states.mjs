@@ -269,6 +269,23 @@ export const a_node_that_no_agent_can_run_on_is_no_trouble = async (visit) => {
   assert.equal(await page.locator("#health td .bad").count(), 0);
 };
 
+export const budgets_of_names_that_nobody_has_are_told_with_a_few_of_them = async (visit) => {
+  const told = async (names) => {
+    const page = await visit.openWhole("", {
+      prepare: (fresh) => fresh.route("**/api/v1/health", async (route) => {
+        const response = await route.fetch();
+        const unseen = names.map((name) => ({ kind: "namespace", name }));
+        await route.fulfill({ response, json: { ...await response.json(), unseen_budgets: unseen } });
+      }),
+    });
+    return page.locator("#health .checks .bad", { hasText: "these budgets" }).allInnerTexts();
+  };
+
+  assert.deepEqual(await told([]), []);
+  const [line] = await told(["a", "b", "c", "d", "e", "f", "g"]);
+  assert.ok(line.endsWith("namespace a, namespace b, namespace c, namespace d, namespace e and 2 more."), line);
+};
+
 /** Answers lists late, so that what was chosen is not yet what is there. */
 const late = (clock) => async (route) => {
   await clock;

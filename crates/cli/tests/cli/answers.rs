@@ -333,6 +333,7 @@ pub(crate) fn health() -> Health {
             retrieved: Some("2026-10-01".to_owned()),
             stale: false,
         }),
+        unseen_budgets: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is printed, word by word.
 
-use kubezonnet_api::AgentState;
+use kubezonnet_api::{AgentState, UnseenBudget};
 
 use crate::answers;
 use crate::fake::Fake;
@@ -140,6 +140,12 @@ fn each_problem_is_told_with_what_to_do() {
     health.store.failing = Some("no space left on device".to_owned());
     health.history.behind_seconds = 4000.0;
     health.prices = None;
+    health.unseen_budgets = ["shpo", "serach", "a", "b"]
+        .map(|name| UnseenBudget {
+            kind: "namespace".to_owned(),
+            name: name.to_owned(),
+        })
+        .to_vec();
     let mut bypassed = answers::agent("node-e", AgentState::Reporting);
     bypassed.bypassed = true;
     let mut losing = answers::agent("node-f", AgentState::Late);

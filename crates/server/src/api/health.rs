@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use kubezonnet_api::{Agent, AgentState, Health, History, Prices, Store, Topology};
+use kubezonnet_api::{Agent, AgentState, Health, History, Prices, Store, Topology, UnseenBudget};
 use kubezonnet_model::{NodeName, Timestamp};
 use kubezonnet_pricing::Cloud;
 use kubezonnet_topology::Source;
@@ -46,7 +46,18 @@ pub(super) fn answer(api: &Api) -> Health {
         },
         history: history(api),
         prices: prices(api, now),
+        unseen_budgets: unseen_budgets(api),
     }
+}
+
+/// Whose budgets compare nothing; nobody's while it is not known who there is.
+fn unseen_budgets(api: &Api) -> Vec<UnseenBudget> {
+    let unseen = api.pipeline.unseen_budgets().unwrap_or_default();
+    let unseen = unseen.into_iter().map(|account| UnseenBudget {
+        kind: account.kind().to_owned(),
+        name: account.name().to_owned(),
+    });
+    unseen.collect()
 }
 
 /// What is known of the cluster, and the zones of its nodes.

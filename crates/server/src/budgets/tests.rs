@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use kubezonnet_model::{Name, Namespace, Timestamp, Workload};
-use kubezonnet_topology::{PodState, Topology};
+use kubezonnet_topology::{NamespaceState, PodState, Topology};
 
 use super::*;
 use crate::pipeline::Pipeline;
@@ -189,6 +189,90 @@ fn a_namespace_and_a_team_spend_their_own_side_and_the_cluster_both() {
         assert_eq!(spent.amount.floor(6), expected, "{account:?}");
         assert_eq!(spent.since, Some(NOON), "{account:?}");
     }
+}
+
+/// Who has a budget and is not seen, as words.
+fn unseen(pipeline: &Pipeline) -> Option<Vec<String>> {
+    let unseen = pipeline.unseen_budgets()?;
+    let words = unseen.into_iter().map(|account| {
+        let (kind, name) = (account.kind(), account.name());
+        format!("{kind} {name}")
+    });
+    Some(words.collect())
+}
+
+#[test]
+fn a_namespace_or_team_that_nobody_has_is_unseen_until_a_pod_has_it() {
+    let labels = KeptLabels::new(["app=app".parse().unwrap(), KeptLabel::team("team").unwrap()]);
+    let topology = Topology::keeping(labels.unwrap());
+    let text =
+        "cluster: 1\nnamespaces: { shop: 1, shpo: 1 }\nteams: { infra: 1, pay: 1, app: 1 }\n";
+    let budgets = open(text, topology.labels(), &prices()).unwrap();
+    let pipeline = pipeline(&topology)
+        .with_prices(prices())
+        .with_budgets(budgets);
+    let name = |text: &str| Name::new(text).unwrap();
+    let pod = |namespace: &str, team: Option<&str>| PodState {
+        labels: [Some(name("app")), team.map(name)].into(),
+        ..PodState::new(
+            Namespace::new(namespace).unwrap(),
+            name("w"),
+            format!("{namespace}-w"),
+        )
+    };
+
+    let unsynced = unseen(&pipeline);
+    topology.set_synced();
+    let nobody = unseen(&pipeline);
+    topology
+        .write()
+        .apply_pod(pod("shop", Some("pay")), Timestamp(1));
+    let some = unseen(&pipeline);
+    topology.write().apply_namespace(NamespaceState {
+        name: Namespace::new("shpo").unwrap(),
+        labels: [None, Some(name("infra"))].into(),
+    });
+    let more = unseen(&pipeline);
+
+    let words = |words: &[&str]| Some(words.iter().map(ToString::to_string).collect());
+    assert_eq!(unsynced, None);
+    let all = [
+        "namespace shop",
+        "namespace shpo",
+        "team app",
+        "team infra",
+        "team pay",
+    ];
+    assert_eq!(nobody, words(&all));
+    assert_eq!(some, words(&["namespace shpo", "team app", "team infra"]));
+    assert_eq!(more, words(&["team app"]));
+}
+
+#[test]
+fn a_namespace_that_spent_something_is_seen_though_its_pods_are_gone_and_forgotten() {
+    let topology = cluster();
+    let budgets = open(
+        "namespaces: { shop: 1, shpo: 1 }",
+        topology.labels(),
+        &prices(),
+    );
+    let pipeline = pipeline(&topology)
+        .with_prices(prices())
+        .with_budgets(budgets.unwrap());
+    send(&pipeline, 1, 1000, NOON);
+
+    for pod in [(1, "p1"), (1, "q1"), (2, "p2"), (3, "p3"), (4, "p4")] {
+        let uid = format!("pod-{}", pod.1);
+        topology.write().delete_pod(&uid, NOON);
+    }
+    topology.prune(AFTER);
+
+    let shop = Namespace::new("shop").unwrap();
+    assert!(!topology.read().has_namespace(&shop));
+    let only = Some(vec!["namespace shpo".to_owned()]);
+    assert_eq!(unseen(&pipeline), only);
+    send(&pipeline, 2, 1000, AFTER);
+    assert_eq!(unseen(&pipeline), only);
 }
 
 #[test]

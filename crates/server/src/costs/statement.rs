@@ -124,6 +124,15 @@ impl Statements {
         });
         spent.collect()
     }
+
+    /// Whether an account paid anything in the months that are kept.
+    pub(super) fn has_paid(&self, account: &Account) -> bool {
+        let mut months = self.0.values();
+        months.any(|statement| {
+            let amount = statement.accounts.get(account);
+            amount.is_some_and(|amount| *amount > Amount::ZERO)
+        })
+    }
 }
 
 impl Statement {

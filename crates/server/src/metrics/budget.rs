@@ -38,6 +38,21 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "kubezonnet_budget_seen",
+        kind: Kind::Gauge,
+        labels: &["kind", "name"],
+        help: "1 if a pod has the namespace or team of the budget, or it spent something in this month or \
+               the one before; 0 if not: it is to come yet, or mistyped",
+        write: |scrape, samples| {
+            each(scrape, |_, account, budget| match budget.is_seen {
+                Some(is_seen) => {
+                    samples.gauge(&[account.kind(), account.name()], &i64::from(is_seen))
+                }
+                None => Ok(()),
+            })
+        },
+    },
+    Family {
         name: "kubezonnet_budget_since_timestamp_seconds",
         kind: Kind::Gauge,
         labels: &["kind", "name"],

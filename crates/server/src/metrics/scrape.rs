@@ -131,6 +131,8 @@ pub struct Budget {
     pub limit: Option<Amount>,
     /// What was.
     pub spent: Spent,
+    /// Somebody has its name; `None` while nobody knows, and of the cluster.
+    pub is_seen: Option<bool>,
 }
 
 /// How the store fares.
@@ -280,11 +282,17 @@ impl BudgetScrape {
             all.collect::<BTreeMap<_, _>>().into_iter().unzip();
         let month = Month::of(now);
         let spent = pipeline.spending().spent(month, &accounts);
+        let unseen = pipeline.unseen_budgets();
+        let unseen = unseen.map(BTreeSet::from_iter);
         let all = accounts.into_iter().zip(limits).zip(spent);
         let all = all.map(|((account, limit), spent)| Budget {
             account: account.clone(),
             limit,
             spent,
+            is_seen: match (account, &unseen) {
+                (Account::Cluster, _) | (_, None) => None,
+                (_, Some(unseen)) => Some(!unseen.contains(account)),
+            },
         });
         Some(Self {
             currency,

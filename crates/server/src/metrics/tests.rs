@@ -148,11 +148,15 @@ betweenRegions: [{ price: 10 }]
     Prices::open(&flags).unwrap()
 }
 
-/// A budget of the whole cluster, and one of a namespace.
+/// A budget of the whole cluster, one of a namespace, and one of a name that nobody has.
 fn budgets(prices: &Prices) -> BudgetFile {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("budgets.yaml");
-    std::fs::write(&path, "cluster: 1000\nnamespaces: { shop: 99.95 }\n").unwrap();
+    std::fs::write(
+        &path,
+        "cluster: 1000\nnamespaces: { shop: 99.95, shpo: 1 }\n",
+    )
+    .unwrap();
     BudgetFile::open(Some(&path), &KeptLabels::default(), prices).unwrap()
 }
 

@@ -27,6 +27,11 @@ impl<T: Clone + Eq + Hash> Interned<T> {
         value
     }
 
+    /// Each that somebody has, once.
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.keys()
+    }
+
     /// One fewer has it.
     pub(super) fn give_back<Q>(&mut self, value: &Q)
     where

@@ -94,6 +94,17 @@ impl Namespaces {
         self.0.get(namespace).map_or(&[], |entry| &entry.labels)
     }
 
+    /// Whether a pod is remembered that is in it, or it was told of and is not gone.
+    pub(super) fn has(&self, namespace: &Namespace) -> bool {
+        self.0.contains_key(namespace)
+    }
+
+    /// The values of one of the labels that are kept, of each namespace that has it.
+    pub(super) fn values(&self, place: usize) -> impl Iterator<Item = &Name> {
+        let values = self.0.values().map(move |entry| entry.labels.get(place));
+        values.filter_map(|value| value?.as_ref())
+    }
+
     /// Takes over what is told; true if it makes a difference to pods.
     pub(super) fn told(
         &mut self,

@@ -8,7 +8,7 @@ use kubezonnet_model::{
 };
 
 use super::{Holder, Sizes, TopologyIndex};
-use crate::{NodeState, PodState};
+use crate::{NamespaceState, NodeState, PodState};
 
 mod histories;
 mod places;
@@ -62,6 +62,41 @@ fn node(name: &str, zone: &str, address: &str) -> NodeState {
         pod_cidrs: Vec::new(),
         addresses: address.parse().into_iter().collect(),
     }
+}
+
+#[test]
+fn a_namespace_is_known_by_its_pods_and_by_itself_and_a_label_s_values_by_both() {
+    let name = |text: &str| Name::new(text).unwrap();
+    let values = |index: &TopologyIndex| {
+        let mut values: Vec<_> = index.label_values(1).map(ToString::to_string).collect();
+        values.sort();
+        values
+    };
+    let (shop, empty) = (
+        Namespace::new("shop").unwrap(),
+        Namespace::new("empty").unwrap(),
+    );
+    let mut index = TopologyIndex::new();
+    index.apply_pod(
+        PodState {
+            labels: [Some(name("web")), Some(name("pay"))].into(),
+            ..pod("web", WEB)
+        },
+        Timestamp(1),
+    );
+    index.apply_namespace(NamespaceState {
+        name: empty.clone(),
+        labels: [None, Some(name("infra"))].into(),
+    });
+
+    assert!(index.has_namespace(&shop) && index.has_namespace(&empty));
+    assert_eq!(values(&index), ["infra", "pay"]);
+    index.delete_namespace(&empty);
+    index.delete_pod("uid-of-web", Timestamp(2));
+    assert!(index.has_namespace(&shop), "its pod is remembered");
+    index.prune(Timestamp(3));
+    assert!(!index.has_namespace(&shop) && !index.has_namespace(&empty));
+    assert_eq!(values(&index), [""; 0]);
 }
 
 /// Who held the address in the window, as a word: a pod's or node's name, `reused` or `nobody`.

@@ -43,6 +43,7 @@ pub(super) fn look(health: &Health, seen: &Seen) -> Vec<Finding> {
     findings.push(store(health));
     findings.push(history(health));
     findings.push(prices(health));
+    findings.extend(budgets(health));
     findings
 }
 
@@ -141,6 +142,20 @@ fn prices(health: &Health) -> Finding {
             .advise("upgrade the server, or say with --pricing what you pay");
     }
     Finding::good("prices", found)
+}
+
+fn budgets(health: &Health) -> Option<Finding> {
+    let unseen = health.unseen_budgets.iter();
+    let unseen: Vec<_> = unseen
+        .map(|budget| format!("{} {}", budget.kind, budget.name))
+        .collect();
+    if unseen.is_empty() {
+        return None;
+    }
+    let found = format!("nobody has the names of {}", names(&unseen));
+    Some(Finding::look("budgets", found).advise(
+        "they compare nothing until somebody has: see that the file of --budgets has the names right",
+    ))
 }
 
 /// How much of the last time is unknown, and without a price.

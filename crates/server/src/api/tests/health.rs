@@ -10,7 +10,9 @@ use super::list;
 use super::running::Running;
 use super::seeded::{api_of, right};
 use crate::api::*;
-use crate::testing::{OUT, Report, TO_HOST, cluster, node_name};
+use crate::budgets::BudgetFile;
+use crate::prices::Prices;
+use crate::testing::{OUT, Report, TO_HOST, cluster, node_name, pipeline};
 
 async fn health(running: &Running) -> Value {
     right(&running.api, "/api/v1/health").await
@@ -122,6 +124,26 @@ async fn what_is_coarsened_is_told_of_the_last_window_and_what_is_lost_of_all() 
     assert_eq!(told().await, (false, 78));
     next(plain().skipped(SkipReason::Looped, 1000), 6);
     assert_eq!(told().await, (false, 78));
+}
+
+#[tokio::test]
+async fn budgets_of_names_that_nobody_has_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("budgets.yaml");
+    std::fs::write(&path, "namespaces: { shop: 1, shpo: 1 }").unwrap();
+    let topology = cluster();
+    let prices = Prices::none();
+    let budgets = BudgetFile::open(Some(&path), topology.labels(), &prices).unwrap();
+    let pipeline = pipeline(&topology).with_budgets(budgets);
+    let api = Api {
+        pipeline: Arc::new(pipeline),
+        ..api_of(&topology, None)
+    };
+
+    let health = right(&api, "/api/v1/health").await;
+
+    let expected = json!([{ "kind": "namespace", "name": "shpo" }]);
+    assert_eq!(health["unseen_budgets"], expected);
 }
 
 #[tokio::test]

@@ -14,9 +14,10 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 TOOLS := $(CURDIR)/target/tools
 export PATH := $(TOOLS)/bin:$(PATH)
 
-# The real Prometheus of the tests. Set both to use your own.
+# The real Prometheus and VictoriaMetrics of the tests. Set all to use your own.
 export PROMETHEUS ?= $(TOOLS)/prometheus/usr/bin/prometheus
 export PROMTOOL ?= $(TOOLS)/prometheus/usr/bin/promtool
+export VICTORIA_METRICS ?= $(TOOLS)/victoria-metrics/usr/bin/victoria-metrics
 
 # What drives a browser in tests of the dashboard, and the browser: Chromium without windows, which
 # takes half the time of the one with them. Any Chromium or Chrome does.

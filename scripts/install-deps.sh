@@ -119,7 +119,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 case "$1" in
-test) scripts/tools.sh nextest prometheus browser schemathesis ;;
+test) scripts/tools.sh nextest prometheus victoria-metrics browser schemathesis ;;
 lint) scripts/tools.sh deny ;;
 fuzz) scripts/tools.sh nightly fuzz ;;
 esac

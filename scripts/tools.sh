@@ -1,7 +1,7 @@
 #!/bin/bash
 # Fetches tools into target/tools, where nothing else on the machine sees them, unless they are there.
 #
-# Usage: scripts/tools.sh nextest|deny|fuzz|nightly|prometheus|browser|schemathesis...
+# Usage: scripts/tools.sh nextest|deny|fuzz|nightly|prometheus|victoria-metrics|browser|schemathesis...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,31 +39,42 @@ nightly() {
     fi
 }
 
-# Debian's package, unpacked: nothing is installed and no service started.
-prometheus() {
-    if [ -x "${PROMETHEUS:-$tools/prometheus/usr/bin/prometheus}" ] &&
-        [ -x "${PROMTOOL:-$tools/prometheus/usr/bin/promtool}" ]; then
-        return
-    fi
-    echo "missing: prometheus — scrapes and lints the metrics in tests; unpacked into target/tools, not installed"
+# unpack PACKAGE WHY VARIABLES unpacks Debian's package: nothing is installed and no service started.
+unpack() {
+    local package=$1 why=$2 variables=$3
+    echo "missing: $package — $why; unpacked into target/tools, not installed"
     if ! command -v apt-get >/dev/null; then
-        echo "there is no apt here: set PROMETHEUS and PROMTOOL to the paths of the two programs" >&2
+        echo "there is no apt here: install it by other means, and set $variables to where it is" >&2
         exit 1
     fi
-    if ! apt-cache show prometheus >/dev/null 2>&1; then
+    if ! apt-cache show "$package" >/dev/null 2>&1; then
         # A machine that never asked for the list of packages.
         if [ "$(id -u)" -eq 0 ]; then apt-get update -qq; else sudo apt-get update -qq; fi
     fi
     # Unpacked beside its place and moved there whole, so that a broken download leaves nothing half.
     local work
-    work=$(mktemp -d "$tools/prometheus.XXXXXX")
+    work=$(mktemp -d "$tools/$package.XXXXXX")
     # shellcheck disable=SC2064 # the path as it is now
     trap "rm -rf '$work'" EXIT
     chmod 755 "$work"
-    (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root prometheus)
-    dpkg -x "$work"/prometheus_*.deb "$work/root"
-    rm -rf "$tools/prometheus"
-    mv "$work/root" "$tools/prometheus"
+    (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$package")
+    dpkg -x "$work/$package"_*.deb "$work/root"
+    rm -rf "${tools:?}/$package"
+    mv "$work/root" "$tools/$package"
+    rm -rf "$work"
+}
+
+prometheus() {
+    if [ ! -x "${PROMETHEUS:-$tools/prometheus/usr/bin/prometheus}" ] ||
+        [ ! -x "${PROMTOOL:-$tools/prometheus/usr/bin/promtool}" ]; then
+        unpack prometheus "scrapes and lints the metrics in tests" "PROMETHEUS and PROMTOOL"
+    fi
+}
+
+victoria-metrics() {
+    if [ ! -x "${VICTORIA_METRICS:-$tools/victoria-metrics/usr/bin/victoria-metrics}" ]; then
+        unpack victoria-metrics "scrapes the metrics in tests, and tells the past by its own rules" VICTORIA_METRICS
+    fi
 }
 
 # What tests of the dashboard drive a browser with, by the sums in the lock file.
@@ -104,9 +115,9 @@ schemathesis() {
 
 for tool in "$@"; do
     case "$tool" in
-    nextest | deny | fuzz | nightly | prometheus | browser | schemathesis) "$tool" ;;
+    nextest | deny | fuzz | nightly | prometheus | victoria-metrics | browser | schemathesis) "$tool" ;;
     *)
-        echo "usage: $0 nextest|deny|fuzz|nightly|prometheus|browser|schemathesis..." >&2
+        echo "usage: $0 nextest|deny|fuzz|nightly|prometheus|victoria-metrics|browser|schemathesis..." >&2
         exit 64
         ;;
     esac

@@ -1,8 +1,8 @@
-//! A real Prometheus, and what it answers.
+//! A real Prometheus, or one that is compatible, and what it answers.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -36,9 +36,45 @@ impl Sample {
 impl Prometheus {
     /// Starts one that scrapes these jobs every second, each of some addresses.
     pub fn start(run: &Run, jobs: &[(&str, Vec<String>)]) -> Self {
-        let program = std::env::var_os("PROMETHEUS").expect(
-            "PROMETHEUS names no program: run the tests by `make test`, or set it to where prometheus is",
-        );
+        Self::run(
+            run,
+            "prometheus",
+            |config, data, address| {
+                let mut command = Command::new(program("PROMETHEUS"));
+                command
+                    .arg(format!("--config.file={config}"))
+                    .arg(format!("--storage.tsdb.path={data}"))
+                    .arg(format!("--web.listen-address={address}"));
+                command
+            },
+            jobs,
+        )
+    }
+
+    /// Starts a `VictoriaMetrics` in its place, which scrapes the same.
+    pub fn start_victoria_metrics(run: &Run, jobs: &[(&str, Vec<String>)]) -> Self {
+        Self::run(
+            run,
+            "victoria-metrics",
+            |config, data, address| {
+                let mut command = Command::new(program("VICTORIA_METRICS"));
+                command
+                    .arg(format!("-promscrape.config={config}"))
+                    .arg(format!("-storageDataPath={data}"))
+                    .arg(format!("-httpListenAddr={address}"))
+                    .arg("-memory.allowedBytes=128MiB");
+                command
+            },
+            jobs,
+        )
+    }
+
+    fn run(
+        run: &Run,
+        name: &str,
+        command: impl Fn(&str, &str, SocketAddr) -> Command,
+        jobs: &[(&str, Vec<String>)],
+    ) -> Self {
         let config = run.dir().join("prometheus.yaml");
         let jobs = jobs.iter().map(|(job, targets)| {
             let targets = targets.iter().map(|target| format!("'{target}'"));
@@ -55,16 +91,10 @@ impl Prometheus {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let mut command = Command::new(Path::new(&program));
-        command
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!(
-                "--storage.tsdb.path={}",
-                run.dir().join("prometheus").display()
-            ))
-            .arg(format!("--web.listen-address={address}"));
+        let [config, data] = [config, run.dir().join(name)].map(|path| path.display().to_string());
+        let mut command = command(&config, &data, address);
         Self {
-            process: Process::start(run, "prometheus", &mut command).unwrap(),
+            process: Process::start(run, name, &mut command).unwrap(),
             address,
         }
     }
@@ -94,6 +124,15 @@ impl Prometheus {
         });
         Some(samples.collect())
     }
+}
+
+/// The program that a variable of the environment names.
+fn program(variable: &str) -> OsString {
+    std::env::var_os(variable).unwrap_or_else(|| {
+        panic!(
+            "{variable} names no program: run the tests by `make test`, or set it to where that is"
+        )
+    })
 }
 
 /// A text as a part of an URL.

@@ -1,5 +1,5 @@
-//! Both sources of the past agree: what servers keep themselves, and what a real Prometheus that scrapes
-//! them knows of all of them together.
+//! Both sources of the past agree: what servers keep themselves, and what a real Prometheus, or a real
+//! `VictoriaMetrics`, that scrapes them knows of all of them together.
 
 #![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
 
@@ -9,6 +9,7 @@ mod views;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use kubezonnet_testkit::served::Served;
 use kubezonnet_testkit::{Run, Scrape, require_root, wait_for};
 use kubezonnet_tests::prometheus::Prometheus;
 use nix::sys::signal::Signal;
@@ -48,21 +49,56 @@ fn total(rows: &Rows) -> u64 {
     localities.map(|(_, numbers)| numbers["bytes"]).sum()
 }
 
+/// A kubezonnet-server that only shows, and what it asks.
+struct Viewer {
+    cluster: Cluster,
+    address: SocketAddr,
+    _served: Served,
+    asked: Prometheus,
+}
+
+impl Viewer {
+    fn start(run: &Run, name: &'static str, address: SocketAddr, asked: Prometheus) -> Self {
+        let cluster = Cluster::new(name, run.dir().join(name));
+        let url = format!("--prometheus-url={}", asked.url());
+        Self {
+            _served: cluster.serve(address, &[url]),
+            cluster,
+            address,
+            asked,
+        }
+    }
+
+    /// Waits until it shows all of that, and sees that it shows nothing else.
+    fn shows(&self, from: &str, expected: &Rows) {
+        wait_for_bytes(self.address, || format!("from={from}"), total(expected));
+        assert_eq!(
+            views(self.address, from),
+            *expected,
+            "{}",
+            self.cluster.namespace
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn prometheus_knows_of_several_servers_what_each_keeps_to_the_byte_and_the_cent() {
+async fn prometheus_and_victoria_metrics_know_what_several_servers_keep_to_the_byte_and_the_cent() {
     require_root();
     let run = Run::begin().unwrap();
     let from = minutes_ago(10);
-    let [first, moved, anew, other, viewer] = addresses();
+    let [first, moved, anew, other, of_prometheus, of_victoria] = addresses();
     let targets = [first, moved, anew, other].map(|address| address.to_string());
-    let prometheus = Prometheus::start(&run, &[("kubezonnet", targets.to_vec())]);
+    let jobs = [("kubezonnet", targets.to_vec())];
     let mut shop = Cluster::new("shop", run.dir().join("shop"));
     let mut bank = Cluster::new("bank-of", run.dir().join("bank"));
-    let watching = Cluster::new("nobody", run.dir().join("viewer"));
+    let prometheus = Prometheus::start(&run, &jobs);
+    let victoria = Prometheus::start_victoria_metrics(&run, &jobs);
     let shop_server = shop.serve(first, &[]);
     let _bank_server = bank.serve(other, &[]);
-    let url = format!("--prometheus-url={}", prometheus.url());
-    let _viewer = watching.serve(viewer, &[url]);
+    let viewers = [
+        Viewer::start(&run, "viewer", of_prometheus, prometheus),
+        Viewer::start(&run, "victoria-viewer", of_victoria, victoria),
+    ];
     let since = || format!("from={from}");
     // What was counted a moment ago may not be told yet.
     let kept = |server: SocketAddr, cluster: &Cluster| {
@@ -76,17 +112,21 @@ async fn prometheus_knows_of_several_servers_what_each_keeps_to_the_byte_and_the
         bank.send(other).await;
     }
     let expected = sum([&kept(first, &shop), &kept(other, &bank)]);
-    wait_for_bytes(viewer, since, total(&expected));
-    assert_eq!(views(viewer, &from), expected);
-    assert!(!watching.has("data/history.db"), "who asks keeps none");
     assert!(shop.has("data/history.db"));
-    wait_for("a look at Prometheus", PATIENCE, || {
-        let page = Scrape::fetch(viewer).ok()?;
-        let mut all = page.all();
-        assert!(all.all(|sample| sample.name != "kubezonnet_history_bytes"));
-        (page.sum("kubezonnet_history_up", &[]) > 0.0).then_some(())
-    })
-    .unwrap();
+    for viewer in &viewers {
+        viewer.shows(&from, &expected);
+        assert!(
+            !viewer.cluster.has("data/history.db"),
+            "who asks keeps none"
+        );
+        wait_for("a look at who is asked", PATIENCE, || {
+            let page = Scrape::fetch(viewer.address).ok()?;
+            let mut all = page.all();
+            assert!(all.all(|sample| sample.name != "kubezonnet_history_bytes"));
+            (page.sum("kubezonnet_history_up", &[]) > 0.0).then_some(())
+        })
+        .unwrap();
+    }
 
     // The server goes on elsewhere with the same data.
     shop_server.signal(Signal::SIGTERM).unwrap();
@@ -94,15 +134,15 @@ async fn prometheus_knows_of_several_servers_what_each_keeps_to_the_byte_and_the
     let shop_server = shop.serve(moved, &[]);
     shop.send(moved).await;
     let expected = sum([&kept(moved, &shop), &kept(other, &bank)]);
-    wait_for_bytes(viewer, since, total(&expected));
-    assert_eq!(views(viewer, &from), expected);
+    for viewer in &viewers {
+        viewer.shows(&from, &expected);
+    }
 
-    // Its data are lost, once a minute has ended in which Prometheus saw them.
-    wait_for_bytes(
-        viewer,
-        || format!("from={from}&to={}", minutes_ago(0)),
-        total(&expected),
-    );
+    // Its data are lost, once a minute has ended in which all saw them.
+    for viewer in &viewers {
+        let until_now = || format!("from={from}&to={}", minutes_ago(0));
+        wait_for_bytes(viewer.address, until_now, total(&expected));
+    }
     let before = views(moved, &from);
     shop_server.signal(Signal::SIGTERM).unwrap();
     assert!(shop_server.wait(PATIENCE).unwrap().success());
@@ -111,7 +151,8 @@ async fn prometheus_knows_of_several_servers_what_each_keeps_to_the_byte_and_the
     shop.send(anew).await;
     bank.send(other).await;
     let expected = sum([&before, &kept(anew, &shop), &kept(other, &bank)]);
-    wait_for_bytes(viewer, since, total(&expected));
-    assert_eq!(views(viewer, &from), expected);
-    prometheus.end(PATIENCE);
+    for viewer in viewers {
+        viewer.shows(&from, &expected);
+        viewer.asked.end(PATIENCE);
+    }
 }

@@ -13,6 +13,7 @@
 
 mod client;
 mod counted;
+mod dialect;
 mod differences;
 mod ends;
 mod gathered;
@@ -39,7 +40,7 @@ pub use self::ends::Column;
 use self::ends::Known;
 use self::gathered::{Gathered, Strange};
 use self::plan::{Grid, Plan};
-use self::query::query;
+use self::query::selector;
 use self::watch::Watch;
 use super::question::{By, EdgePart, PartyPart, SidePart};
 use super::{Answer, AskError, Books, Fold, Past, Question, Series, Status};
@@ -155,19 +156,11 @@ impl Prometheus {
         Ok(())
     }
 
-    fn gather<'a>(&self, plan: &'a Plan, query: &str) -> Result<Gathered<'a>, AskError> {
+    fn gather<'a>(&self, plan: &'a Plan, selector: &str) -> Result<Gathered<'a>, AskError> {
         let mut gathered = Gathered::new(&plan.times);
         let add = |gathered: &mut Gathered<'a>, grid: Grid| {
-            let (grid, later) = grid.rounded();
-            let query = match later {
-                0 => query.to_owned(),
-                later => format!("{query} offset {later}ms"),
-            };
-            let series = self.client.ask(&query, grid);
-            let mut series = series.map_err(|error| AskError::Unanswered(error.to_string()))?;
-            for sample in series.iter_mut().flat_map(|each| &mut each.values) {
-                sample.at = sample.at.minus(Duration::from_millis(later));
-            }
+            let series = self.client.ask(|reading| reading.shown(selector), grid);
+            let series = series.map_err(|error| AskError::Unanswered(error.to_string()))?;
             gathered.add(series).map_err(|strange| {
                 if strange == Strange::TooMuch {
                     return AskError::Unsupported(strange.to_string());
@@ -214,7 +207,7 @@ impl Past for Prometheus {
         let now = self.here.clock.now();
         let plan = Plan::of(range, cell, now, self.watch.series());
         let plan = plan.map_err(|error| AskError::Unsupported(error.to_string()))?;
-        let gathered = self.gather(&plan, &query(question))?;
+        let gathered = self.gather(&plan, &selector(question))?;
         let networks = self.here.topology.networks();
         let known = Known {
             networks: networks
@@ -261,9 +254,7 @@ impl Past for Prometheus {
     }
 
     fn status(&self) -> Status {
-        let mut status = self.watch.status();
-        status.failing = status.failing.or_else(|| self.client.lack());
-        status
+        self.watch.status()
     }
 }
 

@@ -7,8 +7,8 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use reqwest::header::{
@@ -17,6 +17,7 @@ use reqwest::header::{
 use reqwest::{Certificate, Client as Http, Response, StatusCode, Url, redirect};
 use tokio::runtime::Handle;
 
+use super::dialect::{Dialect, Reading};
 use super::plan::Grid;
 use super::reply::{Reply, Sampled};
 
@@ -25,9 +26,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an answer may take: people wait for it.
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// For how long it is told that an answer lacked something.
-const LACKS_FOR: Duration = Duration::from_mins(5);
 
 /// The most that is read of an answer, however well it is compressed.
 const MOST_BYTES: u64 = 64 << 20;
@@ -74,8 +72,8 @@ pub(super) struct Client {
     http: Mutex<Option<(Vec<u8>, Http)>>,
     /// How long an answer may take.
     patience: Duration,
-    /// What the last answer lacks, as the server says, and when that was said.
-    lack: Mutex<Option<(String, Instant)>>,
+    /// What the server understands, once that is known.
+    dialect: Mutex<Option<Dialect>>,
 }
 
 /// Why there is no answer.
@@ -123,6 +121,17 @@ pub enum QueryError {
         /// Which.
         url: String,
     },
+    /// It answers with a part only.
+    #[error(
+        "{url} does not answer with all that there is ({lack}), so nothing is shown: see that all it asks run, \
+         or ask of another time"
+    )]
+    Partial {
+        /// Which.
+        url: String,
+        /// What it lacks, as it says.
+        lack: String,
+    },
     /// Its answer is none.
     #[error("{url} does not answer as Prometheus does: {why}; is --prometheus-url right?")]
     Foreign {
@@ -131,6 +140,19 @@ pub enum QueryError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl QueryError {
+    /// Whether the server takes the query for a mistake.
+    fn is_mistake(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                status: 400 | 422,
+                ..
+            }
+        )
+    }
 }
 
 impl Client {
@@ -152,19 +174,60 @@ impl Client {
             runtime: Handle::current(),
             http: Mutex::new(None),
             patience,
-            lack: Mutex::default(),
+            dialect: Mutex::default(),
         };
         client.http()?;
         client.headers()?;
         Ok(client)
     }
 
-    /// What a query has at the points of a grid. Blocks.
+    /// What a query, as it is written for a reading, has at the points of a grid. Blocks.
+    ///
+    /// They are asked at multiples of the step: who asks others moves them to such ones by himself.
     ///
     /// # Errors
     ///
     /// [`QueryError`], which says why there is no answer.
-    pub(super) fn ask(&self, query: &str, grid: Grid) -> Result<Vec<Sampled>, QueryError> {
+    pub(super) fn ask(
+        &self,
+        query: impl Fn(Reading) -> String,
+        grid: Grid,
+    ) -> Result<Vec<Sampled>, QueryError> {
+        let dialect = self.dialect(grid)?;
+        let (rounded, later) = grid.rounded();
+        let answer = self.answer(&query(Reading { dialect, later }), rounded);
+        if dialect == Dialect::MetricsQl && answer.as_ref().is_err_and(QueryError::is_mistake) {
+            // Another server may have come in its place.
+            *self.known_dialect() = None;
+        }
+        let mut series = answer?;
+        for sample in series.iter_mut().flat_map(|each| &mut each.values) {
+            sample.at = sample.at.minus(Duration::from_millis(later));
+        }
+        Ok(series)
+    }
+
+    /// What the server understands; asked at the end of a grid if that is not known yet.
+    fn dialect(&self, grid: Grid) -> Result<Dialect, QueryError> {
+        if let Some(known) = *self.known_dialect() {
+            return Ok(known);
+        }
+        let (at, _) = Grid::at(grid.last).rounded();
+        let dialect = match self.answer(&Dialect::probe(), at) {
+            Ok(_) => Dialect::MetricsQl,
+            Err(error) if error.is_mistake() => Dialect::PromQl,
+            Err(error) => return Err(error),
+        };
+        *self.known_dialect() = Some(dialect);
+        Ok(dialect)
+    }
+
+    fn known_dialect(&self) -> MutexGuard<'_, Option<Dialect>> {
+        self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a query has at points in time, as the server answers.
+    fn answer(&self, query: &str, grid: Grid) -> Result<Vec<Sampled>, QueryError> {
         let response = self.runtime.block_on(self.send(query, grid))?;
         let body = Body {
             response,
@@ -186,30 +249,16 @@ impl Client {
             why,
         };
         let reply = read.map_err(|error| foreign(error.to_string()))?;
-        if let Some(lack) = reply.lack() {
-            self.lacks(shortened(&lack));
+        let lack = reply.lack();
+        let series = reply.series().map_err(|why| foreign(shortened(&why)))?;
+        match lack {
+            // What it lacks would be shown as nothing.
+            Some(lack) => Err(QueryError::Partial {
+                url: self.url(),
+                lack: shortened(&lack),
+            }),
+            None => Ok(series),
         }
-        reply.series().map_err(|why| foreign(shortened(&why)))
-    }
-
-    /// What answers of late lack, as the server says.
-    pub(super) fn lack(&self) -> Option<String> {
-        let lack = self.lack.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_late = lack.as_ref().filter(|(_, at)| at.elapsed() < LACKS_FOR);
-        of_late.map(|(lack, _)| format!("{} does not answer with all: {lack}", self.url()))
-    }
-
-    fn lacks(&self, lack: String) {
-        let mut known = self.lack.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.as_ref().is_none_or(|(known, _)| *known != lack) {
-            let url = self.url();
-            tracing::warn!(
-                url,
-                lack,
-                "the server of --prometheus-url does not answer with all"
-            );
-        }
-        *known = Some((lack, Instant::now()));
     }
 
     /// The server's URL, as it is told to people.
@@ -231,6 +280,10 @@ impl Client {
         // Who asks others answers with what all of them have, or not at all: Thanos, and VictoriaMetrics.
         form.append_pair("partial_response", "false");
         form.append_pair("deny_partial_response", "1");
+        // Thanos makes one series of two replicas and means of samples: which of two is behind is told here
+        // by both, and a mean is nothing that a counter ever showed.
+        form.append_pair("dedup", "false");
+        form.append_pair("max_source_resolution", "0s");
         let request = self.http()?.post(url).headers(self.headers()?);
         let sent = request.body(form.finish()).send().await;
         let response = sent.map_err(|error| self.unreachable(&error))?;

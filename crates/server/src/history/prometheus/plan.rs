@@ -32,13 +32,13 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// One point.
+    /// One point. Its step is no shorter than a minute: where it is, `VictoriaMetrics` leaves out what is not
+    /// half a minute old.
     pub(super) const fn at(moment: Timestamp) -> Self {
         Self {
             first: moment,
             last: moment,
-            // Each moment is a multiple of it.
-            step: 1,
+            step: MINUTE,
         }
     }
 
@@ -232,7 +232,8 @@ mod tests {
         assert!(back.eq(grid.points()));
         assert_eq!(rounded.rounded(), (rounded, 0));
         let one = Grid::at(Timestamp(START + 1));
-        assert_eq!(one.rounded(), (one, 0));
+        let next = Grid::at(Timestamp(START + MINUTE));
+        assert_eq!(one.rounded(), (next, MINUTE - 1));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The query of a question. Pure.
+//! The series that a question is asked of. Pure.
 
 use super::gathered::{BYTES, CREATED, FOLDED, PACKETS, ZONES};
 use crate::books::Disposition;
@@ -6,7 +6,7 @@ use crate::history::Question;
 
 /// What is asked: all counters that can have part in an answer, and what says whose they are. Of a label
 /// that a metric does not have, the empty value is asked for too.
-pub(super) fn query(question: &Question) -> String {
+pub(super) fn selector(question: &Question) -> String {
     let filter = &question.filter;
     let localities = filter.localities.iter().map(|each| {
         let disposition = Disposition::from(*each);

@@ -48,7 +48,10 @@ pub(super) struct Sample {
 impl Reply {
     /// What the answer lacks, as the server says it.
     pub(super) fn lack(&self) -> Option<String> {
+        // What is said of the query itself begins so: nothing is lacking for that.
+        let is_of_query = |warning: &&String| warning.starts_with("PromQL ");
         let warnings = self.warnings.iter().flatten();
+        let warnings = warnings.filter(|warning| !is_of_query(warning));
         let warnings: Vec<_> = warnings.map(String::as_str).collect();
         match self.is_partial {
             _ if !warnings.is_empty() => Some(warnings.join("; ")),
@@ -180,7 +183,8 @@ mod tests {
             ("", None),
             (r#","warnings":[],"isPartial":false"#, None),
             (r#","warnings":null,"infos":["x"]"#, None),
-            (r#","warnings":["a","b"]"#, Some("a; b")),
+            (r#","warnings":["PromQL warning: x"]"#, None),
+            (r#","warnings":["a","PromQL info: x","b"]"#, Some("a; b")),
             (r#","isPartial":true"#, Some("the answer is partial")),
         ] {
             let text = format!(r#"{{"status":"success","data":{{"result":[]}}{more}}}"#);

@@ -11,6 +11,7 @@ use kubezonnet_model::{Locality, Service, Timestamp, Window};
 use kubezonnet_topology::{KeptLabel, KeptLabels};
 
 use self::served::{Said, Server, answer};
+use super::dialect::Dialect;
 use super::gathered::{BYTES, CREATED, FOLDED, ZONES};
 use super::*;
 use crate::history::{Filter, question};
@@ -52,12 +53,12 @@ fn asking(server: &Server, topology: Topology) -> Prometheus {
 
 #[test]
 fn asked_is_what_can_have_part_in_the_answer_and_whose_it_is() {
-    let all = query(&question());
+    let all = selector(&question());
     let mut narrow = question();
     narrow.filter.localities = vec![Locality::CrossZone, Locality::Internet];
     narrow.filter.source.zones = vec!["a.b\"".to_owned()];
 
-    let narrow = query(&narrow);
+    let narrow = selector(&narrow);
 
     let names = "__name__=~\"kubezonnet_workload_traffic_bytes_total|\
                  kubezonnet_workload_traffic_packets_total|\
@@ -93,6 +94,51 @@ fn points_are_asked_at_multiples_of_their_step_whenever_the_range_begins() {
         let is_moved = form.contains("%7D+offset+180000ms&");
         assert_eq!(is_moved, millis("step=") == 600_000, "{form}");
     }
+}
+
+/// What was asked, by the texts of the queries.
+fn queries(server: &Server) -> Vec<String> {
+    let asked = server.asked().into_iter().map(|request| {
+        let form = request.rsplit("\r\n").next().unwrap().to_owned();
+        let mut pairs = form_urlencoded::parse(form.as_bytes());
+        let query = pairs.find(|(name, _)| name == "query").unwrap();
+        query.1.into_owned()
+    });
+    asked.collect()
+}
+
+#[test]
+fn a_server_that_has_metricsql_is_asked_for_what_prometheus_means_by_a_selector() {
+    let server = Server::of(Dialect::MetricsQl, Said::Body(answer(&[])));
+    let asking = asking(&server, cluster());
+
+    asking.ask(&question()).unwrap();
+    asking.look();
+
+    let queries = queries(&server);
+    let probes = queries.iter().filter(|each| **each == Dialect::probe());
+    assert_eq!(probes.count(), 1, "{queries:?}");
+    let is_named = |query: &String| query.contains("default_rollup(");
+    assert!(queries.iter().all(is_named), "{queries:?}");
+    assert!(queries.iter().any(|query| query.contains("timestamp(")));
+}
+
+#[test]
+fn a_server_that_has_another_one_behind_it_now_is_asked_as_that_one_takes_it() {
+    let server = Server::of(Dialect::MetricsQl, Said::Body(answer(&[])));
+    let asking = asking(&server, cluster());
+    asking.ask(&question()).unwrap();
+
+    server.say(Said::Asked(|request| {
+        if request.contains("default_rollup") {
+            Said::Status(400, "unknown function".to_owned())
+        } else {
+            Said::Body(answer(&[]))
+        }
+    }));
+
+    asking.ask(&question()).unwrap_err();
+    asking.ask(&question()).unwrap();
 }
 
 #[test]
@@ -153,11 +199,12 @@ fn a_question_has_what_the_flags_say() {
         step: 60_000,
     };
 
-    client.ask("up{a=\"b c\"}", grid).unwrap();
+    let up = |_| "up".to_owned();
+    client.ask(|_| "up{a=\"b c\"}".to_owned(), grid).unwrap();
     std::fs::write(&token, "second\n").unwrap();
-    client.ask("up", grid).unwrap();
+    client.ask(up, grid).unwrap();
     std::fs::write(&token, "\n").unwrap();
-    let none = client.ask("up", grid);
+    let none = client.ask(up, grid);
 
     let asked = server.asked();
     let first = &asked[0];
@@ -165,7 +212,7 @@ fn a_question_has_what_the_flags_say() {
         first.starts_with("POST /prometheus/api/v1/query_range HTTP/1.1\r\n"),
         "{first}"
     );
-    let form = "query=up%7Ba%3D%22b+c%22%7D&start=1799996400.000&end=1800000000.000&step=60.000&nocache=1&partial_response=false&deny_partial_response=1";
+    let form = "query=up%7Ba%3D%22b+c%22%7D&start=1799996400.000&end=1800000000.000&step=60.000&nocache=1&partial_response=false&deny_partial_response=1&dedup=false&max_source_resolution=0s";
     assert!(first.ends_with(&format!("\r\n\r\n{form}")), "{first}");
     let has = |text: &str, line: &str| text.to_lowercase().contains(&format!("\r\n{line}\r\n"));
     assert!(has(first, "x-scope-orgid: blue"), "{first}");

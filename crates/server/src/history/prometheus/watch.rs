@@ -7,6 +7,7 @@ use std::time::Duration;
 use kubezonnet_model::Timestamp;
 
 use super::client::{Client, QueryError};
+use super::dialect::Reading;
 use super::gathered::{BYTES, CREATED, PACKETS};
 use super::plan::Grid;
 use super::reply::{Sampled, timestamp};
@@ -98,17 +99,27 @@ impl Watch {
 
     /// Whether there is anything.
     fn ask(&self, client: &Client, now: Timestamp) -> Result<bool, QueryError> {
-        let at = |query: &str| client.ask(query, Grid::at(now));
-        let latest = at(&format!("min(timestamp({CREATED}))"))?;
-        let series = at(&format!("count({{__name__=~\"{BYTES}|{PACKETS}\"}})"))?;
+        let now_is = Grid::at(now);
+        let latest = client.ask(
+            |reading| format!("min({})", reading.sampled(CREATED)),
+            now_is,
+        )?;
+        let counters = format!("{{__name__=~\"{BYTES}|{PACKETS}\"}}");
+        let series = client.ask(
+            |reading| format!("count({})", reading.shown(&counters)),
+            now_is,
+        )?;
         let latest = first(&latest).and_then(|(_, value)| timestamp(value));
         {
             let mut seen = self.seen();
             seen.latest = latest.or(seen.latest);
             seen.series = number(&series);
         }
-        let strays = format!("count({BYTES} unless on (job, instance) {CREATED})");
-        let strays = number(&at(&strays)?);
+        let strays = |reading: Reading| {
+            let [bytes, created] = [BYTES, CREATED].map(|name| reading.shown(name));
+            format!("count({bytes} unless on (job, instance) {created})")
+        };
+        let strays = number(&client.ask(strays, now_is)?);
         let mut seen = self.seen();
         if strays > 0 && !seen.told_strays {
             seen.told_strays = true;
@@ -153,7 +164,7 @@ fn look_back(
     now: Timestamp,
     reach: &mut u64,
 ) -> Result<Option<Timestamp>, QueryError> {
-    let query = format!("count({CREATED})");
+    let query = |reading: Reading| format!("count({})", reading.shown(CREATED));
     let today = now.0 / DAY * DAY;
     let days = loop {
         let by_day = Grid {
@@ -161,7 +172,7 @@ fn look_back(
             last: Timestamp(today),
             step: DAY,
         };
-        match client.ask(&query, by_day) {
+        match client.ask(query, by_day) {
             Err(QueryError::Refused {
                 status: 400 | 413 | 422,
                 ..
@@ -175,7 +186,7 @@ fn look_back(
         last: Timestamp(day.unwrap_or(now.0 / MINUTE * MINUTE)),
         step: MINUTE,
     };
-    let minute = first(&client.ask(&query, by_minute)?).map(|(minute, _)| minute);
+    let minute = first(&client.ask(query, by_minute)?).map(|(minute, _)| minute);
     Ok(minute.or(day.map(Timestamp)))
 }
 

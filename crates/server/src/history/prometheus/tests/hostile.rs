@@ -50,6 +50,14 @@ fn what_is_no_answer_is_refused_with_what_to_do() {
             "would load too many samples",
         ),
         (Said::Status(500, "{".to_owned()), "answers 500"),
+        (
+            Said::Body(good.replace("}}", r#"},"warnings":["store c is away"]}"#)),
+            "with all that there is (store c is away)",
+        ),
+        (
+            Said::Body(good.replace("}}", r#"},"isPartial":true}"#)),
+            "(the answer is partial)",
+        ),
         (Said::Body(error.to_owned()), "would load too many samples"),
         (Said::Body(page(LABELS, "NaN")), "no counter shows"),
         (Said::Body(page(LABELS, "+Inf")), "no counter shows"),
@@ -97,13 +105,13 @@ fn counters_beyond_what_a_float_tells_apart_are_taken_as_they_were_rounded() {
 
 #[test]
 fn who_does_not_answer_is_not_waited_for() {
-    let server = Server::saying(Said::Nothing);
+    let server = Server::of(Dialect::MetricsQl, Said::Nothing);
     let client = {
         let _in_runtime = server.runtime.enter();
         Client::patient(server.options(), Duration::from_millis(100)).unwrap()
     };
 
-    let error = client.ask("up", Grid::at(NOW)).unwrap_err();
+    let error = client.ask(|_| "up".to_owned(), Grid::at(NOW)).unwrap_err();
 
     assert!(
         error.to_string().contains("did not answer in time"),
@@ -124,7 +132,10 @@ fn who_is_not_there_is_told_with_the_address_and_no_more() {
         Client::new(options).unwrap()
     };
 
-    let error = client.ask("up", Grid::at(NOW)).unwrap_err().to_string();
+    let error = client
+        .ask(|_| "up".to_owned(), Grid::at(NOW))
+        .unwrap_err()
+        .to_string();
 
     assert!(
         error.starts_with(&format!("http://127.0.0.1:{port} cannot be asked")),

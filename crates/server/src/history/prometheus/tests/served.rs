@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use super::super::Options;
+use super::super::dialect::Dialect;
 
 /// What it says.
 #[derive(Debug, Clone)]
@@ -36,7 +37,13 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// One that understands what Prometheus does.
     pub(super) fn saying(said: Said) -> Self {
+        Self::of(Dialect::PromQl, said)
+    }
+
+    /// One that understands that.
+    pub(super) fn of(dialect: Dialect, said: Said) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let said = Arc::new(Mutex::new(said));
@@ -47,7 +54,7 @@ impl Server {
             for stream in listener.incoming().flatten() {
                 let said = saying.lock().unwrap().clone();
                 let noting = Arc::clone(&noting);
-                thread::spawn(move || serve(stream, &said, &noting));
+                thread::spawn(move || serve(stream, dialect, &said, &noting));
             }
         });
         Self {
@@ -63,7 +70,7 @@ impl Server {
         *self.said.lock().unwrap() = said;
     }
 
-    /// All it was asked, head and body.
+    /// All it was asked of what it has, head and body.
     pub(super) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
@@ -84,7 +91,7 @@ pub(super) fn answer(series: &[&str]) -> String {
     format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{series}]}}}}"#)
 }
 
-fn serve(mut stream: TcpStream, said: &Said, asked: &Mutex<Vec<String>>) {
+fn serve(mut stream: TcpStream, dialect: Dialect, said: &Said, asked: &Mutex<Vec<String>>) {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
     while !is_whole(&request) {
@@ -94,11 +101,15 @@ fn serve(mut stream: TcpStream, said: &Said, asked: &Mutex<Vec<String>>) {
         }
     }
     let request = String::from_utf8_lossy(&request).into_owned();
+    let is_foreign = dialect == Dialect::PromQl && request.contains("default_rollup");
     let said = match said {
+        _ if is_foreign => &Said::Status(400, "unknown function".to_owned()),
         Said::Asked(said) => &said(&request),
         said => said,
     };
-    asked.lock().unwrap().push(request);
+    if !is_foreign {
+        asked.lock().unwrap().push(request);
+    }
     let head = |status: u16, length: usize| {
         format!(
             "HTTP/1.1 {status} X\r\nlocation: /elsewhere\r\nconnection: close\r\n\

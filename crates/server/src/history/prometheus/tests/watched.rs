@@ -79,7 +79,7 @@ fn an_answer_that_is_not_whole_is_told() {
     asking.look();
 
     let failing = asking.status().failing.unwrap_or_default();
-    assert!(failing.contains("with all: store c is away"), "{failing}");
+    assert!(failing.contains("(store c is away)"), "{failing}");
 }
 
 #[test]

@@ -125,6 +125,13 @@ pub struct History {
     /// What is wrong: it cannot be written, or not be read, or not all of it, or it may not grow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing: Option<String>,
+    /// Windows and other changes that are counted and that it does not have, found out since the server
+    /// started or when it did: it could not be written for long, could not keep up, or was taken away.
+    #[serde(default)]
+    pub lost_changes: u64,
+    /// How often its file was found damaged, put aside and begun anew, since the server started.
+    #[serde(default)]
+    pub damaged_files: u64,
 }
 
 /// The prices in force.

@@ -39,6 +39,12 @@ const lines = ({ ready, not_ready: why, topology, store, history, prices, agents
         ? `History begins ${moment(history.since)}${history.bytes > 0 ? `, in ${bytes(history.bytes)}` : ""}${isBehind ? `, and is ${duration(history.behind_seconds)} behind` : ""}.`
         : "There is no history yet."],
   ];
+  if (history.lost_changes > 0) {
+    found.push([false, `The history lacks ${whole(history.lost_changes)} changes that the counters have: it could not be written then, or was taken away.`]);
+  }
+  if (history.damaged_files > 0) {
+    found.push([false, `The file of the history was damaged${history.damaged_files > 1 ? ` ${whole(history.damaged_files)} times` : ""}, and it began anew.`]);
+  }
   if (prices) {
     const list = prices.cloud ? `list prices of ${prices.cloud}` : "your own prices";
     found.push([!prices.stale, `Costs are by ${list}${prices.retrieved ? ` of ${prices.retrieved}` : ""}, in ${prices.currency}${prices.stale ? ": more than a year old" : ""}.`]);

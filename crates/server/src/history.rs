@@ -58,6 +58,10 @@ pub struct Status {
     pub bytes: u64,
     /// What is wrong: it cannot be written, or not be read, or not all of it.
     pub failing: Option<String>,
+    /// Changes since the start, or found out at it, that are counted and that it does not have.
+    pub lost_changes: u64,
+    /// How often since the start its file was damaged, put aside and begun anew.
+    pub damaged: u64,
 }
 
 /// Why there is no answer.

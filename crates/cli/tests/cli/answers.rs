@@ -326,6 +326,8 @@ pub(crate) fn health() -> Health {
             behind_seconds: 20.0,
             bytes: 55_000_000,
             failing: None,
+            lost_changes: 0,
+            damaged_files: 0,
         },
         prices: Some(Prices {
             cloud: Some("aws".to_owned()),

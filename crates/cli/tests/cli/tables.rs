@@ -139,6 +139,8 @@ fn each_problem_is_told_with_what_to_do() {
     health.topology.age_seconds = Some(1234.0);
     health.store.failing = Some("no space left on device".to_owned());
     health.history.behind_seconds = 4000.0;
+    health.history.lost_changes = 1234;
+    health.history.damaged_files = 1;
     health.prices = None;
     health.unseen_budgets = ["shpo", "serach", "a", "b"]
         .map(|name| UnseenBudget {

@@ -12,10 +12,10 @@ use super::{Api, when};
 use crate::agents::NodeAgent;
 
 /// How long windows are where none came yet: what agents have by default.
-const WINDOW: Duration = Duration::from_secs(10);
+pub(super) const WINDOW: Duration = Duration::from_secs(10);
 
 /// After so many windows the next is overdue: one may be on its way.
-const LATE_AFTER: u32 = 3;
+pub(super) const LATE_AFTER: u32 = 3;
 
 /// Who is late for so long has broken off.
 const MISSING_AFTER: Duration = Duration::from_mins(5);
@@ -168,6 +168,8 @@ fn history(api: &Api) -> History {
             behind_seconds: 0.0,
             bytes: 0,
             failing: Some(super::NO_HISTORY.to_owned()),
+            lost_changes: 0,
+            damaged_files: 0,
         };
     };
     let status = past.status();
@@ -177,6 +179,8 @@ fn history(api: &Api) -> History {
         behind_seconds: status.behind.as_secs_f64(),
         bytes: status.bytes,
         failing: status.failing,
+        lost_changes: status.lost_changes,
+        damaged_files: status.damaged,
     }
 }
 

@@ -144,7 +144,7 @@ impl Embedded {
     /// If the system has no thread for it.
     pub fn open(options: Options, names: Arc<Names>) -> Result<Self, OpenError> {
         let counts = Arc::<HistoryCounts>::default();
-        let database = Database::open(&options)?;
+        let database = Database::open(&options, &counts)?;
         let through = Arc::<AtomicU64>::default();
         let labels = options.labels.clone();
         let reader = Reader::new(&database, labels, Arc::clone(&counts));

@@ -63,6 +63,8 @@ impl Past for Plain {
             behind: Duration::ZERO,
             bytes: 0,
             failing: None,
+            lost_changes: 0,
+            damaged: 0,
         }
     }
 }

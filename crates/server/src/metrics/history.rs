@@ -175,7 +175,7 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         labels: &[],
         help: "Windows, and other changes, that are counted and that the history does not have, as it \
-               could not be written for long, could not keep up, or was damaged",
+               could not be written for long, could not keep up, was damaged, or was taken away",
         write: |scrape, samples| match kept(scrape) {
             Some(kept) => samples.counter(&[], kept.lost),
             None => Ok(()),

@@ -42,6 +42,7 @@ pub(super) fn look(health: &Health, seen: &Seen) -> Vec<Finding> {
     findings.extend(zones(health, seen));
     findings.push(store(health));
     findings.push(history(health));
+    findings.extend(lost(health));
     findings.push(prices(health));
     findings.extend(budgets(health));
     findings
@@ -127,6 +128,30 @@ fn history(health: &Health) -> Finding {
         }
         (None, Some(since)) => Finding::good("history", format!("since {since} ({source})")),
     }
+}
+
+/// What the history does not have, and will not.
+fn lost(health: &Health) -> Option<Finding> {
+    let history = &health.history;
+    let damaged = match history.damaged_files {
+        0 => None,
+        1 => Some("its file was damaged, put aside and begun anew".to_owned()),
+        times => Some(format!(
+            "its file was damaged, put aside and begun anew {times} times"
+        )),
+    };
+    let lost = (history.lost_changes > 0).then(|| {
+        let changes = many(history.lost_changes, "change");
+        format!("it lacks {changes} that the counters have")
+    });
+    let found: Vec<_> = [damaged, lost].into_iter().flatten().collect();
+    if found.is_empty() {
+        return None;
+    }
+    let found = format!("since the server started: {}", found.join("; "));
+    Some(Finding::look("history", found).advise(
+        "Prometheus has what it lacks; for why, see \"the history\" in docs/troubleshooting.md",
+    ))
 }
 
 fn prices(health: &Health) -> Finding {

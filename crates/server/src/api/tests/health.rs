@@ -5,6 +5,7 @@ use std::time::Duration;
 use kubezonnet_model::{SkipReason, TotalKind};
 use kubezonnet_topology::Topology;
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use super::list;
 use super::running::Running;
@@ -12,7 +13,7 @@ use super::seeded::{api_of, right};
 use crate::api::*;
 use crate::budgets::BudgetFile;
 use crate::prices::Prices;
-use crate::testing::{OUT, Report, TO_HOST, cluster, node_name, pipeline};
+use crate::testing::{NOW, OUT, Report, TO_HOST, cluster, node_name, pipeline, with_past};
 
 async fn health(running: &Running) -> Value {
     right(&running.api, "/api/v1/health").await
@@ -124,6 +125,40 @@ async fn what_is_coarsened_is_told_of_the_last_window_and_what_is_lost_of_all() 
     assert_eq!(told().await, (false, 78));
     next(plain().skipped(SkipReason::Looped, 1000), 6);
     assert_eq!(told().await, (false, 78));
+}
+
+#[test]
+fn what_the_history_lacks_is_told_with_how_often_it_was_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = folder.path().join("history.db");
+    let told = || {
+        let pipeline = with_past(&cluster(), folder.path());
+        let report = Report::of("n1", 1);
+        let applied = pipeline.apply(&report.decoded(), Duration::ZERO, NOW);
+        applied.unwrap();
+        let past: Arc<dyn Past> = pipeline.past().unwrap().clone();
+        let api = Api {
+            pipeline: Arc::new(pipeline),
+            past: Some(past),
+            ..api_of(&cluster(), None)
+        };
+        // Then the history has heard all that it was told.
+        api.pipeline.close();
+        let asked = right(&api, "/api/v1/health");
+        let health = Runtime::new().unwrap().block_on(asked);
+        let history = &health["history"];
+        [&history["lost_changes"], &history["damaged_files"]].map(|number| number.as_u64().unwrap())
+    };
+
+    let first = told();
+    std::fs::remove_file(&history).unwrap();
+    let taken_away = told();
+    std::fs::write(&history, vec![7; 10_000]).unwrap();
+    let damaged = told();
+
+    assert_eq!(first, [0, 0]);
+    assert_eq!(taken_away, [1, 0]);
+    assert_eq!(damaged, [0, 1]);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
-use super::Options;
+use super::{HistoryCounts, Options};
 use crate::store::{self, OpenError};
 
 /// The file, in the data directory.
@@ -87,8 +87,8 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens it, and makes it if there is none.
-    pub(super) fn open(options: &Options) -> Result<Self, OpenError> {
+    /// Opens it, and makes it if there is none, or one that is damaged, which is counted.
+    pub(super) fn open(options: &Options, counts: &HistoryCounts) -> Result<Self, OpenError> {
         let Some(directory) = &options.directory else {
             let of = |error| OpenError::of(FILE.into(), error);
             let connection = Connection::open_in_memory().map_err(of)?;
@@ -105,6 +105,7 @@ impl Database {
         let opened = match connect(&path) {
             Err(error) if is_damage(&error) => {
                 put_aside(&path, &error.to_string())?;
+                counts.add_damaged();
                 make(directory, &path)?;
                 connect(&path)
             }

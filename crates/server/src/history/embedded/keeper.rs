@@ -315,9 +315,12 @@ impl Keeper {
         let name = store.to_string();
         let (mut row, mut lost) = (self.row, 0);
         let is_another = followed.as_ref() != Some(&name);
+        // One that is damaged is told as that.
+        let is_new = followed.is_none() && self.counts.damaged() == 0;
         if is_another {
             // What the counters had before they are followed is not in here.
             row = folded;
+            lost = if is_new { folded } else { 0 };
         } else if row < folded {
             lost = folded - row;
             row = folded;
@@ -332,13 +335,20 @@ impl Keeper {
         if is_another && followed.is_some() {
             tracing::warn!("the counters are others than before; the history goes on with them");
         }
-        if lost > 0 {
+        if lost > 0 && is_new {
+            tracing::warn!(
+                path = %self.database.name(),
+                changes = lost,
+                "the history is new and lacks what was counted before: its file was taken away, or none \
+                 was kept then"
+            );
+        } else if lost > 0 {
             tracing::error!(
                 changes = lost,
                 "the history could not be written when these were counted, and does not have them"
             );
-            self.counts.add_lost_rows(lost);
         }
+        self.counts.add_lost_rows(lost);
         self.store = Some(store);
         self.row = row;
         self.through.store(row, Ordering::Release);

@@ -151,6 +151,8 @@ impl HistoryCounts {
             behind: self.behind(),
             bytes: self.bytes(),
             failing: failing.or_else(short).or_else(unreadable),
+            lost_changes: self.lost_rows(),
+            damaged: self.damaged(),
         }
     }
 

@@ -126,7 +126,64 @@ fn counters_that_were_kept_without_a_past_go_on_with_one() {
         crossed.unwrap().1
     };
     assert_eq!(crossed(&after), 1002);
-    assert_eq!(after.past().unwrap().counts().lost_rows(), 0);
+    assert_eq!(after.past().unwrap().counts().lost_rows(), 1);
+}
+
+/// Takes the file of the past away, with what SQLite puts beside it.
+fn take_past_away(directory: &Path) {
+    for ending in ["", "-wal", "-shm"] {
+        let path = directory.join(format!("history.db{ending}"));
+        std::fs::remove_file(path).or_else(not_there).unwrap();
+    }
+}
+
+fn not_there(error: std::io::Error) -> std::io::Result<()> {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    }
+}
+
+#[test]
+fn a_past_that_was_taken_away_is_counted_as_lost_once_and_begins_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = with_past(&cluster(), directory.path());
+    assert_eq!(first.past().unwrap().counts().lost_rows(), 0);
+    for sequence in 1..=3 {
+        apply(&first, &report(sequence));
+    }
+    first.close();
+    drop(first);
+
+    take_past_away(directory.path());
+    let second = with_past(&cluster(), directory.path());
+    apply(&second, &report(4));
+    let had: u64 = by_locality(&second).iter().map(|(_, bytes)| bytes).sum();
+    let status = second.past().unwrap().status();
+    second.close();
+    drop(second);
+    let third = with_past(&cluster(), directory.path());
+    third.close();
+
+    assert_eq!((status.lost_changes, status.damaged), (3, 0));
+    assert_eq!(had, 1004 + 10 + 7);
+    assert_eq!(third.past().unwrap().counts().lost_rows(), 0);
+}
+
+#[test]
+fn a_past_that_was_taken_away_has_again_what_the_journal_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = with_past(&cluster(), directory.path());
+    for sequence in 1..=3 {
+        apply(&first, &report(sequence));
+    }
+
+    let left = crashed_with_past(directory.path());
+    take_past_away(left.path());
+    let again = with_past(&cluster(), left.path());
+
+    assert_equal(&again);
+    assert_eq!(again.past().unwrap().counts().lost_rows(), 0);
 }
 
 #[test]

@@ -219,8 +219,12 @@ fn a_file_that_could_not_be_made_takes_the_place_of_none_that_was_put_aside() {
         fs::write(&path, vec![7; bytes]).unwrap();
 
         let past = Embedded::open(in_directory(directory.path()), Arc::default()).unwrap();
+        // That it is new as it was damaged is not counted as if it had been taken away.
+        past.follow(StoreId::random(), 5, 5);
         past.close();
 
+        assert_eq!(past.counts().damaged(), 1, "{bytes}");
+        assert_eq!(past.counts().lost_rows(), 0, "{bytes}");
         let files = aside(directory.path());
         let sizes = files
             .iter()

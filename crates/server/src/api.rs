@@ -210,10 +210,8 @@ fn limit(field: &str, asked: Option<u32>, default: u32, most: u32) -> Result<usi
     if (1..=most).contains(&limit) {
         Ok(usize::try_from(limit).unwrap_or(usize::MAX))
     } else {
-        Err(Refusal::of(
-            field,
-            format!("it is {limit}, and can be 1 to {most}"),
-        ))
+        let can_be = format!("a whole number from 1 to {most}");
+        Err(Refusal::of_value(field, &limit.to_string(), &can_be))
     }
 }
 

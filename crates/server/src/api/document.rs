@@ -165,7 +165,7 @@ fn responses() -> Value {
 }
 
 /// A parameter that is left out is not given as nothing: `null` is none of its values.
-fn parameter(parameter: Parameter) -> Value {
+pub(super) fn parameter(parameter: Parameter) -> Value {
     let mut value = serde_json::to_value(parameter).expect("a parameter is JSON");
     if let Some(Value::Array(all)) = value.pointer_mut("/schema/oneOf") {
         all.retain(|each| each["type"] != "null");

@@ -1,5 +1,6 @@
 //! Parameters as they come: read strictly, so that a slip of the pen is not an answer to another question.
 
+use std::fmt;
 use std::hash::Hasher as _;
 
 use serde::de::DeserializeOwned;
@@ -7,6 +8,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::{RefOr, Schema};
 
+use super::document;
 use super::refusal::Refusal;
 
 /// So much of a query string is read: a few thousand names.
@@ -66,6 +68,7 @@ impl Query {
                 return Err(Refusal::of(name, message));
             };
             if is_list(known) {
+                check(known, value)?;
                 continue;
             }
             if value.is_empty() {
@@ -77,6 +80,7 @@ impl Query {
             if self.pairs.iter().filter(|(other, _)| other == name).count() > 1 {
                 return Err(Refusal::of(name, "it is given more than once"));
             }
+            check(known, value)?;
         }
         Ok(())
     }
@@ -120,6 +124,83 @@ impl Query {
 /// The parameters that a type reads: those that the document has of it.
 pub(super) fn parameters<T: IntoParams>() -> Vec<Parameter> {
     T::into_params(|| Some(ParameterIn::Query))
+}
+
+/// Refuses a value that is none of a parameter's, with what it can be. What is text has its own reader, which
+/// knows better.
+fn check(parameter: &Parameter, value: &str) -> Result<(), Refusal> {
+    let Some(may_be) = MayBe::of(parameter) else {
+        return Ok(());
+    };
+    if may_be.has(value) {
+        return Ok(());
+    }
+    Err(Refusal::of_value(
+        &parameter.name,
+        value,
+        &may_be.to_string(),
+    ))
+}
+
+/// What values a parameter has, by the document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum MayBe {
+    /// A whole number from one to another.
+    Number(u64, u64),
+    /// `true` or `false`.
+    Flag,
+    /// One of some words.
+    Word(Vec<String>),
+}
+
+impl MayBe {
+    /// Of each value, if it can have several; `None` of those that are text.
+    fn of(parameter: &Parameter) -> Option<Self> {
+        let parameter = document::parameter(parameter.clone());
+        let schema = &parameter["schema"];
+        let schema = schema.get("items").unwrap_or(schema);
+        if let Some(words) = schema["enum"].as_array() {
+            let words = words.iter().filter_map(|word| word.as_str());
+            return Some(Self::Word(words.map(str::to_owned).collect()));
+        }
+        match schema["type"].as_str()? {
+            "integer" => {
+                let bound = |name: &str| schema[name].as_u64();
+                let most = bound("maximum").unwrap_or(u64::MAX);
+                Some(Self::Number(bound("minimum").unwrap_or(0), most))
+            }
+            "boolean" => Some(Self::Flag),
+            _ => None,
+        }
+    }
+
+    fn has(&self, value: &str) -> bool {
+        match self {
+            Self::Number(least, most) => {
+                // A sign, or nothing, is no number here, though it can be read as one.
+                let are_digits = value.bytes().all(|byte| byte.is_ascii_digit());
+                let number = value.parse().ok().filter(|_| are_digits);
+                number.is_some_and(|number| (*least..=*most).contains(&number))
+            }
+            Self::Flag => matches!(value, "true" | "false"),
+            Self::Word(words) => words.iter().any(|word| word == value),
+        }
+    }
+}
+
+impl fmt::Display for MayBe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(least, most) => write!(f, "a whole number from {least} to {most}"),
+            Self::Flag => f.write_str("true or false"),
+            Self::Word(words) => match &words[..] {
+                [others @ .., last] if !others.is_empty() => {
+                    write!(f, "{} or {last}", others.join(", "))
+                }
+                few => f.write_str(&few.concat()),
+            },
+        }
+    }
 }
 
 /// Whether it can be given several times, and be empty.

@@ -6,6 +6,9 @@ use kubezonnet_api::Problem;
 
 use crate::history::AskError;
 
+/// So many characters are shown of a value that is wrong.
+const MOST_SHOWN: usize = 40;
+
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -23,6 +26,14 @@ impl Refusal {
                 field: Some(field.to_owned()),
             },
         }
+    }
+
+    /// A parameter has a value that is none of those it can have.
+    pub(super) fn of_value(field: &str, value: &str, can_be: &str) -> Self {
+        let shown: String = value.chars().take(MOST_SHOWN).collect();
+        let more = if shown.len() < value.len() { "…" } else { "" };
+        let message = format!("it is {shown:?}{more}, and can be {can_be}");
+        Self::of(field, message)
     }
 
     /// Another reason.

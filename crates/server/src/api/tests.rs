@@ -97,6 +97,42 @@ async fn a_wrong_question_names_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
+async fn a_wrong_value_is_answered_with_what_it_is_and_what_it_can_be() {
+    let api = api(plain());
+    let long = "9".repeat(100);
+    let cut = format!("it is \"{}\"…, and can be a whole number", &long[..40]);
+    let long = format!("top?limit={long}");
+    let limit = "and can be a whole number from 1 to 10000";
+    let cases = [
+        ("top?limit=-1", format!("it is \"-1\", {limit}")),
+        ("top?limit=x", format!("it is \"x\", {limit}")),
+        ("top?limit=1.5", format!("it is \"1.5\", {limit}")),
+        ("top?limit=0", format!("it is \"0\", {limit}")),
+        ("top?limit=10001", format!("it is \"10001\", {limit}")),
+        ("flows?limit=99999999999", format!("it is \"99999999999\", {limit}")),
+        ("flows?limit=%2B5", format!("it is \"+5\", {limit}")),
+        (&*long, cut),
+        ("series?limit=-1", "a whole number from 1 to 100".to_owned()),
+        ("series?step=5w", "it is \"5w\", and can be a whole number from 1 to 999999 with its unit, like 5m, 5h, 5d".to_owned()),
+        ("summary?since=0h", "it is \"0h\", and can be a whole number from 1 to 999999 with its unit, like 5m, 5h, 5d, 5w, or month".to_owned()),
+        ("summary?from=now", "it is \"now\", and can be a time of RFC 3339, like 2026-11-01T00:00:00Z".to_owned()),
+        ("top?zones=yes", "it is \"yes\", and can be true or false".to_owned()),
+        ("matrix?by=rack", "it is \"rack\", and can be zone or region".to_owned()),
+        ("top?by=size", "it is \"size\", and can be cost, bytes or growth".to_owned()),
+        ("summary?locality=far", "it is \"far\", and can be same_node, same_zone, cross_zone, cross_region, internet or unknown".to_owned()),
+        ("summary?format=xml", "it is \"xml\", and can be json or csv".to_owned()),
+        ("costs.csv?granularity=week", "it is \"week\", and can be hour or day".to_owned()),
+    ];
+    for (question, expected) in cases {
+        let (status, problem) = get(&api, &format!("/api/v1/{question}")).await;
+
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{question}: {problem}");
+        let error = problem["error"].as_str().unwrap();
+        assert!(error.contains(&expected), "{question}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn a_matrix_has_cells_that_sum_to_all() {
     let matrix = right(&api(plain()), "/api/v1/matrix").await;
 

@@ -78,12 +78,12 @@ pub(super) fn duration(field: &str, text: &str, units: &str) -> Result<Duration,
     };
     read().ok_or_else(|| {
         let units: Vec<_> = units.chars().map(|unit| format!("5{unit}")).collect();
-        let month = if field == "since" { " or month" } else { "" };
-        let message = format!(
-            "it is no duration: expected one like {}{month}",
+        let month = if field == "since" { ", or month" } else { "" };
+        let can_be = format!(
+            "a whole number from 1 to 999999 with its unit, like {}{month}",
             units.join(", ")
         );
-        Refusal::of(field, message)
+        Refusal::of_value(field, text, &can_be)
     })
 }
 
@@ -95,9 +95,8 @@ fn moment(field: &str, text: &str) -> Result<Timestamp, Refusal> {
         } else {
             ""
         };
-        let message =
-            format!("it is no time: expected one of RFC 3339 like 2026-11-01T00:00:00Z{hint}");
-        Refusal::of(field, message)
+        let can_be = format!("a time of RFC 3339, like 2026-11-01T00:00:00Z{hint}");
+        Refusal::of_value(field, text, &can_be)
     })?;
     // What is before 1970 is before all history.
     let millis = moment.unix_timestamp_nanos() / 1_000_000;

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::{EndKind, LocalityName, Service, Workload};
 
 /// Flows of the last windows, the newest last, in the words of the flow log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Flows {
     /// The flows.
     pub flows: Vec<Flow>,
@@ -14,6 +14,15 @@ pub struct Flows {
     pub next: String,
     /// Flows that came after the cursor and are kept no more.
     pub missed: u64,
+    /// In how many seconds there can be more, who asks sooner asks in vain: when the next window of an agent
+    /// is due; none at all if there is more already.
+    #[serde(default = "a_second")]
+    pub wait_seconds: f64,
+}
+
+/// Of a server that does not say.
+const fn a_second() -> f64 {
+    1.0
 }
 
 /// What went from one address to another within a window.

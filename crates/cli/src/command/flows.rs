@@ -12,8 +12,11 @@ use crate::failure::Failure;
 use crate::key;
 use crate::text::{self, Tone};
 
-/// How often it is asked for more: windows come every ten seconds, from each node at its own time.
+/// How soon a server that could not be asked is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long the server's word is waited for at the most: it says when there can be more.
+const LONGEST: f64 = 60.0;
 
 /// The most flows that an answer has.
 const PAGE: u32 = 10_000;
@@ -51,8 +54,10 @@ pub async fn run(args: &FlowsArgs, way: &Way, console: &mut Console) -> Result<(
         }
         wanted.cursor = Some(flows.next);
         wanted.limit = Some(PAGE);
+        let mut wait = wait(flows.wait_seconds);
         flows = loop {
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(wait).await;
+            wait = AGAIN;
             match client.ask(&question(&asked, &wanted)).await {
                 Ok(more) => {
                     failures = 0;
@@ -74,6 +79,12 @@ pub async fn run(args: &FlowsArgs, way: &Way, console: &mut Console) -> Result<(
             ));
         }
     }
+}
+
+/// How long it is waited for more, by what the server says.
+fn wait(seconds: f64) -> Duration {
+    // What makes no sense is as good as none said.
+    Duration::try_from_secs_f64(seconds.min(LONGEST)).unwrap_or(AGAIN)
 }
 
 /// Flows have no time to ask for.
@@ -166,6 +177,13 @@ mod tests {
             zone: None,
             region: None,
         }
+    }
+
+    #[test]
+    fn it_is_waited_as_the_server_says_and_not_for_ever() {
+        let waits = [0.0, 7.5, 1e9, -1.0, f64::NAN].map(|seconds| wait(seconds).as_millis());
+
+        assert_eq!(waits, [0, 7500, 60_000, 1000, 60_000]);
     }
 
     #[test]

@@ -284,6 +284,7 @@ pub(crate) fn flows() -> Flows {
         flows: vec![flow(1, 81_228), flow(11, 1_234_567)],
         next: "one".to_owned(),
         missed: 0,
+        wait_seconds: 10.0,
     }
 }
 

@@ -1,12 +1,16 @@
 //! The last windows, flow by flow.
 
+use std::time::Duration;
+
 use kubezonnet_api::{Address, Asked, EndKind, Flow, Flows, FlowsAsked, Service, Workload};
 use kubezonnet_model::{Endpoint, Locality, NodeName, PortSide, Region, Window, Zone};
 
 use super::cursor::{self, Place};
+use super::health::{LATE_AFTER, WINDOW};
 use super::query::Query;
 use super::refusal::Refusal;
 use super::{Api, filter, limit, when, words};
+use crate::agents::NodeAgent;
 use crate::export::flow_log::port;
 use crate::history::{Filter, Series};
 use crate::ledger::Side;
@@ -18,6 +22,12 @@ const DEFAULT_LIMIT: u32 = 100;
 
 /// The most flows at once.
 const MOST: u32 = 10_000;
+
+/// How soon it is to be asked again at the soonest: windows of many nodes come all the time.
+const SOONEST: Duration = Duration::from_secs(1);
+
+/// How soon at the latest, however long windows are: an agent of which nothing is known may begin.
+const LATEST: Duration = Duration::from_mins(1);
 
 /// Answers `/api/v1/flows`.
 pub(super) fn answer(api: &Api, query: &Query) -> Result<Flows, Refusal> {
@@ -80,11 +90,28 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Flows, Refusal> {
         );
         flows.reverse();
     }
+    let wait = if next < excerpt.count {
+        Duration::ZERO
+    } else {
+        wait(&api.pipeline.node_agents(api.clock.now()))
+    };
     Ok(Flows {
         flows,
         next: of_place(next),
         missed,
+        wait_seconds: wait.as_secs_f64(),
     })
+}
+
+/// In how long there can be more flows: when the first of the agents' next windows is due.
+fn wait(agents: &[NodeAgent]) -> Duration {
+    let agents = agents.iter().filter(|agent| !agent.has_ended);
+    let due = agents.filter_map(|agent| {
+        let window = agent.window.unwrap_or(WINDOW);
+        // One that is a little late may come at any moment; one that is missing is not waited for.
+        (agent.age <= window * LATE_AFTER).then(|| window.saturating_sub(agent.age))
+    });
+    due.min().unwrap_or(WINDOW).clamp(SOONEST, LATEST)
 }
 
 /// Which flows are asked for.

@@ -218,3 +218,60 @@ proptest! {
         prop_assert_eq!(sizes, counted.into_iter().collect::<BTreeSet<_>>());
     }
 }
+
+#[tokio::test]
+async fn it_is_said_when_there_can_be_more() {
+    let running = Running::new(&cluster());
+    let wait = async |query: &str| {
+        let path = format!("/api/v1/flows?{query}");
+        let answer = right(&running.api, &path).await;
+        answer["wait_seconds"].to_string()
+    };
+    let hear = |node: &str, seconds| {
+        let mut report = Report::of(node, 1).record("10.67.1.1", "10.67.1.2", OUT, 2);
+        report.0.header.window = Duration::from_secs(seconds);
+        running.hear(&report);
+    };
+    let nobody = wait("").await;
+    hear("n1", 10);
+    let just_now = wait("").await;
+    running.pass(Duration::from_millis(5500));
+    let soon = wait("").await;
+    running.pass(Duration::from_secs(4));
+    let nearly = wait("").await;
+    running.pass(Duration::from_secs(5));
+    let late = wait("").await;
+    hear("n2", 300);
+    running.pass(Duration::from_secs(20));
+    let missing = wait("").await;
+    running.pass(Duration::from_secs(250));
+    let of_the_other = wait("").await;
+
+    assert_eq!(
+        [nobody, just_now, soon, nearly, late, missing, of_the_other],
+        ["10.0", "10.0", "4.5", "1.0", "1.0", "60.0", "30.0"]
+    );
+}
+
+#[tokio::test]
+async fn who_has_not_all_that_came_need_not_wait_for_more() {
+    let running = running();
+    let cursor = |answer: &Value| answer["next"].as_str().unwrap().to_owned();
+    let begin = cursor(&right(&running.api, "/api/v1/flows?limit=1").await);
+    running.hear(
+        &Report::of("n1", 2)
+            .record("10.67.1.1", "10.67.2.1", OUT, 1)
+            .record("10.67.1.1", "10.67.1.2", OUT, 2),
+    );
+
+    let some = format!("/api/v1/flows?limit=1&cursor={begin}");
+    let some = right(&running.api, &some).await;
+    let rest = format!("/api/v1/flows?limit=1&cursor={}", cursor(&some));
+    let rest = right(&running.api, &rest).await;
+
+    let mut both = [bytes(&some), bytes(&rest)].concat();
+    both.sort_unstable();
+    assert_eq!(both, [1, 2]);
+    assert_eq!(some["wait_seconds"], 0.0);
+    assert_eq!(rest["wait_seconds"], 10.0);
+}

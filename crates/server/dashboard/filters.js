@@ -51,11 +51,14 @@ const Adder = ({ view, change, hasTeams }) => {
   </form>`;
 };
 
-/** The time of a field, which is the reader's, as the server wants it; and back. */
+/** The last time that a field takes, as years have four digits. */
+const LAST = "9999-12-31T23:59";
+
+/** A time as its field has it, which is the reader's. An address may have what is none: the server says so. */
 const toField = (text) => {
-  if (!text) return "";
   const time = new Date(text);
-  return new Date(time - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+  const local = new Date(time - time.getTimezoneOffset() * 60_000);
+  return Number.isNaN(local.getTime()) ? "" : local.toISOString().slice(0, 16);
 };
 
 const Custom = ({ view, change }) => {
@@ -70,14 +73,14 @@ const Custom = ({ view, change }) => {
     <button type="button" aria-expanded=${isOpen ? "true" : "false"} aria-pressed=${view.from ? "true" : "false"}
       onClick=${() => setOpen(!isOpen)}>From – to</button>
     ${isOpen && html`<form onSubmit=${set}>
-      <label>From <input type="datetime-local" name="from" required defaultValue=${toField(view.from)} /></label>
-      <label>to <input type="datetime-local" name="to" defaultValue=${toField(view.to)} /></label>
+      <label>From <input type="datetime-local" name="from" required max=${LAST} defaultValue=${toField(view.from)} /></label>
+      <label>to <input type="datetime-local" name="to" max=${LAST} defaultValue=${toField(view.to)} /></label>
       <button type="submit">Show</button></form>`}
   </div>`;
 };
 
 /** A value as people read it: boundaries have names of their own. */
-const shown = (name, value) => (name === "locality" ? LOCALITIES[value] : undefined) ?? value;
+const shown = (name, value) => (name === "locality" && Object.hasOwn(LOCALITIES, value) ? LOCALITIES[value] : value);
 
 const Chips = ({ view, change }) => {
   const set = FILTERS.flatMap((name) => view[name].map((value) => [name, value]));

@@ -80,6 +80,25 @@ export const a_range_of_ones_own_is_asked_for_and_shown = async (visit) => {
   assert.equal(await page.locator(".tile[data-tile=range] dt").innerText(), "The range");
 };
 
+export const an_address_that_makes_no_sense_says_so_and_can_be_mended = async (visit) => {
+  visit.expected.push(/Failed to load resource/);
+  const refused = async (query, pattern) => {
+    const page = await visit.open(query);
+    await page.locator(".wrong", { hasText: pattern }).waitFor();
+    return page;
+  };
+
+  await refused("?locality=constructor", /^locality: ./);
+  await refused("?from=2026-11-01T00:00:00Z&to=yesterday", /^to: ./);
+  await refused("?from=12026-11-01T00:00:00Z", /^from: ./);
+  const page = await refused("?from=x", /^from: ./);
+  assert.equal(await page.getByLabel("From", { exact: true }).inputValue(), "");
+  await page.getByRole("button", { name: "24 hours" }).click();
+  await visit.whole(page);
+
+  assert.equal(await page.locator(".wrong").count(), 0);
+};
+
 export const a_namespace_with_the_name_of_a_boundary_keeps_its_name = async (visit) => {
   const page = await visit.openWhole("?namespace=internet&locality=internet");
 

@@ -69,23 +69,35 @@ export const Stale = () => {
     ${" "}<button type="button" onClick=${refresh}>Try now</button></div>`;
 };
 
+/** What a header takes: another character, such as that of an ellipsis, would keep all questions from being sent. */
+const TOKEN = /^[\x20-\x7e]+$/;
+
 /** Asks for the token, where the server wants one. */
 export const Door = () => {
   const { failing } = usePulse();
+  const [garbled, setGarbled] = useState(0);
   const locked = [...failing.values()].map(({ problem }) => problem).filter((problem) => problem.status === 401);
   if (locked.length === 0) return undefined;
   const [refused] = locked.map((problem) => problem.refused).filter((count) => count !== undefined);
-  const isRefused = refused !== undefined;
   const enter = (event) => {
     event.preventDefault();
-    present(new FormData(event.target).get("token").trim());
+    const text = new FormData(event.target).get("token").trim();
+    if (!TOKEN.test(text)) {
+      setGarbled(garbled + 1);
+      return;
+    }
+    setGarbled(0);
+    present(text);
   };
+  const [key, wrong] = garbled > 0
+    ? [`garbled ${garbled}`, "That is no token: it has a character that tokens do not have, such as an ellipsis. Copy it anew."]
+    : [`refused ${refused}`, refused === undefined ? undefined : "The server does not take the token that this tab has."];
   return html`<form class="door" onSubmit=${enter} aria-labelledby="door-title">
     <h2 id="door-title">This server wants a token</h2>
     <p>It is the one of <code>--bearer-token-file</code>. It is kept in this tab and gone with it.</p>
-    ${isRefused && html`<p key=${refused} id="door-refused" class="bad" role="alert">The server does not take the token that this tab has.</p>`}
+    ${wrong && html`<p key=${key} id="door-wrong" class="bad" role="alert">${wrong}</p>`}
     <label>Token <input name="token" type="password" autocomplete="off" required autofocus
-      aria-invalid=${isRefused ? "true" : undefined} aria-describedby=${isRefused ? "door-refused" : undefined} /></label>
+      aria-invalid=${wrong ? "true" : undefined} aria-describedby=${wrong ? "door-wrong" : undefined} /></label>
     <button type="submit">Show</button>
   </form>`;
 };

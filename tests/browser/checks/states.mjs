@@ -226,6 +226,27 @@ export const a_server_that_wants_a_token_is_asked_with_it_for_as_long_as_the_tab
   assert.equal(await page.evaluate(() => localStorage.getItem("token")), null);
 };
 
+export const what_cannot_be_a_token_is_told_beside_its_field_and_not_kept = async (visit) => {
+  visit.expected.push(refused);
+  const page = await visit.open("", {
+    prepare: (fresh) => fresh.route(API, (route) => route.request().headers().authorization === "Bearer secret"
+      ? route.continue() : answer(401, { error: "a bearer token is wanted" })(route)),
+  });
+  const field = page.getByRole("textbox", { name: "Token" });
+
+  for (const garbled of ["sec…", "   ", "secret\u200b"]) {
+    await field.fill(garbled);
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").filter({ hasText: "That is no token" }).waitFor();
+    assert.equal(await page.evaluate(() => sessionStorage.getItem("token")), null);
+  }
+  await field.fill("secret");
+  await page.keyboard.press("Enter");
+
+  await visit.whole(page);
+  await page.locator(".door").waitFor({ state: "detached" });
+};
+
 export const the_server_is_asked_again_and_again_but_not_while_nobody_looks = async (visit) => {
   const page = await visit.openWhole("", { prepare: (fresh) => fresh.clock.install() });
   let asked = 0;

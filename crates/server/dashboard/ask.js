@@ -26,13 +26,23 @@ export class Problem extends Error {
   }
 }
 
+/** What a tab keeps over reloads; where that is forbidden, things hold until the page is left. */
+const stored = (use) => {
+  try {
+    return use(sessionStorage);
+  } catch {
+    return undefined;
+  }
+};
+
 const token = {
   /** Counts those that were given: with another one all is asked anew. */
   count: 0,
-  get: () => sessionStorage.getItem("token"),
+  text: stored((storage) => storage.getItem("token")),
   set: (text) => {
-    sessionStorage.setItem("token", text);
+    token.text = text;
     token.count += 1;
+    stored((storage) => storage.setItem("token", text));
   },
 };
 
@@ -60,8 +70,8 @@ const told = async (response, used) => {
 /** One answer of `/api/v1`. */
 export const ask = async (path, query = "", signal = undefined) => {
   const headers = { accept: "application/json" };
-  const used = token.get() ? token.count : undefined;
-  if (token.get()) headers.authorization = `Bearer ${token.get()}`;
+  const used = token.text ? token.count : undefined;
+  if (token.text) headers.authorization = `Bearer ${token.text}`;
   const patience = new AbortController();
   const timer = setTimeout(() => patience.abort(), PATIENCE);
   const give = () => patience.abort();

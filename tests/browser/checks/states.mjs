@@ -247,6 +247,29 @@ export const what_cannot_be_a_token_is_told_beside_its_field_and_not_kept = asyn
   await page.locator(".door").waitFor({ state: "detached" });
 };
 
+export const where_storage_is_forbidden_the_page_is_whole_and_holds_its_token_until_it_is_left = async (visit) => {
+  visit.expected.push(refused);
+  const page = await visit.open("", {
+    prepare: async (fresh) => {
+      await fresh.addInitScript(() => {
+        for (const name of ["sessionStorage", "localStorage"]) {
+          Object.defineProperty(window, name, { get: () => { throw new DOMException("Access is denied", "SecurityError"); } });
+        }
+      });
+      await fresh.route(API, (route) => route.request().headers().authorization === "Bearer secret"
+        ? route.continue() : answer(401, { error: "a bearer token is wanted" })(route));
+    },
+  });
+
+  await page.getByRole("textbox", { name: "Token" }).fill("secret");
+  await page.keyboard.press("Enter");
+  await visit.whole(page);
+  await page.locator(".door").waitFor({ state: "detached" });
+  await page.reload();
+
+  await page.locator(".door").waitFor();
+};
+
 export const the_server_is_asked_again_and_again_but_not_while_nobody_looks = async (visit) => {
   const page = await visit.openWhole("", { prepare: (fresh) => fresh.clock.install() });
   let asked = 0;

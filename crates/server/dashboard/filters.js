@@ -1,6 +1,6 @@
 // What is looked at: a range, filters, and money or bytes.
 
-import { html, useState } from "./vendor/htm-preact.js";
+import { html, useRef, useState } from "./vendor/htm-preact.js";
 import { ask, usePulse } from "./ask.js";
 import { Choice } from "./parts.js";
 import { FILTERS, RANGES, toggled } from "./view.js";
@@ -21,20 +21,46 @@ const NAMES = {
 
 const label = (name) => OFFERED[name]?.[0] ?? NAMES[name];
 
+/** How long names are good enough to be offered, in milliseconds: to ask for them is as dear as for a list. */
+const GOOD = 60_000;
+
+/** Names that were asked for: when, and a promise of them. */
+const known = new Map();
+
 /** What a filter may be: as many as a list can show. */
-const suggested = async (name) => {
-  if (name === "locality") return Object.keys(LOCALITIES);
+const suggested = (name) => {
+  if (name === "locality") return Promise.resolve(Object.keys(LOCALITIES));
+  const before = known.get(name);
+  if (before && Date.now() - before.at < GOOD) return before.names;
   const [, of, value] = OFFERED[name];
+  const names = ask("top", `since=24h&of=${of}&by=bytes&limit=500`).then(
+    ({ items }) => items.map((item) => value(item.key)).filter(Boolean),
+    () => {
+      known.delete(name);
+      return [];
+    },
+  );
   // Names that had anything to do lately; others can be typed.
-  const { items } = await ask("top", `since=24h&of=${of}&by=bytes&limit=500`).catch(() => ({ items: [] }));
-  return items.map((item) => value(item.key)).filter(Boolean);
+  known.set(name, { at: Date.now(), names });
+  return names;
 };
 
 const Adder = ({ view, change, hasTeams }) => {
   const [name, setName] = useState("namespace");
   const [values, setValues] = useState([]);
+  const wanted = useRef();
   const names = Object.keys(OFFERED).filter((one) => one !== "team" || hasTeams);
-  const load = (of) => suggested(of).then(setValues);
+  const load = async (of) => {
+    wanted.current = of;
+    const found = await suggested(of);
+    // Another filter may have been chosen by then.
+    if (wanted.current === of) setValues(found);
+  };
+  const choose = (event) => {
+    setName(event.target.value);
+    setValues([]);
+    load(event.target.value);
+  };
   const add = (event) => {
     event.preventDefault();
     const value = new FormData(event.target).get("value").trim();
@@ -42,7 +68,7 @@ const Adder = ({ view, change, hasTeams }) => {
     event.target.reset();
   };
   return html`<form class="adder" onSubmit=${add}>
-    <select aria-label="Filter by" value=${name} onChange=${(event) => { setName(event.target.value); load(event.target.value); }}>
+    <select aria-label="Filter by" value=${name} onChange=${choose}>
       ${names.map((one) => html`<option key=${one} value=${one}>${label(one)}</option>`)}</select>
     <input name="value" list="suggested" aria-label="${label(name)} to look at" placeholder="${label(name).toLowerCase()} …"
       autocomplete="off" onFocus=${() => load(name)} />

@@ -61,6 +61,41 @@ export const a_filter_can_be_typed_and_removed = async (visit) => {
   assert.equal(new URL(page.url()).search, "");
 };
 
+export const names_are_offered_of_the_filter_that_is_chosen_and_asked_for_once = async (visit) => {
+  const page = await visit.openWhole();
+  const asked = [];
+  let release;
+  const held = new Promise((resolve) => { release = resolve; });
+  const tell = (of, key, clock) => page.route(new RegExp(`top\\?since=24h&of=${of}&`), async (route) => {
+    asked.push(of);
+    const response = await route.fetch();
+    await clock;
+    await route.fulfill({ response, json: { ...await response.json(), items: [{ key }] } });
+  });
+  await tell("namespaces", { type: "namespace", name: "shop" }, held);
+  await tell("workloads", { type: "workload", kind: "workload", workload_kind: "Deployment", namespace: "shop", name: "web" });
+  const offered = () => page.locator("#suggested option").evaluateAll((all) => all.map((one) => one.value));
+  const value = page.locator(".adder input");
+
+  await value.focus();
+  await page.getByLabel("Filter by").selectOption("workload");
+  await visit.until(async () => assert.deepEqual(await offered(), ["shop/Deployment/web"]));
+  const late = page.waitForResponse(/of=namespaces/);
+  release();
+  await (await late).finished();
+  // What this comes after has been taken.
+  await page.evaluate(() => fetch("dashboard/icon.svg"));
+  assert.deepEqual(await offered(), ["shop/Deployment/web"]);
+
+  await value.focus();
+  await page.getByLabel("Filter by").selectOption("namespace");
+  await visit.until(async () => assert.deepEqual(await offered(), ["shop"]));
+  await value.focus();
+  await page.getByLabel("Filter by").selectOption("locality");
+  await visit.until(async () => assert.ok((await offered()).includes("cross_zone")));
+  assert.deepEqual(asked, ["namespaces", "workloads"]);
+};
+
 export const a_range_of_ones_own_is_asked_for_and_shown = async (visit) => {
   const page = await visit.openWhole();
 

@@ -194,10 +194,13 @@ enum Order {
     GoOn,
 }
 
-/// The signals that are to leave the terminal as it was found.
+/// The signals that are to leave the terminal as it was found. Its own keys are none while it is raw:
+/// those that they stand for come from elsewhere then.
 struct Signals {
     terminate: Signal,
     hang_up: Signal,
+    interrupt: Signal,
+    quit: Signal,
     stop: Signal,
     go_on: Signal,
 }
@@ -208,6 +211,8 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
             stop: of(Unix::SIGTSTP as i32)?,
             go_on: of(Unix::SIGCONT as i32)?,
         })
@@ -217,6 +222,8 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Order::End,
             _ = self.hang_up.recv() => Order::End,
+            _ = self.interrupt.recv() => Order::End,
+            _ = self.quit.recv() => Order::End,
             _ = self.stop.recv() => Order::Suspend,
             _ = self.go_on.recv() => Order::GoOn,
         }

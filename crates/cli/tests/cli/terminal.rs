@@ -66,6 +66,18 @@ impl Terminal {
         wait_for(what, PATIENCE, look).unwrap_or_else(|error| panic!("{error}:\n{}", self.screen()))
     }
 
+    /// Sends a signal to the program that the terminal's shell runs.
+    fn signal(&self, name: &str) {
+        let shell = self.tmux(&["display-message", "-p", "-t", "t", "#{pane_pid}"]);
+        let shell = shell.trim();
+        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"));
+        let children = children.unwrap();
+        let program = children.split_whitespace().next().expect("it runs");
+        let kill = ["-c", "kill -s \"$0\" \"$1\"", name, program];
+        let status = Command::new("sh").args(kill).status().unwrap();
+        assert!(status.success(), "SIG{name} for {program}");
+    }
+
     fn press(&self, keys: &str) {
         self.tmux(&["send-keys", "-t", "t", keys]);
     }
@@ -178,6 +190,25 @@ fn top_is_put_aside_and_goes_on_with_the_terminal_as_it_was() {
 
     let screen = terminal.wait("end", |screen| !screen.contains("USD/h"));
     assert!(screen.contains("Stopped"), "{screen}");
+}
+
+#[test]
+fn top_that_is_told_to_end_leaves_the_terminal_as_it_was() {
+    let fake = Fake::usual();
+    for signal in ["TERM", "HUP", "INT", "QUIT"] {
+        let program = line(&["top", &fake.flag()]);
+        let terminal = Terminal::open(&format!("{program}; echo ended with $?; stty -a; exec cat"));
+        terminal.wait("list", |screen| screen.contains("USD/h"));
+
+        terminal.signal(signal);
+
+        let screen = terminal.wait("state of the terminal", |screen| screen.contains("icanon"));
+        assert!(
+            screen.contains("ended with 0") && !screen.contains("USD/h"),
+            "SIG{signal}: {screen}"
+        );
+        assert!(!screen.contains("-icanon"), "SIG{signal}: {screen}");
+    }
 }
 
 #[test]

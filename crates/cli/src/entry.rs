@@ -1,6 +1,6 @@
 //! A line of a list of the largest, as it is shown by `top` and by `cost`.
 
-use kubezonnet_api::{Amount, Item, LocalityName, Money};
+use kubezonnet_api::{Amount, Item, Key, LocalityName, Money};
 
 use crate::failure::Failure;
 use crate::key;
@@ -9,6 +9,8 @@ use crate::text::{self, Micros};
 /// One of the largest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// Whom it is of: names alone do not tell it from all others.
+    pub key: Key,
     /// Who; of a pair, who sends.
     pub name: String,
     /// Of a pair, who receives.
@@ -57,6 +59,7 @@ impl Entry {
     /// If an amount is none.
     pub fn read(item: &Item) -> Result<Self, Failure> {
         Ok(Self {
+            key: item.key.clone(),
             name: text::printable(&key::name(&item.key)).into_owned(),
             peer: key::peer(&item.key).map(|peer| text::printable(&peer).into_owned()),
             locality: key::boundary(&item.key),

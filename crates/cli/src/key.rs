@@ -82,6 +82,19 @@ pub fn peer(key: &Key) -> Option<String> {
     }
 }
 
+/// Of what kind the workloads are, of a pair both: there may be several of one name.
+pub fn kinds(key: &Key) -> [Option<&str>; 2] {
+    match key {
+        Key::Workload(end) => [end.workload_kind.as_deref(), None],
+        Key::Pair {
+            source,
+            destination,
+            ..
+        } => [source, destination].map(|end| end.workload_kind.as_deref()),
+        _ => [None, None],
+    }
+}
+
 /// Across which boundary, of a pair.
 pub const fn boundary(key: &Key) -> Option<LocalityName> {
     match key {

@@ -220,21 +220,22 @@ impl State {
             .filter(|answered| answered.wanted.view == self.view)
     }
 
-    /// Takes an answer, and keeps the line that was chosen if it is still there.
+    /// Takes an answer, and keeps the line that was chosen if it is still there. The first one is that of
+    /// whoever comes first, unless all of it is looked at; where that is gone, nothing takes its place.
     pub fn take(&mut self, answered: Answered) {
-        let chosen = self
-            .chosen_entry()
-            .map(|entry| (entry.name.clone(), entry.peer.clone()));
+        let is_detailed = self.overlay == Some(Overlay::Detail);
+        let is_kept = self.chosen > 0 || is_detailed;
+        let chosen = self.chosen_entry().filter(|_| is_kept);
+        let chosen = chosen.map(|entry| entry.key.clone());
         self.answered = Some(answered);
         self.failure = None;
         let shown = self.shown();
-        let same = chosen.filter(|_| self.chosen > 0).and_then(|(name, peer)| {
-            shown
-                .iter()
-                .position(|entry| entry.name == name && entry.peer == peer)
-        });
+        let same = chosen.and_then(|key| shown.iter().position(|entry| entry.key == key));
         let last = shown.len().saturating_sub(1);
         self.chosen = same.unwrap_or(self.chosen).min(last);
+        if is_detailed && same.is_none() {
+            self.overlay = None;
+        }
     }
 }
 

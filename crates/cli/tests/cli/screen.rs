@@ -2,10 +2,10 @@
 
 use clap::Parser as _;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use kubezonnet_api::Summary;
+use kubezonnet_api::{Key, LocalityName, Summary};
 use kubezonnet_cli::args::{Cli, Command, RankChoice, View};
 use kubezonnet_cli::listing::Listing;
-use kubezonnet_cli::live::{Answered, Done, Moment, State, draw, press};
+use kubezonnet_cli::live::{Answered, Done, Moment, Overlay, State, draw, press};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::style::Color;
@@ -203,6 +203,51 @@ fn the_chosen_line_stays_chosen_when_others_come_before_it() {
     assert_eq!(state.chosen_entry().unwrap().name, chosen);
     press_key(&mut state, KeyCode::End);
     assert_eq!(state.chosen, 4);
+}
+
+#[test]
+fn the_chosen_line_stays_chosen_among_others_of_the_same_names() {
+    let mut state = usual();
+    let mut top = answers::pairs();
+    let mut same_zone = top.items[0].clone();
+    if let Key::Pair { locality, .. } = &mut same_zone.key {
+        *locality = LocalityName::SameZone;
+    }
+    let mut other_kind = top.items[0].clone();
+    if let Key::Pair { source, .. } = &mut other_kind.key {
+        source.workload_kind = Some("Deployment".to_owned());
+    }
+    top.items.splice(1..1, [same_zone, other_kind]);
+    answer(&mut state, answers::summary(), top.clone());
+
+    for (chosen, item) in top.items.iter().enumerate().take(3) {
+        press_key(&mut state, KeyCode::Home);
+        for _ in 0..chosen {
+            press_key(&mut state, KeyCode::Down);
+        }
+        press_key(&mut state, KeyCode::Enter);
+        answer(&mut state, answers::summary(), top.clone());
+
+        assert_eq!(state.chosen_entry().unwrap().key, item.key);
+        press_key(&mut state, KeyCode::Esc);
+    }
+}
+
+#[test]
+fn details_stay_those_of_their_line_and_go_with_it() {
+    let mut state = usual();
+    press_key(&mut state, KeyCode::Enter);
+    let mut top = answers::pairs();
+    let first = top.items[0].key.clone();
+    top.items.swap(0, 1);
+
+    answer(&mut state, answers::summary(), top.clone());
+    assert_eq!(state.chosen_entry().unwrap().key, first);
+    assert_eq!(state.overlay, Some(Overlay::Detail));
+
+    top.items.remove(1);
+    answer(&mut state, answers::summary(), top);
+    assert_eq!(state.overlay, None);
 }
 
 #[test]

@@ -92,11 +92,17 @@ fn wrapped(line: &str, room: usize) -> Vec<String> {
 /// All that is known of an entry, in exact numbers.
 fn detail(entry: &Entry, currency: Option<&str>, range: &str) -> Vec<String> {
     let mut lines = Vec::new();
+    let full = |name: &str, kind: Option<&str>| match kind {
+        Some(kind) => format!("{name} ({})", text::printable(kind)),
+        None => name.to_owned(),
+    };
+    let [kind, peer_kind] = key::kinds(&entry.key);
+    let name = full(&entry.name, kind);
     if let Some(peer) = &entry.peer {
-        lines.push(format!("from      {}", entry.name));
-        lines.push(format!("to        {peer}"));
+        lines.push(format!("from      {name}"));
+        lines.push(format!("to        {}", full(peer, peer_kind)));
     } else {
-        lines.push(format!("who       {}", entry.name));
+        lines.push(format!("who       {name}"));
     }
     if let Some((from, to)) = &entry.zones {
         lines.push(format!("zones     {from} → {to}"));

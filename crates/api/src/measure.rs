@@ -9,6 +9,13 @@ use utoipa::ToSchema;
 #[schema(value_type = String, pattern = r"^[0-9]+\.[0-9]{6}$", example = "12.345678")]
 pub struct Money(pub String);
 
+impl Money {
+    /// Whether it is nothing, to the last digit that is told.
+    fn is_nothing(&self) -> bool {
+        self.0.bytes().all(|byte| matches!(byte, b'0' | b'.'))
+    }
+}
+
 /// Across which boundary it went.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
@@ -39,6 +46,18 @@ pub struct Measure {
     /// What it costs both ends together; none without prices.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Money>,
+    /// Bytes of it that have no price: nothing of them is in `cost`. If that is nothing then, it is no price
+    /// of it.
+    #[serde(default)]
+    pub unpriced_bytes: u64,
+}
+
+impl Measure {
+    /// What it costs, as far as that is known: not if there is something without a price, and the rest costs
+    /// nothing.
+    pub fn known_cost(&self) -> Option<&Money> {
+        known(self.cost.as_ref(), self.unpriced_bytes)
+    }
 }
 
 /// How much somebody sent and received, and what they pay themselves: of each edge their own side.
@@ -55,9 +74,26 @@ pub struct Measures {
     pub received_packets: u64,
     /// What of it crossed zones, regions, or the cluster's edge, sent and received.
     pub crossing_bytes: u64,
-    /// What they pay; none without prices, and where it is not known by whom it was sent.
+    /// What they pay; none without prices.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Money>,
+    /// Bytes of what they sent and received that have no price: nothing of them is in `cost`. If that is
+    /// nothing then, it is no price of it.
+    #[serde(default)]
+    pub unpriced_bytes: u64,
+}
+
+impl Measures {
+    /// What they pay, as far as that is known: not if there is something without a price, and the rest costs
+    /// nothing.
+    pub fn known_cost(&self) -> Option<&Money> {
+        known(self.cost.as_ref(), self.unpriced_bytes)
+    }
+}
+
+/// What has no price must not look as if it cost nothing.
+fn known(cost: Option<&Money>, unpriced_bytes: u64) -> Option<&Money> {
+    cost.filter(|cost| unpriced_bytes == 0 || !cost.is_nothing())
 }
 
 /// Why bytes have no price.
@@ -72,4 +108,39 @@ pub enum Gap {
     InternetOff,
     /// There were no prices then, or they were in another currency than those of today.
     NoPrices,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_price_does_not_look_as_if_it_cost_nothing() {
+        let money = |text: &str| Money(text.to_owned());
+        let cases = [
+            (None, 0, None),
+            (None, 7, None),
+            (Some("0.000000"), 0, Some("0.000000")),
+            (Some("0.000000"), 7, None),
+            (Some("0.000001"), 7, Some("0.000001")),
+            (Some("10.000000"), 7, Some("10.000000")),
+        ];
+        for (cost, unpriced_bytes, expected) in cases {
+            let cost = cost.map(money);
+            let between = Measure {
+                cost: cost.clone(),
+                unpriced_bytes,
+                ..Measure::default()
+            };
+            let party = Measures {
+                cost,
+                unpriced_bytes,
+                ..Measures::default()
+            };
+
+            let expected = expected.map(money);
+            assert_eq!(between.known_cost(), expected.as_ref());
+            assert_eq!(party.known_cost(), expected.as_ref());
+        }
+    }
 }

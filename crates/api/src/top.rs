@@ -133,6 +133,7 @@ mod tests {
             bytes: u64::MAX,
             packets: 1,
             cost: None,
+            unpriced_bytes: 3,
         };
         let internet = End {
             kind: EndKind::Internet,
@@ -175,7 +176,7 @@ mod tests {
         let expected = json!({
             "key": { "type": "namespace", "name": "shop" },
             "sent_bytes": 0, "sent_packets": 0, "received_bytes": 0, "received_packets": 0,
-            "crossing_bytes": 0, "trend": [],
+            "crossing_bytes": 0, "unpriced_bytes": 0, "trend": [],
         });
         assert_eq!(json, expected);
     }

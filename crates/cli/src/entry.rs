@@ -36,7 +36,7 @@ pub struct Size {
     pub packets: u128,
     /// Sent and received by themselves.
     pub sides: Option<Sides>,
-    /// Money, if there are prices.
+    /// Money, if there is a price.
     pub cost: Option<Micros>,
 }
 
@@ -114,13 +114,13 @@ impl Size {
                     received: party.received_bytes,
                     crossing: party.crossing_bytes,
                 }),
-                cost: money(party.cost.as_ref())?,
+                cost: money(party.known_cost())?,
             },
             Amount::Between(between) => Self {
                 bytes: between.bytes.into(),
                 packets: between.packets.into(),
                 sides: None,
-                cost: money(between.cost.as_ref())?,
+                cost: money(between.known_cost())?,
             },
         })
     }

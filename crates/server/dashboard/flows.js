@@ -3,7 +3,7 @@
 import { html, useEffect, useMemo, useRef, useState } from "./vendor/htm-preact.js";
 import { lay } from "./graph.js";
 import { useAnswer } from "./ask.js";
-import { Amount, Locality, Panel, size } from "./parts.js";
+import { Amount, Locality, Panel, nothingCosts, size } from "./parts.js";
 import { Pair, pairKey } from "./pairs.js";
 import { bytes, money, share } from "./units.js";
 import { asked } from "./view.js";
@@ -104,7 +104,7 @@ export const Flows = ({ view, matrix, unit, change }) => {
   const names = view.workload.map((one) => one.split("/").at(-1)).join(" and ");
   return html`<div class="full" ref=${anchor}><${Panel} id="flows" state=${state} lines=${9} title=${names ? `Flows of ${names}` : "Flows"}
     note=${names ? "who sends to it and to whom it sends, through which zones" : "who sends to whom through which zones; choose a name to look at its flows alone"}
-    empty=${({ items }) => items.every((item) => size(item, unit) === 0) && (items.length > 0 && unit === "cost" ? "Nothing here costs anything." : "Nobody sent anything here in this range.")}>
+    empty=${({ items }) => items.every((item) => size(item, unit) === 0) && (items.length > 0 && unit === "cost" ? nothingCosts(items) : "Nobody sent anything here in this range.")}>
     ${({ items: all, currency, left }) => {
       const items = all.filter((item) => size(item, unit) > 0);
       const boundaries = Object.keys(BOUNDARIES).filter((name) => items.some((item) => item.locality === name));

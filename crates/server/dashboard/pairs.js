@@ -1,7 +1,7 @@
 // Who sends to whom, the dearest first: that is where to look.
 
 import { html } from "./vendor/htm-preact.js";
-import { Amount, Bytes, Change, Locality, Panel, Spark, size } from "./parts.js";
+import { Amount, Bytes, Change, Locality, Panel, Spark, nothingCosts, size } from "./parts.js";
 import { end, filterOf } from "./words.js";
 
 /** One end by name, which narrows the page to it. */
@@ -22,7 +22,7 @@ export const pairKey = ({ key }) => JSON.stringify([key.source, key.destination,
 
 export const Pairs = ({ state, unit, change }) => html`<${Panel} id="pairs" title=${unit === "cost" ? "What costs most" : "What sends most"} state=${state}
   note="who sends to whom; choose a name to look at it alone"
-  empty=${(answer) => answer.items.every((item) => size(item, unit) === 0) && (answer.items.length > 0 ? "Nothing here costs anything." : "Nobody sent anything here in this range.")}>
+  empty=${(answer) => answer.items.every((item) => size(item, unit) === 0) && (answer.items.length > 0 ? nothingCosts(answer.items) : "Nobody sent anything here in this range.")}>
   ${({ items: all, currency, total, count, range }, now) => {
     // What costs nothing is no answer to what costs most.
     const items = all.filter((item) => size(item, unit) > 0);

@@ -14,6 +14,9 @@ export const Money = ({ of, currency, per = "" }) =>
     ? html`<span class="number none" title="no price">–</span>`
     : html`<span class="number" title="${of} ${currency}${per}">${money(of, currency)}${per}</span>`;
 
+/** What it costs; nothing is known of that if there is something without a price, and the rest costs nothing. */
+export const costOf = (of) => (of.unpriced_bytes > 0 && Number(of.cost) === 0 ? undefined : of.cost);
+
 /** How a number changed: an arrow and a word, so that the colour is not all there is. */
 export const Change = ({ now, before, title = "" }) => {
   const made = change(now, before);
@@ -98,7 +101,11 @@ export const Choice = ({ label, choices, chosen, onChoose }) => html`<div class=
 
 /** Money or bytes of an amount, whichever is shown. */
 export const Amount = ({ of, unit, currency }) =>
-  unit === "cost" ? html`<${Money} of=${of.cost} currency=${currency} />` : html`<${Bytes} of=${of.bytes} />`;
+  unit === "cost" ? html`<${Money} of=${costOf(of)} currency=${currency} />` : html`<${Bytes} of=${of.bytes} />`;
+
+/** What is said where no item has money to show. */
+export const nothingCosts = (items) =>
+  items.some((item) => item.unpriced_bytes > 0) ? "Nothing here costs anything, as far as it has a price." : "Nothing here costs anything.";
 
 /** The number that is shown, for pictures: a picture needs no more digits than it has pixels. */
 export const size = (of, unit) => (unit === "cost" ? Number(of?.cost ?? 0) : (of?.bytes ?? 0));

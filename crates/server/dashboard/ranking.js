@@ -3,7 +3,7 @@
 
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { ask, useAnswer } from "./ask.js";
-import { Bytes, Change, Choice, Locality, Money, Panel, Spark } from "./parts.js";
+import { Bytes, Change, Choice, Locality, Money, Panel, Spark, costOf } from "./parts.js";
 import { Pair } from "./pairs.js";
 import { Table } from "./table.js";
 import { whole } from "./units.js";
@@ -52,7 +52,7 @@ const columnsOf = ({ of, by, unit, currency, range, now, change }) => {
     { label: "Name", cell: (item) => html`<${Name} item=${item} change=${change} />` },
     { label: "Trend", minor: true, cell: (item) => html`<${Spark} of=${item.trend} range=${range} now=${now} />` },
     ...flows,
-    ...(currency ? [column("Cost", { cell: (item) => html`<${Money} of=${item.cost} currency=${currency} />`, ...sorted("cost") })] : []),
+    ...(currency ? [column("Cost", { cell: (item) => html`<${Money} of=${costOf(item)} currency=${currency} />`, ...sorted("cost") })] : []),
     column("Change", { cell: (item) => html`<${Change} now=${all(item, unit)} before=${all(item.before, unit)} />`, ...sorted("growth") }),
   ];
 };

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import Plot from "./vendor/uplot.js";
-import { Amount, BEHIND, Bytes, Change, Locality, Money, Panel, size } from "./parts.js";
+import { Amount, BEHIND, Bytes, Change, Locality, Money, Panel, costOf, size } from "./parts.js";
 import { bytes, date, moment, money, share } from "./units.js";
 import { LOCALITIES } from "./words.js";
 import { toggled } from "./view.js";
@@ -165,18 +165,12 @@ const Numbers = ({ answer, unit }) => {
       <caption class="spoken">Over time, the newest first</caption>
       <thead><tr><th scope="col">From</th>${answer.lines.map((line) => html`<th scope="col" class="number">${LOCALITIES[line.key.locality] ?? "Rest"}</th>`)}</tr></thead>
       <tbody>${answer.times.map((time, index) => html`<tr key=${time}><th scope="row">${moment(time)}</th>
-        ${answer.lines.map((line) => html`<td class="number"><${Amount} of=${line.points[index]} unit=${unit} currency=${answer.currency} /></td>`)}</tr>`).reverse()}
+        ${answer.lines.map((line) => html`<td class="number"><${Amount} of=${{ ...line.points[index], unpriced_bytes: line.total.unpriced_bytes }} unit=${unit} currency=${answer.currency} /></td>`)}</tr>`).reverse()}
       </tbody></table></div>`}</details>`;
 };
 
-/** Which bytes of a boundary may have no price: what has none is never shown as free. */
-const GAPS = { cross_region: "unlisted_rate", internet: "internet_off", unknown: "unknown_place" };
-
-const isUnpriced = (one, unpriced) => Number(one.cost) === 0 && unpriced.some(({ reason, bytes: count }) =>
-  count > 0 && (reason === GAPS[one.locality] || reason === "no_prices"));
-
 const Shares = ({ summary, unit, view, change }) => {
-  const { localities, total, currency, unpriced } = summary;
+  const { localities, total, currency } = summary;
   return html`<div class="wide"><table class="shares">
     <caption class="spoken">By the boundary that was crossed</caption>
     <thead><tr><th scope="col">Boundary</th><th scope="col" class="number">Bytes</th><th scope="col" class="number minor">Share</th>
@@ -186,11 +180,11 @@ const Shares = ({ summary, unit, view, change }) => {
         onClick=${() => change(toggled(view, "locality", one.locality))}><${Locality} of=${one.locality} /></button></th>
       <td class="number"><${Bytes} of=${one.bytes} /></td>
       <td class="number minor">${share(one.bytes, total.bytes)}</td>
-      ${currency && html`<td class="number"><${Money} of=${isUnpriced(one, unpriced) ? undefined : one.cost} currency=${currency} /></td>`}
+      ${currency && html`<td class="number"><${Money} of=${costOf(one)} currency=${currency} /></td>`}
       <td class="number"><${Change} now=${size(one, unit)} before=${one.before && size(one.before, unit)} /></td></tr>`)}
     </tbody>
     <tfoot><tr><th scope="row">All</th><td class="number"><${Bytes} of=${total.bytes} /></td><td class="minor"></td>
-      ${currency && html`<td class="number"><${Money} of=${total.cost} currency=${currency} /></td>`}
+      ${currency && html`<td class="number"><${Money} of=${costOf(total)} currency=${currency} /></td>`}
       <td class="number"><${Change} now=${size(total, unit)} before=${summary.before && size(summary.before, unit)} /></td></tr></tfoot>
   </table></div>`;
 };

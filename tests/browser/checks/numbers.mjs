@@ -27,13 +27,25 @@ const top = (page) => async ({ currency, total, rate, month }) => {
   assert.ok(Number(total.cost) > 0, "there is something that costs");
 };
 
-/** What has no price is never shown as free; nothing of the seed to the internet has one. */
-const costOf = ({ locality, cost }) => (["internet", "unknown"].includes(locality) ? "no price" : `${cost} USD`);
+/** What has no price is never shown as free. */
+const costOf = ({ cost, unpriced_bytes: unpriced }) => (unpriced > 0 && Number(cost) === 0 ? "no price" : `${cost} USD`);
 
 const boundaries = (page) => async ({ localities }) => {
   const rows = await page.locator(".shares tbody tr").evaluateAll((all) => all.map((row) =>
     [row.dataset.locality, ...[...row.querySelectorAll("td > .number")].map((one) => one.title)]));
   assert.deepEqual(rows, localities.map((one) => [one.locality, exact(one.bytes), costOf(one)]));
+  // Nothing of the seed to the internet has a price.
+  assert.deepEqual(rows.filter(([name]) => name === "internet").map((row) => row[2]), ["no price"]);
+};
+
+/** What each of a list costs, as the screen has it. */
+const costs = (page) => async ({ items }) => {
+  const shown = await page.locator("#ranking table").evaluate((table) => {
+    const place = [...table.querySelectorAll("thead th")].findIndex((head) => head.innerText.startsWith("Cost"));
+    return [...table.querySelectorAll("tbody tr:not(.space)")].map((row) => row.children[place].querySelector(".number").title);
+  });
+  assert.deepEqual(shown, items.slice(0, shown.length).map(costOf));
+  assert.ok(shown.includes("no price"), shown.join());
 };
 
 const doubts = (page) => async ({ unknown, left_out: leftOut }) => {
@@ -106,4 +118,11 @@ export const bytes_on_the_screen_are_what_the_api_answers = async (visit) => {
 export const pods_on_the_screen_are_those_of_the_api = async (visit) => {
   const page = await visit.openWhole("?of=pods&show=bytes&by=bytes");
   await compare(visit, page, "top", { since: "1h", of: "pods", by: "bytes", limit: 500 }, pods(page));
+};
+
+export const what_has_no_price_has_a_dash_in_lists = async (visit) => {
+  for (const of of ["networks", "pairs"]) {
+    const page = await visit.openWhole(`?of=${of}&locality=internet`);
+    await compare(visit, page, "top", { since: "1h", of, by: "cost", locality: "internet", limit: 500 }, costs(page));
+  }
 };

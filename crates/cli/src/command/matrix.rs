@@ -16,9 +16,6 @@ use crate::text::{self, Cell, Column, Look, Micros, Scale, Table, Tone};
 /// Of when it is if nothing is said.
 const USUAL: &str = "1h";
 
-/// What is outside of the cluster has no place, and is called so.
-const INTERNET: &str = "internet";
-
 /// Asks and prints.
 ///
 /// # Errors
@@ -109,16 +106,9 @@ fn picture(matrix: &Matrix, args: &MatrixArgs, look: Look) -> Result<String, Fai
     Ok(text)
 }
 
-/// What it costs. Nothing for what has no price: that is never free, and only within a place something is.
+/// What it costs; none for what has no price, which is not free.
 fn cost(cell: &MatrixCell) -> Result<Option<Micros>, Failure> {
-    let MatrixCell {
-        source,
-        destination,
-        measure,
-    } = cell;
-    let is_within = source == destination && !matches!(&**source, "" | INTERNET);
-    let cost = money(measure.cost.as_ref())?;
-    Ok(cost.filter(|cost| cost.0 > 0 || is_within))
+    money(cell.measure.known_cost())
 }
 
 fn corner(what: &str, by: PlacesChoice) -> String {
@@ -218,12 +208,9 @@ fn write(matrix: &Matrix, console: &mut Console) -> Result<(), Failure> {
     ];
     writer.write_record(titles).map_err(into_io)?;
     for cell in &matrix.cells {
-        let Measure {
-            bytes,
-            packets,
-            cost,
-        } = &cell.measure;
-        let cost = cost.as_ref().map(|cost| cost.0.clone()).unwrap_or_default();
+        let Measure { bytes, packets, .. } = &cell.measure;
+        let cost = cell.measure.known_cost();
+        let cost = cost.map(|cost| cost.0.clone()).unwrap_or_default();
         let currency = matrix.currency.clone().unwrap_or_default();
         let (bytes, packets) = (bytes.to_string(), packets.to_string());
         let values = [

@@ -106,8 +106,8 @@ pub(crate) fn guarded(value: &str) -> Cow<'_, str> {
 
 fn cost(amount: &Amount) -> Option<&Money> {
     match amount {
-        Amount::Party(party) => party.cost.as_ref(),
-        Amount::Between(between) => between.cost.as_ref(),
+        Amount::Party(party) => party.known_cost(),
+        Amount::Between(between) => between.known_cost(),
     }
 }
 

@@ -16,6 +16,23 @@ fn measure(bytes: u64, cost: &str) -> Measure {
         bytes,
         packets: bytes / 1000,
         cost: Some(money(cost)),
+        unpriced_bytes: 0,
+    }
+}
+
+/// The same of what has no price.
+fn unpriced(bytes: u64) -> Measure {
+    Measure {
+        unpriced_bytes: bytes,
+        ..measure(bytes, "0.000000")
+    }
+}
+
+/// What went across that boundary; the internet and what is unknown have no price.
+fn across(locality: LocalityName, bytes: u64, cost: &str) -> Measure {
+    match locality {
+        LocalityName::Internet | LocalityName::Unknown => unpriced(bytes),
+        _ => measure(bytes, cost),
     }
 }
 
@@ -32,7 +49,7 @@ fn range() -> Range {
 pub(crate) fn summary() -> Summary {
     let share = |locality, bytes, cost| LocalityShare {
         locality,
-        measure: measure(bytes, cost),
+        measure: across(locality, bytes, cost),
         before: None,
     };
     Summary {
@@ -63,11 +80,11 @@ pub(crate) fn summary() -> Summary {
         unknown: vec![
             UnknownShare {
                 reason: "missing_zone".to_owned(),
-                measure: measure(41_000_000_000, "0.000000"),
+                measure: unpriced(41_000_000_000),
             },
             UnknownShare {
                 reason: "unlisted_address".to_owned(),
-                measure: measure(9_000_000_000, "0.000000"),
+                measure: unpriced(9_000_000_000),
             },
         ],
         unpriced: vec![
@@ -127,8 +144,8 @@ fn pair(
             destination,
             locality,
         },
-        amount: Amount::Between(measure(size.0, size.1)),
-        before: before.map(|(bytes, cost)| Amount::Between(measure(bytes, cost))),
+        amount: Amount::Between(across(locality, size.0, size.1)),
+        before: before.map(|(bytes, cost)| Amount::Between(across(locality, bytes, cost))),
         trend: grown(0),
     }
 }
@@ -202,6 +219,7 @@ pub(crate) fn namespaces() -> Top {
             received_packets: received / 1000,
             crossing_bytes: crossing,
             cost: Some(money(cost)),
+            unpriced_bytes: 0,
         }),
         before: None,
         trend: vec![sent; 60],
@@ -230,7 +248,10 @@ pub(crate) fn matrix() -> Matrix {
     let cell = |source: &str, destination: &str, bytes, cost| MatrixCell {
         source: source.to_owned(),
         destination: destination.to_owned(),
-        measure: measure(bytes, cost),
+        measure: match (source, destination) {
+            ("", _) | (_, "internet") => unpriced(bytes),
+            _ => measure(bytes, cost),
+        },
     };
     Matrix {
         range: range(),

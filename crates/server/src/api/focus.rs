@@ -224,7 +224,7 @@ impl Row {
         let id = [namespace, workload_kind, name].into_iter().flatten();
         let id: Vec<_> = id.map(String::as_str).collect();
         let locality = tables::name(words::locality(self.locality));
-        let unpriced = self.measure.unpriced.iter().sum();
+        let unpriced = self.measure.unpriced_bytes();
         vec![
             own(when::text(self.start)),
             own(when::text(self.end)),

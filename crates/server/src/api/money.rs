@@ -47,6 +47,7 @@ impl Purse {
                 .packets
                 .saturating_add(measure.received.packets),
             cost: self.money(units),
+            unpriced_bytes: measure.unpriced_bytes(),
         }
     }
 
@@ -59,6 +60,7 @@ impl Purse {
             received_packets: measure.received.packets,
             crossing_bytes: measure.crossing,
             cost: self.money(units),
+            unpriced_bytes: measure.unpriced_bytes(),
         }
     }
 

@@ -198,6 +198,7 @@ fn projected(
         bytes: more(so_far.bytes(), like.bytes()),
         packets: more(so_far.sent.packets, like.sent.packets),
         cost: purse.money(from_nanos(nanos)),
+        unpriced_bytes: more(so_far.unpriced_bytes(), like.unpriced_bytes()),
     }
 }
 

@@ -37,18 +37,15 @@ fn columns(names: &[&[&'static str]]) -> Vec<Cow<'static, str>> {
         .collect()
 }
 
+/// Money and in what; what has no price has an empty cell, and costs something perhaps.
 fn money<'a>(money: Option<&'a Money>, currency: Option<&'a String>) -> [Cell<'a>; 2] {
-    match (money, currency) {
-        (Some(Money(amount)), Some(currency)) => {
-            [Cell::Number(amount.as_str().into()), Cell::text(currency)]
-        }
-        _ => [Cell::Empty, Cell::Empty],
-    }
+    let amount = money.map(|Money(amount)| Cell::Number(amount.as_str().into()));
+    [amount.unwrap_or(Cell::Empty), Cell::maybe(currency)]
 }
 
 fn between<'a>(measure: &'a Measure, currency: Option<&'a String>) -> Vec<Cell<'a>> {
     let mut cells = vec![Cell::number(measure.bytes), Cell::number(measure.packets)];
-    cells.extend(money(measure.cost.as_ref(), currency));
+    cells.extend(money(measure.known_cost(), currency));
     cells
 }
 
@@ -64,7 +61,7 @@ fn amount<'a>(item: &'a Item, currency: Option<&'a String>) -> Vec<Cell<'a>> {
                 measures.crossing_bytes,
             ];
             let mut cells: Vec<_> = numbers.map(Cell::number).into();
-            cells.extend(money(measures.cost.as_ref(), currency));
+            cells.extend(money(measures.known_cost(), currency));
             cells
         }
     }
@@ -147,11 +144,13 @@ impl Table for Series {
     fn rows(&self) -> Vec<Vec<Cell<'_>>> {
         let mut rows = Vec::new();
         for line in &self.lines {
+            let has_price = line.total.known_cost().is_some();
             for (time, point) in self.times.iter().zip(&line.points) {
                 let mut row = vec![Cell::text(time)];
                 row.extend(key(&line.key));
                 row.push(Cell::number(point.bytes));
-                row.extend(money(point.cost.as_ref(), self.currency.as_ref()));
+                let cost = point.cost.as_ref().filter(|_| has_price);
+                row.extend(money(cost, self.currency.as_ref()));
                 rows.push(row);
             }
         }

@@ -99,37 +99,81 @@ async fn a_wrong_question_names_what_is_wrong_with_it() {
 #[tokio::test]
 async fn a_wrong_value_is_answered_with_what_it_is_and_what_it_can_be() {
     let api = api(plain());
+    let number = "a whole number from 1 to 10000";
+    let duration = "a whole number from 1 to 999999 with its unit, like 5m, 5h, 5d";
+    let localities = "same_node, same_zone, cross_zone, cross_region, internet or unknown";
     let long = "9".repeat(100);
-    let cut = format!("it is \"{}\"…, and can be a whole number", &long[..40]);
-    let long = format!("top?limit={long}");
-    let limit = "and can be a whole number from 1 to 10000";
     let cases = [
-        ("top?limit=-1", format!("it is \"-1\", {limit}")),
-        ("top?limit=x", format!("it is \"x\", {limit}")),
-        ("top?limit=1.5", format!("it is \"1.5\", {limit}")),
-        ("top?limit=0", format!("it is \"0\", {limit}")),
-        ("top?limit=10001", format!("it is \"10001\", {limit}")),
-        ("flows?limit=99999999999", format!("it is \"99999999999\", {limit}")),
-        ("flows?limit=%2B5", format!("it is \"+5\", {limit}")),
-        (&*long, cut),
-        ("series?limit=-1", "a whole number from 1 to 100".to_owned()),
-        ("series?step=5w", "it is \"5w\", and can be a whole number from 1 to 999999 with its unit, like 5m, 5h, 5d".to_owned()),
-        ("summary?since=0h", "it is \"0h\", and can be a whole number from 1 to 999999 with its unit, like 5m, 5h, 5d, 5w, or month".to_owned()),
-        ("summary?from=now", "it is \"now\", and can be a time of RFC 3339, like 2026-11-01T00:00:00Z".to_owned()),
-        ("top?zones=yes", "it is \"yes\", and can be true or false".to_owned()),
-        ("matrix?by=rack", "it is \"rack\", and can be zone or region".to_owned()),
-        ("top?by=size", "it is \"size\", and can be cost, bytes or growth".to_owned()),
-        ("summary?locality=far", "it is \"far\", and can be same_node, same_zone, cross_zone, cross_region, internet or unknown".to_owned()),
-        ("summary?format=xml", "it is \"xml\", and can be json or csv".to_owned()),
-        ("costs.csv?granularity=week", "it is \"week\", and can be hour or day".to_owned()),
+        ("top?limit", "-1", number),
+        ("top?limit", "x", number),
+        ("top?limit", "1.5", number),
+        ("top?limit", "0", number),
+        ("top?limit", "10001", number),
+        ("top?limit", &long, number),
+        ("flows?limit", "99999999999", number),
+        ("flows?limit", "%2B5", number),
+        ("series?limit", "-1", "a whole number from 1 to 100"),
+        ("series?step", "5w", duration),
+        ("summary?since", "0h", duration),
+        ("summary?since", "0h", "5w, or month"),
+        (
+            "summary?from",
+            "now",
+            "a time of RFC 3339, like 2026-11-01T",
+        ),
+        ("top?zones", "yes", "true or false"),
+        ("matrix?by", "rack", "zone or region"),
+        ("top?by", "size", "cost, bytes or growth"),
+        ("summary?locality", "far", localities),
+        ("summary?format", "xml", "json or csv"),
+        ("costs.csv?granularity", "week", "hour or day"),
     ];
-    for (question, expected) in cases {
-        let (status, problem) = get(&api, &format!("/api/v1/{question}")).await;
+    for (parameter, value, can_be) in cases {
+        let path = format!("/api/v1/{parameter}={value}");
+        let (status, problem) = get(&api, &path).await;
 
-        assert_eq!(status, StatusCode::BAD_REQUEST, "{question}: {problem}");
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {problem}");
         let error = problem["error"].as_str().unwrap();
-        assert!(error.contains(&expected), "{question}: {error}");
+        let (got, rest) = error.split_once(", and can be ").unwrap();
+        let shown = match value {
+            "%2B5" => "it is \"+5\"".to_owned(),
+            long if long.len() > 40 => format!("it is \"{}\"…", &long[..40]),
+            value => format!("it is \"{value}\""),
+        };
+        assert_eq!(got, shown, "{path}");
+        assert!(rest.contains(can_be), "{path}: {error}");
     }
+}
+
+#[tokio::test]
+async fn what_has_no_price_is_told_of_each_and_is_not_free() {
+    let api = api(plain());
+    let unpriced = async |path: &str, at: &str| -> Vec<(u64, String)> {
+        let answer = right(&api, &format!("/api/v1/{path}")).await;
+        let all = list(&answer, at).iter();
+        all.map(|each| {
+            let bytes = each["unpriced_bytes"].as_u64().unwrap();
+            (bytes, each["cost"].as_str().unwrap().to_owned())
+        })
+        .filter(|(bytes, _)| *bytes > 0)
+        .collect()
+    };
+
+    let free = (40_000_000, "0.000000".to_owned());
+    for (path, at) in [
+        ("summary", "localities"),
+        ("matrix", "cells"),
+        ("top?of=pairs", "items"),
+        ("top?of=networks", "items"),
+    ] {
+        let has_none = unpriced(path, at).await;
+        assert_eq!(has_none, std::slice::from_ref(&free), "{path}");
+    }
+    // It pays for what else it sends.
+    let of_parties = unpriced("top?of=namespaces", "items").await;
+    assert_eq!(of_parties.len(), 2, "{of_parties:?}");
+    assert!(of_parties.iter().all(|(bytes, _)| *bytes == free.0));
+    assert!(of_parties.iter().any(|(_, cost)| *cost != free.1));
 }
 
 #[tokio::test]

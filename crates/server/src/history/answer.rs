@@ -88,7 +88,7 @@ impl Unpriced {
     ];
 
     /// Its position in [`ALL`](Self::ALL).
-    pub(super) const fn position(self) -> usize {
+    pub(crate) const fn position(self) -> usize {
         match self {
             Self::Gap(gap) => gap as usize,
             Self::NoPrices => Gap::ALL.len(),
@@ -100,6 +100,12 @@ impl Measure {
     /// All bytes: sent and received.
     pub fn bytes(&self) -> u64 {
         self.sent.bytes.saturating_add(self.received.bytes)
+    }
+
+    /// Those of them that have no price, for whatever reason.
+    pub fn unpriced_bytes(&self) -> u64 {
+        let each = self.unpriced.into_iter();
+        each.fold(0, u64::saturating_add)
     }
 }
 

@@ -123,8 +123,12 @@ fn detail(entry: &Entry, currency: Option<&str>, range: &str) -> Vec<String> {
 
 fn size(size: &Size, currency: Option<&str>) -> Vec<String> {
     let mut lines = Vec::new();
-    if let (Some(cost), Some(currency)) = (size.cost, currency) {
-        lines.push(format!("cost      {} {currency}", Scale::Exact.text(cost)));
+    match (size.cost, currency) {
+        (Some(cost), Some(currency)) => {
+            lines.push(format!("cost      {} {currency}", Scale::Exact.text(cost)));
+        }
+        (None, Some(_)) => lines.push("cost      no price".to_owned()),
+        (_, None) => {}
     }
     match size.sides {
         Some(sides) => {

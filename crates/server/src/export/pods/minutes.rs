@@ -12,7 +12,7 @@ use kubezonnet_model::{
 use kubezonnet_pricing::{Charges, Cost, Edge, PriceBook};
 
 use crate::costs::place;
-use crate::history::Measure;
+use crate::history::{Measure, Unpriced};
 use crate::ledger::{self, Side, Who};
 use crate::resolve::{Outcome, ResolvedBatch};
 
@@ -176,12 +176,12 @@ pub(super) fn of(
         let source = sender.map_or(&reporter, |sender| &sides[sender as usize]);
         let destination = &sides[flow.destination as usize];
         let ends = (sender, flow.destination, locality);
-        let charges = prices.charges(ends, source, destination);
+        let charge = prices.charge(ends, source, destination);
         for (at, share) in spread(batch.window, flow.counters) {
             let both = Part {
                 share,
                 locality,
-                charges,
+                charge,
             };
             if let Some(end) = sends {
                 *sums.entry((at, end)).or_default() += both.sent();
@@ -209,8 +209,11 @@ pub(super) fn of(
 struct Part {
     share: FlowCounters,
     locality: Locality,
-    charges: Charges,
+    charge: Charge,
 }
+
+/// What a byte costs, or why nobody can say.
+type Charge = Result<Charges, Unpriced>;
 
 impl Part {
     fn sent(self) -> Measure {
@@ -221,6 +224,7 @@ impl Part {
                 ..Cost::default()
             },
             crossing: self.crossing(),
+            unpriced: self.unpriced(),
             ..Measure::default()
         }
     }
@@ -233,12 +237,22 @@ impl Part {
                 ..Cost::default()
             },
             crossing: self.crossing(),
+            unpriced: self.unpriced(),
             ..Measure::default()
         }
     }
 
     fn cost(self) -> Cost {
-        self.charges.cost(self.share.bytes)
+        let charges = self.charge.unwrap_or(Charges::FREE);
+        charges.cost(self.share.bytes)
+    }
+
+    fn unpriced(self) -> [u64; Unpriced::ALL.len()] {
+        let mut unpriced = [0; Unpriced::ALL.len()];
+        if let Err(why) = self.charge {
+            unpriced[why.position()] = self.share.bytes;
+        }
+        unpriced
     }
 
     fn crossing(self) -> u64 {
@@ -252,7 +266,7 @@ impl Part {
 /// Prices that were looked up for a batch.
 struct Prices<'a> {
     book: Option<&'a PriceBook>,
-    known: HashMap<(Option<u32>, u32, Locality), Charges>,
+    known: HashMap<(Option<u32>, u32, Locality), Charge>,
 }
 
 impl<'a> Prices<'a> {
@@ -263,25 +277,27 @@ impl<'a> Prices<'a> {
         }
     }
 
-    fn charges(
+    fn charge(
         &mut self,
         ends: (Option<u32>, u32, Locality),
         source: &Side,
         destination: &Side,
-    ) -> Charges {
+    ) -> Charge {
         let (.., locality) = ends;
-        let Some(book) = self.book else {
-            return Charges::FREE;
-        };
         if matches!(locality, Locality::SameNode | Locality::SameZone) {
-            return Charges::FREE;
+            return Ok(Charges::FREE);
         }
+        let book = self.book.ok_or(Unpriced::NoPrices)?;
         *self.known.entry(ends).or_insert_with(|| {
-            book.charges(&Edge {
+            let charges = book.charges(&Edge {
                 source: place(source),
                 destination: place(destination),
                 locality,
-            })
+            });
+            match charges.gap {
+                Some(gap) => Err(Unpriced::Gap(gap)),
+                None => Ok(charges),
+            }
         })
     }
 }

@@ -51,6 +51,38 @@ fn sums(pods: &Pods) -> Vec<(String, Measure)> {
 }
 
 #[test]
+fn what_a_pod_sent_and_received_without_a_price_is_known() {
+    let pods = Arc::new(Pods::new());
+    let pipeline = pipeline(&pods);
+    let batch = |sequence| {
+        Report::of("n1", sequence)
+            .record("10.67.1.1", "10.67.2.1", OUT, 1000)
+            .record("10.67.1.1", "10.67.1.2", OUT, 20)
+            .record("10.67.1.1", "10.67.4.1", OUT, 300)
+            .record("10.67.1.1", "8.8.8.8", OUT, 4)
+            .decoded()
+    };
+
+    // The first is of before prices were known.
+    pipeline.apply(&batch(1), Duration::ZERO, NOW).unwrap();
+    wait(&pods, 4);
+    pipeline.begin_costs(&book());
+    pipeline.apply(&batch(2), Duration::ZERO, NOW).unwrap();
+    wait(&pods, 8);
+
+    let unpriced = sums(&pods).into_iter();
+    let unpriced = unpriced.map(|(name, had)| (name, had.unpriced));
+    let expected = [
+        ("p1", [300, 0, 4, 1304]),
+        ("p2", [0, 0, 0, 1000]),
+        ("p4", [300, 0, 0, 300]),
+        ("q1", [0, 0, 0, 0]),
+    ];
+    let expected = expected.map(|(name, unpriced)| (name.to_owned(), unpriced));
+    assert_eq!(unpriced.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn each_pod_pays_its_own_side_and_minutes_sum_to_windows() {
     let pods = Arc::new(Pods::new());
     let pipeline = pipeline(&pods);

@@ -20,6 +20,7 @@
 //! last digit. Times are RFC 3339 in UTC.
 
 mod asked;
+mod columns;
 mod end;
 mod flows;
 mod health;

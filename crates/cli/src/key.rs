@@ -17,31 +17,6 @@ pub const fn locality(name: LocalityName) -> &'static str {
     }
 }
 
-/// The name of a locality, as it is in JSON.
-pub const fn locality_value(name: LocalityName) -> &'static str {
-    match name {
-        LocalityName::SameNode => "same_node",
-        LocalityName::SameZone => "same_zone",
-        LocalityName::CrossZone => "cross_zone",
-        LocalityName::CrossRegion => "cross_region",
-        LocalityName::Internet => "internet",
-        LocalityName::Unknown => "unknown",
-    }
-}
-
-/// The kind of an end, as it is in JSON.
-pub const fn end_kind(kind: EndKind) -> &'static str {
-    match kind {
-        EndKind::Workload => "workload",
-        EndKind::Node => "node",
-        EndKind::Network => "network",
-        EndKind::Service => "service",
-        EndKind::Internet => "internet",
-        EndKind::Unknown => "unknown",
-        EndKind::Other => "other",
-    }
-}
-
 /// The title of a column of these.
 pub const fn title(of: Of) -> &'static str {
     match of {
@@ -144,12 +119,14 @@ pub fn end(end: &End) -> String {
     }
 }
 
-/// Names of the columns that [`values`] has, exact and for programs.
-pub fn columns(of: Of) -> &'static [&'static str] {
+/// Of the columns that a table of the server has, those that lists of these fill.
+pub const fn columns(of: Of) -> &'static [&'static str] {
     match of {
-        Of::Pods => &["namespace", "pod"],
-        Of::Workloads | Of::Networks => &["kind", "namespace", "workload_kind", "name"],
+        Of::Pods | Of::Services => &["type", "namespace", "name"],
+        Of::Workloads | Of::Networks => &["type", "kind", "namespace", "workload_kind", "name"],
         Of::Pairs => &[
+            "type",
+            "locality",
             "source_kind",
             "source_namespace",
             "source_workload_kind",
@@ -160,51 +137,38 @@ pub fn columns(of: Of) -> &'static [&'static str] {
             "destination_workload_kind",
             "destination_name",
             "destination_zone",
-            "locality",
         ],
-        Of::Namespaces => &["namespace"],
-        Of::Teams => &["team"],
-        Of::Services => &["namespace", "service"],
-        Of::Zones => &["zone"],
+        Of::Namespaces | Of::Teams | Of::Zones => &["type", "name"],
     }
 }
 
-/// Who it is, field by field.
-pub fn values(key: &Key) -> Vec<&str> {
-    fn party(end: &End) -> [&str; 4] {
-        [
-            end_kind(end.kind),
-            end.namespace.as_deref().unwrap_or_default(),
-            end.workload_kind.as_deref().unwrap_or_default(),
-            end.name.as_deref().unwrap_or_default(),
-        ]
-    }
-    match key {
-        Key::Total => vec!["total"],
-        Key::Rest => vec!["rest"],
-        Key::Locality { locality } => vec![locality_value(*locality)],
-        Key::ZonePair {
-            source,
-            destination,
-        } => vec![source, destination],
-        Key::Pod { namespace, name } => vec![namespace, name],
-        Key::Workload(end) | Key::Network(end) => party(end).to_vec(),
-        Key::Pair {
-            source,
-            destination,
-            locality,
-        } => {
-            let mut values = party(source).to_vec();
-            values.push(source.zone.as_deref().unwrap_or_default());
-            values.extend(party(destination));
-            values.push(destination.zone.as_deref().unwrap_or_default());
-            values.push(locality_value(*locality));
-            values
+/// Who it is, in the columns of these; empty where there is nothing to say.
+pub fn values(of: Of, key: &Key) -> Vec<&str> {
+    let cells = Key::COLUMNS.into_iter().zip(key.cells());
+    let own = cells.filter(|(name, _)| columns(of).contains(name));
+    own.map(|(_, cell)| cell.unwrap_or_default()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_those_of_the_server_in_its_order() {
+        for of in [
+            Of::Pods,
+            Of::Workloads,
+            Of::Pairs,
+            Of::Namespaces,
+            Of::Teams,
+            Of::Services,
+            Of::Networks,
+            Of::Zones,
+        ] {
+            let own = Key::COLUMNS.into_iter();
+            let own = own.filter(|name| columns(of).contains(name));
+
+            assert_eq!(own.collect::<Vec<_>>(), columns(of), "{of:?}");
         }
-        Key::Namespace { name } | Key::Team { name } | Key::Zone { name } => vec![name],
-        Key::Service { service } => match service {
-            Some(service) => vec![&service.namespace, &service.name],
-            None => vec!["", ""],
-        },
     }
 }

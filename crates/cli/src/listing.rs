@@ -1,6 +1,6 @@
 //! Lists of the largest with what belongs to them: what `cost` prints, and `top` where it prints once.
 
-use kubezonnet_api::{Asked, Item, Of, Range, Summary, Top, TopAsked};
+use kubezonnet_api::{Asked, Of, Range, Summary, Top, TopAsked};
 use serde::Serialize;
 
 use crate::args::Format;
@@ -238,7 +238,8 @@ impl Listing {
                 .any(|end| title.ends_with(end))
         };
         let titles = lines::titles(&self.top);
-        let columns = titles.iter().map(|title| {
+        // The first says of what kind they are, as does who asked.
+        let columns = titles.iter().skip(1).map(|title| {
             let align = if is_number(title) {
                 Align::Right
             } else {
@@ -256,7 +257,7 @@ impl Listing {
                     value.into()
                 }
             };
-            table.push(values.into_iter().map(cell).collect());
+            table.push(values.into_iter().skip(1).map(cell).collect());
         }
         out.push_str(&table.render(look));
         out.push_str(&footnotes(&self.summary, look));
@@ -286,9 +287,4 @@ fn change_cell(entry: &Entry) -> Cell {
         _ => Tone::Faint,
     };
     Cell::toned(change, tone)
-}
-
-/// What `top` and `cost` have of each item in files.
-fn of_item(item: &Item) -> Vec<&str> {
-    key::values(&item.key)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use kubezonnet_api::{Address, Asked, EndKind, Flow, Flows, FlowsAsked};
+use kubezonnet_api::{Address, Asked, EndKind, Flow, Flows, FlowsAsked, LocalityName};
 
 use crate::args::{FlowsArgs, Form, Way};
 use crate::client::{Client, Question};
@@ -113,11 +113,11 @@ fn print(flows: &Flows, output: Form, console: &mut Console) -> Result<(), Failu
 fn line(flow: &Flow, console: &Console) -> String {
     let look = console.look();
     let locality = format!("{:<12}", key::locality(flow.locality));
-    let tone = match key::locality_value(flow.locality) {
-        "cross_zone" => Tone::Doubtful,
-        "cross_region" | "internet" => Tone::Bad,
-        "unknown" => Tone::Strong,
-        _ => Tone::Faint,
+    let tone = match flow.locality {
+        LocalityName::CrossZone => Tone::Doubtful,
+        LocalityName::CrossRegion | LocalityName::Internet => Tone::Bad,
+        LocalityName::Unknown => Tone::Strong,
+        LocalityName::SameNode | LocalityName::SameZone => Tone::Faint,
     };
     let mut line = format!(
         "{}  {}  {:>7}  {} > {} {}",

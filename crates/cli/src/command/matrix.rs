@@ -198,14 +198,8 @@ fn list(matrix: &Matrix) -> Result<Table, Failure> {
 
 fn write(matrix: &Matrix, console: &mut Console) -> Result<(), Failure> {
     let mut writer = csv::Writer::from_writer(console.out());
-    let titles = [
-        "source",
-        "destination",
-        "bytes",
-        "packets",
-        "cost",
-        "currency",
-    ];
+    let titles = ["source", "destination"].into_iter();
+    let titles = titles.chain(Measure::COLUMNS);
     writer.write_record(titles).map_err(into_io)?;
     for cell in &matrix.cells {
         let Measure { bytes, packets, .. } = &cell.measure;

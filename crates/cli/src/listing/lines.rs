@@ -5,77 +5,58 @@ use std::io::{self, Write};
 
 use kubezonnet_api::{Amount, Item, Measure, Measures, Money, Top};
 
-use super::of_item;
 use crate::key;
 
-/// Names of the values of a line.
+/// What a line has of the time before, beyond what the server's own tables have.
+const BEFORE: [&str; 2] = ["before_bytes", "before_cost"];
+
+/// Names of the values of a line: those of the server's own tables.
 pub(super) fn titles(top: &Top) -> Vec<&'static str> {
     let mut titles = key::columns(top.of).to_vec();
-    titles.extend(match top.items.first().map(|item| &item.amount) {
-        Some(Amount::Party(_)) => &[
-            "sent_bytes",
-            "sent_packets",
-            "received_bytes",
-            "received_packets",
-            "crossing_bytes",
-        ][..],
-        _ => &["bytes", "packets"][..],
+    titles.extend(if is_of_parties(top) {
+        &Measures::COLUMNS[..]
+    } else {
+        &Measure::COLUMNS[..]
     });
-    titles.extend(["cost", "before_bytes", "before_cost", "currency"]);
+    titles.extend(BEFORE);
     titles
+}
+
+/// Whether each has what it sent and received. The server answers with one kind or the other.
+fn is_of_parties(top: &Top) -> bool {
+    let first = top.items.first().map(|item| &item.amount);
+    matches!(first, Some(Amount::Party(_)))
 }
 
 /// The values of an item.
 pub(super) fn values(top: &Top, item: &Item) -> Vec<String> {
-    let mut values: Vec<String> = of_item(item).into_iter().map(str::to_owned).collect();
-    let is_party = matches!(
-        top.items.first().map(|item| &item.amount),
-        Some(Amount::Party(_))
-    );
+    let own = key::values(top.of, &item.key);
+    let mut values: Vec<String> = own.into_iter().map(str::to_owned).collect();
     values.extend(match &item.amount {
-        Amount::Party(party) => {
-            let Measures {
-                sent_bytes,
-                sent_packets,
-                received_bytes,
-                received_packets,
-                crossing_bytes,
-                ..
-            } = party;
-            [
-                sent_bytes,
-                sent_packets,
-                received_bytes,
-                received_packets,
-                crossing_bytes,
-            ]
-            .map(ToString::to_string)
-            .to_vec()
-        }
-        Amount::Between(Measure { bytes, packets, .. }) if is_party => {
-            // The server answers with one kind or the other; a mixture keeps its columns.
-            vec![
-                bytes.to_string(),
-                packets.to_string(),
-                String::new(),
-                String::new(),
-                String::new(),
-            ]
-        }
-        Amount::Between(Measure { bytes, packets, .. }) => {
-            vec![bytes.to_string(), packets.to_string()]
+        Amount::Party(party) => [
+            party.sent_bytes,
+            party.sent_packets,
+            party.received_bytes,
+            party.received_packets,
+            party.crossing_bytes,
+        ]
+        .map(|number| number.to_string())
+        .to_vec(),
+        Amount::Between(between) => {
+            let mut numbers = vec![between.bytes.to_string(), between.packets.to_string()];
+            // A mixture keeps its columns.
+            let columns = if is_of_parties(top) { 5 } else { 2 };
+            numbers.resize(columns, String::new());
+            numbers
         }
     });
     let text = |money: Option<&Money>| money.map(|money| money.0.clone()).unwrap_or_default();
     values.push(text(cost(&item.amount)));
-    let before = item.before.as_ref();
-    values.push(
-        before
-            .map(|before| bytes(before).to_string())
-            .unwrap_or_default(),
-    );
-    values.push(text(before.and_then(cost)));
     values.push(top.currency.clone().unwrap_or_default());
+    let before = item.before.as_ref();
+    let bytes = before.map(|before| bytes(before).to_string());
+    values.push(bytes.unwrap_or_default());
+    values.push(text(before.and_then(cost)));
     values
 }
 

@@ -14,7 +14,7 @@ use super::csv::{Cell, Table};
 use super::money::{DIGITS, units};
 use super::query::Query;
 use super::refusal::Refusal;
-use super::{Api, filter, tables, when, words};
+use super::{Api, filter, when, words};
 use crate::history::{Answer, By, Measure, PartyPart, SidePart, Value};
 
 /// The most rows at once: a month of a thousand workloads by day.
@@ -223,7 +223,7 @@ impl Row {
         } = &self.who;
         let id = [namespace, workload_kind, name].into_iter().flatten();
         let id: Vec<_> = id.map(String::as_str).collect();
-        let locality = tables::name(words::locality(self.locality));
+        let locality = words::locality(self.locality).as_str();
         let unpriced = self.measure.unpriced_bytes();
         vec![
             own(when::text(self.start)),

@@ -3,31 +3,10 @@
 use std::borrow::Cow;
 
 use kubezonnet_api::{
-    Address, Amount, End, EndKind, Flows, Item, Key, LocalityName, Matrix, Measure, Money, Of,
-    Series, Summary, Top,
+    Address, Amount, Flows, Item, Key, Matrix, Measure, Measures, Money, Of, Series, Summary, Top,
 };
 
 use super::csv::{Cell, Table};
-
-/// The columns of who an item or a line is of.
-const KEY: [&str; 16] = [
-    "type",
-    "kind",
-    "namespace",
-    "workload_kind",
-    "name",
-    "locality",
-    "source_kind",
-    "source_namespace",
-    "source_workload_kind",
-    "source_name",
-    "source_zone",
-    "destination_kind",
-    "destination_namespace",
-    "destination_workload_kind",
-    "destination_name",
-    "destination_zone",
-];
 
 fn columns(names: &[&[&'static str]]) -> Vec<Cow<'static, str>> {
     names
@@ -67,11 +46,9 @@ fn amount<'a>(item: &'a Item, currency: Option<&'a String>) -> Vec<Cell<'a>> {
     }
 }
 
-const BETWEEN: [&str; 4] = ["bytes", "packets", "cost", "currency"];
-
 impl Table for Summary {
     fn columns(&self) -> Vec<Cow<'static, str>> {
-        columns(&[&["from", "to", "locality"], &BETWEEN])
+        columns(&[&["from", "to", "locality"], &Measure::COLUMNS])
     }
 
     fn rows(&self) -> Vec<Vec<Cell<'_>>> {
@@ -80,7 +57,7 @@ impl Table for Summary {
             let mut row = vec![
                 Cell::Text(self.range.from.as_str().into()),
                 Cell::Text(self.range.to.as_str().into()),
-                Cell::Text(name(share.locality).into()),
+                Cell::text(share.locality.as_str()),
             ];
             row.extend(between(&share.measure, self.currency.as_ref()));
             row
@@ -91,7 +68,7 @@ impl Table for Summary {
 
 impl Table for Matrix {
     fn columns(&self) -> Vec<Cow<'static, str>> {
-        columns(&[&["source", "destination"], &BETWEEN])
+        columns(&[&["source", "destination"], &Measure::COLUMNS])
     }
 
     fn rows(&self) -> Vec<Vec<Cell<'_>>> {
@@ -109,18 +86,12 @@ impl Table for Matrix {
 impl Table for Top {
     fn columns(&self) -> Vec<Cow<'static, str>> {
         let amount: &[&str] = match self.of {
-            Of::Pairs | Of::Services => &BETWEEN,
-            Of::Pods | Of::Workloads | Of::Namespaces | Of::Teams | Of::Networks | Of::Zones => &[
-                "sent_bytes",
-                "sent_packets",
-                "received_bytes",
-                "received_packets",
-                "crossing_bytes",
-                "cost",
-                "currency",
-            ],
+            Of::Pairs | Of::Services => &Measure::COLUMNS,
+            Of::Pods | Of::Workloads | Of::Namespaces | Of::Teams | Of::Networks | Of::Zones => {
+                &Measures::COLUMNS
+            }
         };
-        columns(&[&KEY, amount])
+        columns(&[&Key::COLUMNS, amount])
     }
 
     fn rows(&self) -> Vec<Vec<Cell<'_>>> {
@@ -138,7 +109,7 @@ impl Table for Top {
 
 impl Table for Series {
     fn columns(&self) -> Vec<Cow<'static, str>> {
-        columns(&[&["time"], &KEY, &["bytes", "cost", "currency"]])
+        columns(&[&["time"], &Key::COLUMNS, &["bytes", "cost", "currency"]])
     }
 
     fn rows(&self) -> Vec<Vec<Cell<'_>>> {
@@ -202,7 +173,7 @@ impl Table for Flows {
                     Cell::text(&flow.end),
                     Cell::text(&flow.reporter),
                     Cell::text(&flow.direction),
-                    Cell::text(name(flow.locality)),
+                    Cell::text(flow.locality.as_str()),
                     Cell::maybe(flow.unknown_reason.as_ref()),
                     Cell::text(&flow.protocol),
                     Cell::maybe(service.map(|service| &service.namespace)),
@@ -223,7 +194,7 @@ fn address(end: &Address) -> [Cell<'_>; 11] {
         Cell::text(&end.address),
         end.port
             .map_or(Cell::Empty, |port| Cell::number(port.into())),
-        Cell::text(kind(end.kind)),
+        Cell::text(end.kind.as_str()),
         Cell::maybe(end.namespace.as_ref()),
         Cell::maybe(end.pod.as_ref()),
         Cell::maybe(workload.map(|workload| &workload.kind)),
@@ -235,106 +206,7 @@ fn address(end: &Address) -> [Cell<'_>; 11] {
     ]
 }
 
-/// Who it is, in the columns of [`KEY`].
-fn key(key: &Key) -> [Cell<'_>; KEY.len()] {
-    let mut cells = [const { Cell::Empty }; KEY.len()];
-    let mut put = |column: usize, cell| cells[column] = cell;
-    let (first, second, third) = (1, 6, 11);
-    let kind_of = match key {
-        Key::Total => "total",
-        Key::Rest => "rest",
-        Key::Locality { locality } => {
-            put(5, Cell::text(name(*locality)));
-            "locality"
-        }
-        Key::ZonePair {
-            source,
-            destination,
-        } => {
-            put(second + 3, Cell::text(source));
-            put(third + 3, Cell::text(destination));
-            "zone_pair"
-        }
-        Key::Pod { namespace, name } => {
-            put(2, Cell::text(namespace));
-            put(4, Cell::text(name));
-            "pod"
-        }
-        Key::Workload(end) => {
-            end_in(end, first, &mut put);
-            "workload"
-        }
-        Key::Pair {
-            source,
-            destination,
-            locality,
-        } => {
-            put(5, Cell::text(name(*locality)));
-            end_in(source, second, &mut put);
-            put(second + 4, Cell::maybe(source.zone.as_ref()));
-            end_in(destination, third, &mut put);
-            put(third + 4, Cell::maybe(destination.zone.as_ref()));
-            "pair"
-        }
-        Key::Namespace { name } => {
-            put(4, Cell::text(name));
-            "namespace"
-        }
-        Key::Team { name } => {
-            put(4, Cell::text(name));
-            "team"
-        }
-        Key::Service { service } => {
-            put(
-                2,
-                Cell::maybe(service.as_ref().map(|service| &service.namespace)),
-            );
-            put(
-                4,
-                Cell::maybe(service.as_ref().map(|service| &service.name)),
-            );
-            "service"
-        }
-        Key::Network(end) => {
-            end_in(end, first, &mut put);
-            "network"
-        }
-        Key::Zone { name } => {
-            put(4, Cell::text(name));
-            "zone"
-        }
-    };
-    cells[0] = Cell::text(kind_of);
-    cells
-}
-
-fn end_in<'a>(end: &'a End, first: usize, put: &mut impl FnMut(usize, Cell<'a>)) {
-    put(first, Cell::text(kind(end.kind)));
-    put(first + 1, Cell::maybe(end.namespace.as_ref()));
-    put(first + 2, Cell::maybe(end.workload_kind.as_ref()));
-    put(first + 3, Cell::maybe(end.name.as_ref()));
-}
-
-/// As JSON has it.
-pub(super) fn name(locality: LocalityName) -> &'static str {
-    match locality {
-        LocalityName::SameNode => "same_node",
-        LocalityName::SameZone => "same_zone",
-        LocalityName::CrossZone => "cross_zone",
-        LocalityName::CrossRegion => "cross_region",
-        LocalityName::Internet => "internet",
-        LocalityName::Unknown => "unknown",
-    }
-}
-
-fn kind(kind: EndKind) -> &'static str {
-    match kind {
-        EndKind::Workload => "workload",
-        EndKind::Node => "node",
-        EndKind::Network => "network",
-        EndKind::Service => "service",
-        EndKind::Internet => "internet",
-        EndKind::Unknown => "unknown",
-        EndKind::Other => "other",
-    }
+/// Who it is, in the columns of [`Key::COLUMNS`].
+fn key(key: &Key) -> [Cell<'_>; Key::COLUMNS.len()] {
+    key.cells().map(|cell| cell.map_or(Cell::Empty, Cell::text))
 }

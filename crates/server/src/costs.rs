@@ -9,6 +9,7 @@
 
 mod charge;
 mod party;
+mod prices;
 mod statement;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use kubezonnet_pricing::{Account, Amount, Gap, PriceBook};
 use self::charge::Bill;
 pub(crate) use self::charge::place;
 pub use self::party::Party;
+pub(crate) use self::prices::{Places, Prices, Way};
 use self::statement::Statements;
 pub use self::statement::{Accounting, KeptMonth};
 use crate::budgets::{Month, Spent};

@@ -11,6 +11,7 @@
 mod answer;
 pub mod embedded;
 mod fold;
+pub(crate) mod part;
 #[cfg(test)]
 pub(crate) mod plain;
 pub mod prometheus;

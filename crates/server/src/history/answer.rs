@@ -88,7 +88,7 @@ impl Unpriced {
     ];
 
     /// Its position in [`ALL`](Self::ALL).
-    pub(crate) const fn position(self) -> usize {
+    pub(super) const fn position(self) -> usize {
         match self {
             Self::Gap(gap) => gap as usize,
             Self::NoPrices => Gap::ALL.len(),

@@ -14,6 +14,7 @@ use kubezonnet_model::{FlowCounters, Locality, Timestamp, Window};
 use kubezonnet_pricing::{Charges, Currency, Edge, PriceBook, Version};
 
 use super::answer::{Answer, Group, Measure, Reaches, Unpriced, Value};
+use super::part::{Charge, Part, Role, charge, is_crossing, is_free};
 use super::question::{By, EdgePart, PartyPart, Question, SidePart};
 use super::series::Series;
 use crate::costs::place;
@@ -55,21 +56,8 @@ pub struct Fold<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct RowKey {
     group: u32,
-    role: Role,
-    is_crossing: bool,
-    charge: Charge,
+    part: Part,
 }
-
-/// How a group has part in what is in a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Role {
-    Whole,
-    Sender,
-    Receiver,
-}
-
-/// A price, or why there is none.
-type Charge = Result<Charges, Unpriced>;
 
 /// What a price depends on, beside the places.
 type PricedBy = (Option<Version>, [Side; 2], Locality);
@@ -177,7 +165,7 @@ impl<'a> Fold<'a> {
             let from = *row as usize * width;
             let cells = &self.cells[from..from + width];
             for (sum, counters) in groups[key.group as usize].iter_mut().zip(cells) {
-                *sum += key.measure(*counters);
+                *sum += key.part.measure(*counters);
             }
         }
         let mut groups = groups.into_iter().map(Some).collect::<Vec<_>>();
@@ -213,9 +201,11 @@ impl<'a> Fold<'a> {
         let group = *self.groups.entry(group).or_insert(next);
         let key = RowKey {
             group,
-            role,
-            is_crossing: is_crossing(series.locality()),
-            charge,
+            part: Part {
+                role,
+                is_crossing: is_crossing(series.locality()),
+                charge,
+            },
         };
         let next = index(self.rows.len());
         let row = *self.rows.entry(key).or_insert(next);
@@ -230,7 +220,7 @@ impl<'a> Fold<'a> {
     /// What a byte of it costs.
     fn charge(&mut self, series: &Series<'_>) -> Charge {
         let locality = series.locality();
-        if matches!(locality, Locality::SameNode | Locality::SameZone) {
+        if is_free(locality) {
             return Ok(Charges::FREE);
         }
         let known = |version: &Version| self.books.books.get(version);
@@ -243,41 +233,12 @@ impl<'a> Fold<'a> {
         let sides = [series.source, series.destination].map(Side::place_only);
         let by = (series.prices, sides, locality);
         *self.charges.entry(by).or_insert_with(|| {
-            let charges = book.charges(&Edge {
+            charge(book.charges(&Edge {
                 source: place(series.source),
                 destination: place(series.destination),
                 locality,
-            });
-            match charges.gap {
-                Some(gap) => Err(Unpriced::Gap(gap)),
-                None => Ok(charges),
-            }
+            }))
         })
-    }
-}
-
-impl RowKey {
-    fn measure(&self, counters: FlowCounters) -> Measure {
-        let mut measure = Measure::default();
-        match self.role {
-            Role::Whole | Role::Sender => measure.sent = counters,
-            Role::Receiver => measure.received = counters,
-        }
-        if self.is_crossing {
-            measure.crossing = counters.bytes;
-        }
-        match self.charge {
-            Ok(charges) => {
-                let cost = charges.cost(counters.bytes);
-                match self.role {
-                    Role::Whole => measure.cost = cost,
-                    Role::Sender => measure.cost.sender = cost.sender,
-                    Role::Receiver => measure.cost.receiver = cost.receiver,
-                }
-            }
-            Err(unpriced) => measure.unpriced[unpriced.position()] = counters.bytes,
-        }
-        measure
     }
 }
 
@@ -305,13 +266,6 @@ fn of_side(part: SidePart, side: &Side) -> Value {
         | SidePart::Zone
         | SidePart::Region
         | SidePart::Outside => Value::Text(part.text(side).to_owned()),
-    }
-}
-
-fn is_crossing(locality: Locality) -> bool {
-    match locality {
-        Locality::CrossZone | Locality::CrossRegion | Locality::Internet => true,
-        Locality::SameNode | Locality::SameZone | Locality::Unknown(_) => false,
     }
 }
 

@@ -1,17 +1,17 @@
 //! Sums by pod and minute. Pure.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::{HashMap, HashSet};
 use kubezonnet_history::spread;
-use kubezonnet_model::{
-    Direction, Endpoint, FlowCounters, Labels, Locality, Name, Timestamp, Window,
-};
-use kubezonnet_pricing::{Charges, Cost, Edge, PriceBook};
+use kubezonnet_model::{Direction, Endpoint, FlowCounters, Labels, Name, Timestamp, Window};
+use kubezonnet_pricing::{Charges, Place, PriceBook};
 
-use crate::costs::place;
+use crate::costs::{Places, Prices, Way};
+use crate::history::part::{Part, Role, charge, is_crossing, is_free};
 use crate::history::{Measure, Unpriced};
 use crate::ledger::{self, Side, Who};
 use crate::resolve::{Outcome, ResolvedBatch};
@@ -46,7 +46,7 @@ pub struct Had {
 /// Sums by pod and minute.
 #[derive(Debug, Default)]
 pub(super) struct Minutes {
-    sums: BTreeMap<Timestamp, HashMap<Arc<PodSide>, Measure>>,
+    sums: BTreeMap<Timestamp, HashMap<Known, Measure>>,
     /// All pods that a minute has: each is in memory once.
     known: HashSet<Arc<PodSide>>,
     /// How many sums there are.
@@ -55,6 +55,27 @@ pub(super) struct Minutes {
     since: Option<Timestamp>,
 }
 
+/// One of the pods that are in memory once: which one it is, its address tells.
+#[derive(Debug)]
+struct Known(Arc<PodSide>);
+
+impl PartialEq for Known {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Known {}
+
+impl Hash for Known {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
+}
+
+/// What a window brought a pod: each minute once at most.
+pub(super) type Brought = (PodSide, Vec<(Timestamp, Measure)>);
+
 impl Minutes {
     pub(super) fn since(&self) -> Option<Timestamp> {
         let oldest = self.sums.keys().next()?;
@@ -62,33 +83,23 @@ impl Minutes {
     }
 
     /// Adds what a window brought, unless it is of long ago. Without a clock now is when the newest minute is.
-    pub(super) fn add(
-        &mut self,
-        brought: HashMap<(Timestamp, PodSide), Measure>,
-        window: Window,
-        now: Option<Timestamp>,
-    ) {
+    pub(super) fn add(&mut self, brought: Vec<Brought>, window: Window, now: Option<Timestamp>) {
         if let Some(now) = now {
             // Of a clock that was ahead: it would take the room of what is true.
             self.forget_from(now.plus(KEPT));
         }
         let newest = self.sums.keys().next_back().copied().unwrap_or_default();
         let oldest = now.unwrap_or(newest.max(window.end)).minus(KEPT);
-        for ((at, pod), measure) in brought {
-            if at < oldest {
+        for (pod, minutes) in brought {
+            if minutes.iter().all(|(at, _)| *at < oldest) {
                 continue;
             }
             let pod = self.shared(pod);
-            let minute = self.sums.entry(at).or_default();
-            let is_new = !minute.contains_key(&pod);
-            let pod = if is_new && self.count >= MOST_SUMS {
-                Arc::new(PodSide::other())
-            } else {
-                pod
-            };
-            let before = minute.len();
-            *minute.entry(pod).or_default() += measure;
-            self.count += minute.len() - before;
+            for (at, measure) in minutes {
+                if at >= oldest {
+                    self.add_to(at, &pod, measure);
+                }
+            }
         }
         let begin = self.since.unwrap_or(window.start);
         self.since = Some(begin.min(window.start).max(oldest));
@@ -100,11 +111,23 @@ impl Minutes {
         let had = minutes.flat_map(|(at, pods)| {
             pods.iter().map(|(pod, measure)| Had {
                 at: *at,
-                pod: Arc::clone(pod),
+                pod: Arc::clone(&pod.0),
                 measure: *measure,
             })
         });
         had.collect()
+    }
+
+    fn add_to(&mut self, at: Timestamp, pod: &Arc<PodSide>, measure: Measure) {
+        let mut key = Known(Arc::clone(pod));
+        let is_new = || !(self.sums.get(&at)).is_some_and(|minute| minute.contains_key(&key));
+        if self.count >= MOST_SUMS && is_new() {
+            key = Known(self.shared(PodSide::other()));
+        }
+        let minute = self.sums.entry(at).or_default();
+        let before = minute.len();
+        *minute.entry(key).or_default() += measure;
+        self.count += minute.len() - before;
     }
 
     fn shared(&mut self, pod: PodSide) -> Arc<PodSide> {
@@ -127,7 +150,7 @@ impl Minutes {
         self.let_go(gone);
     }
 
-    fn let_go(&mut self, gone: BTreeMap<Timestamp, HashMap<Arc<PodSide>, Measure>>) {
+    fn let_go(&mut self, gone: BTreeMap<Timestamp, HashMap<Known, Measure>>) {
         if gone.is_empty() {
             return;
         }
@@ -150,154 +173,82 @@ impl PodSide {
     }
 }
 
-/// What a batch brought each pod in each minute.
-pub(super) fn of(
-    batch: &ResolvedBatch,
-    book: Option<&PriceBook>,
-) -> HashMap<(Timestamp, PodSide), Measure> {
+/// What a batch brought each pod in each minute; a pod with two addresses comes twice.
+pub(super) fn of(batch: &ResolvedBatch, book: Option<&PriceBook>) -> Vec<Brought> {
+    let mut places = Places::default();
+    let reporter = &batch.reporter;
+    let node = Endpoint::Node(Arc::clone(&reporter.node));
+    // What a node forwards it sends itself.
+    let forwarder = places.id(Place::of(&node, &reporter.site));
     let ends = batch.parties.iter();
-    let sides: Vec<Side> = ends.map(|end| Side::of(&end.endpoint, &end.site)).collect();
-    let reporter = Endpoint::Node(Arc::clone(&batch.reporter.node));
-    let reporter = Side::of(&reporter, &batch.reporter.site);
-    let mut prices = Prices::of(book);
-    let mut sums: HashMap<(Timestamp, u32), Measure> = HashMap::default();
-    let is_pod = |end: u32| matches!(batch.parties[end as usize].endpoint, Endpoint::Pod(_));
+    let at: Vec<_> = ends
+        .map(|party| places.id(Place::of(&party.endpoint, &party.site)))
+        .collect();
+    // Of each party by how it has part: few, as there are few zones.
+    let mut sums: Vec<Vec<(Kind, FlowCounters)>> = vec![Vec::new(); batch.parties.len()];
+    let mut add = |end: u32, kind: Kind, counters: FlowCounters| {
+        if !matches!(batch.parties[end as usize].endpoint, Endpoint::Pod(_)) {
+            return;
+        }
+        let of_end = &mut sums[end as usize];
+        match of_end.iter_mut().find(|(other, _)| *other == kind) {
+            Some((_, sum)) => *sum += counters,
+            None => of_end.push((kind, counters)),
+        }
+    };
     for flow in &batch.flows {
         let Outcome::Counted(direction, locality) = flow.outcome else {
             continue;
         };
-        let sender = (direction != Direction::Transit).then_some(flow.source);
-        let [sends, receives] =
-            [sender, Some(flow.destination)].map(|end| end.filter(|end| is_pod(*end)));
-        if sends.is_none() && receives.is_none() {
-            continue;
+        let destination = at[flow.destination as usize];
+        let source = if direction == Direction::Transit {
+            forwarder
+        } else {
+            let source = at[flow.source as usize];
+            let way = (source, destination, locality);
+            add(flow.source, (Role::Sender, way), flow.counters);
+            source
+        };
+        let way = (source, destination, locality);
+        add(flow.destination, (Role::Receiver, way), flow.counters);
+    }
+    let mut prices = book.map(Prices::of);
+    let with_pods = batch.parties.iter().zip(sums);
+    let brought = with_pods.filter_map(|(party, sums)| {
+        let Endpoint::Pod(pod) = &party.endpoint else {
+            return None;
+        };
+        if sums.is_empty() {
+            return None;
         }
-        // What a node forwards it sends itself.
-        let source = sender.map_or(&reporter, |sender| &sides[sender as usize]);
-        let destination = &sides[flow.destination as usize];
-        let ends = (sender, flow.destination, locality);
-        let charge = prices.charge(ends, source, destination);
-        for (at, share) in spread(batch.window, flow.counters) {
-            let both = Part {
-                share,
-                locality,
-                charge,
+        let pod = PodSide {
+            name: Some(pod.name.clone()),
+            side: Side::of(&party.endpoint, &party.site),
+        };
+        let mut minutes: Vec<(Timestamp, Measure)> = Vec::new();
+        for ((role, way), counters) in sums {
+            let (.., locality) = way;
+            let part = Part {
+                role,
+                is_crossing: is_crossing(locality),
+                charge: match &mut prices {
+                    _ if is_free(locality) => Ok(Charges::FREE),
+                    Some(prices) => charge(prices.charges(&places, way)),
+                    None => Err(Unpriced::NoPrices),
+                },
             };
-            if let Some(end) = sends {
-                *sums.entry((at, end)).or_default() += both.sent();
+            for (at, share) in spread(batch.window, counters) {
+                let measure = part.measure(share);
+                match minutes.iter_mut().find(|(other, _)| *other == at) {
+                    Some((_, sum)) => *sum += measure,
+                    None => minutes.push((at, measure)),
+                }
             }
-            if let Some(end) = receives {
-                *sums.entry((at, end)).or_default() += both.received();
-            }
         }
-    }
-    let mut pods: HashMap<(Timestamp, PodSide), Measure> = HashMap::default();
-    for ((at, end), measure) in sums {
-        if let Endpoint::Pod(pod) = &batch.parties[end as usize].endpoint {
-            let pod = PodSide {
-                name: Some(pod.name.clone()),
-                side: sides[end as usize].clone(),
-            };
-            *pods.entry((at, pod)).or_default() += measure;
-        }
-    }
-    pods
+        Some((pod, minutes))
+    });
+    brought.collect()
 }
 
-/// What went between two within a minute.
-#[derive(Clone, Copy)]
-struct Part {
-    share: FlowCounters,
-    locality: Locality,
-    charge: Charge,
-}
-
-/// What a byte costs, or why nobody can say.
-type Charge = Result<Charges, Unpriced>;
-
-impl Part {
-    fn sent(self) -> Measure {
-        Measure {
-            sent: self.share,
-            cost: Cost {
-                sender: self.cost().sender,
-                ..Cost::default()
-            },
-            crossing: self.crossing(),
-            unpriced: self.unpriced(),
-            ..Measure::default()
-        }
-    }
-
-    fn received(self) -> Measure {
-        Measure {
-            received: self.share,
-            cost: Cost {
-                receiver: self.cost().receiver,
-                ..Cost::default()
-            },
-            crossing: self.crossing(),
-            unpriced: self.unpriced(),
-            ..Measure::default()
-        }
-    }
-
-    fn cost(self) -> Cost {
-        let charges = self.charge.unwrap_or(Charges::FREE);
-        charges.cost(self.share.bytes)
-    }
-
-    fn unpriced(self) -> [u64; Unpriced::ALL.len()] {
-        let mut unpriced = [0; Unpriced::ALL.len()];
-        if let Err(why) = self.charge {
-            unpriced[why.position()] = self.share.bytes;
-        }
-        unpriced
-    }
-
-    fn crossing(self) -> u64 {
-        match self.locality {
-            Locality::CrossZone | Locality::CrossRegion | Locality::Internet => self.share.bytes,
-            Locality::SameNode | Locality::SameZone | Locality::Unknown(_) => 0,
-        }
-    }
-}
-
-/// Prices that were looked up for a batch.
-struct Prices<'a> {
-    book: Option<&'a PriceBook>,
-    known: HashMap<(Option<u32>, u32, Locality), Charge>,
-}
-
-impl<'a> Prices<'a> {
-    fn of(book: Option<&'a PriceBook>) -> Self {
-        Self {
-            book,
-            known: HashMap::default(),
-        }
-    }
-
-    fn charge(
-        &mut self,
-        ends: (Option<u32>, u32, Locality),
-        source: &Side,
-        destination: &Side,
-    ) -> Charge {
-        let (.., locality) = ends;
-        if matches!(locality, Locality::SameNode | Locality::SameZone) {
-            return Ok(Charges::FREE);
-        }
-        let book = self.book.ok_or(Unpriced::NoPrices)?;
-        *self.known.entry(ends).or_insert_with(|| {
-            let charges = book.charges(&Edge {
-                source: place(source),
-                destination: place(destination),
-                locality,
-            });
-            match charges.gap {
-                Some(gap) => Err(Unpriced::Gap(gap)),
-                None => Ok(charges),
-            }
-        })
-    }
-}
+/// How a pod has part in bytes: as who, and between which places they went.
+type Kind = (Role, Way);

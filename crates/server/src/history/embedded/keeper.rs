@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
+use kubezonnet_history::SeriesId;
 use kubezonnet_pricing::{PriceBook, Version};
 use rusqlite::{TransactionBehavior, params};
 
@@ -376,9 +377,11 @@ impl Keeper {
             return Ok(());
         }
         let edges = || counted.edges.iter().flat_map(|list| &list.0);
-        if edges().any(|(key, _)| self.dictionary.find(key).is_none()) {
+        let find = |this: &Self| edges().map(|(key, _)| this.dictionary.find(key)).collect();
+        let mut series: Vec<Option<SeriesId>> = find(self);
+        if series.contains(&None) {
             match self.number(counted) {
-                Ok(()) => {}
+                Ok(()) => series = find(self),
                 Err(NumberError::Database(error)) => return Err(error),
                 Err(error) => {
                     // That does not change by trying again.
@@ -390,8 +393,8 @@ impl Keeper {
                 }
             }
         }
-        for (key, counters) in edges() {
-            if let Some(series) = self.dictionary.find(key) {
+        for ((_, counters), series) in edges().zip(series) {
+            if let Some(series) = series {
                 self.gathered.add(series, counted.window, *counters);
             }
         }

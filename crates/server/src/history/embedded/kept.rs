@@ -19,7 +19,7 @@ type Stretch = (Resolution, ChunkStart, u8);
 /// What is kept.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    /// How many parts there are.
+    /// How many parts there are that can be merged: of those beside one that is damaged none, but they are there.
     parts: BTreeMap<Stretch, usize>,
     next_part: i64,
     since: Since,
@@ -158,7 +158,7 @@ impl Kept {
         };
         let Ok(merged) = merged else {
             // Who reads it says so.
-            self.parts.remove(&stretch);
+            self.parts.insert(stretch, 0);
             return Ok(());
         };
         let sql = "DELETE FROM chunks WHERE resolution = ?1 AND start = ?2 AND level = ?3";
@@ -275,4 +275,55 @@ fn put(
     let mut statement = transaction.prepare_cached(sql)?;
     statement.execute(params![resolution as u8, start, level, part, body])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use kubezonnet_model::{FlowCounters, Window};
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_merged_is_known_and_goes_with_its_time() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let schema = include_str!("schema.sql");
+        connection.execute_batch(schema).unwrap();
+        let mut kept = Kept::load(&connection).unwrap();
+        let mut gathered = Gathered::default();
+        let window = Window {
+            start: Timestamp(0),
+            end: Timestamp(10_000),
+        };
+        gathered.add(
+            SeriesId(1),
+            window,
+            FlowCounters {
+                bytes: 1,
+                packets: 1,
+            },
+        );
+        for row in 1..=PARTS as u64 {
+            let seen = HashMap::default();
+            kept.write(&mut connection, &gathered, row, &seen).unwrap();
+        }
+        let sql = "UPDATE chunks SET body = x'ffff' WHERE resolution = 0 AND part = 1";
+        assert_eq!(connection.execute(sql, []).unwrap(), 1);
+
+        kept.merge(&mut connection).unwrap();
+        let oldest = kept.oldest(Resolution::Minute).unwrap();
+        kept.delete(&mut connection, Resolution::Minute, oldest)
+            .unwrap();
+
+        let sql = "SELECT count(*) FROM chunks WHERE resolution = ?1";
+        let left = |resolution: Resolution| -> i64 {
+            let row = connection.query_row(sql, [resolution as u8], |row| row.get(0));
+            row.unwrap()
+        };
+        assert_eq!(
+            Resolution::ALL.map(left),
+            [0, 1, 1],
+            "the parts of the others are merged into one"
+        );
+        assert_eq!(kept.count(Resolution::Minute), 0);
+    }
 }

@@ -68,9 +68,9 @@ const STRANGER: &str = "without a token this is answered only to the server's ow
                         --bearer-token-file gives others a token, and --open-api answers everybody";
 
 /// What is told who asks by another name.
-const STRANGE_NAME: &str = "without a token this is answered by the names localhost, an address, or one of \
-                            the cluster's: another name might be somebody else's page in your browser; see \
-                            --bearer-token-file and --open-api";
+const STRANGE_NAME: &str = "without a token this is answered by the name localhost, or an address: another \
+                            name might be somebody else's page in your browser; see --bearer-token-file and \
+                            --open-api";
 
 /// What the API reads.
 #[derive(Clone)]

@@ -46,7 +46,8 @@ impl std::fmt::Debug for Connection {
 pub(super) struct Forward {
     cluster: Cluster,
     tls: Option<Arc<ClientConfig>>,
-    host: String,
+    /// The name in the server's certificate.
+    certified: String,
     /// What there is to say of the pod that was found.
     note: Option<String>,
     /// The pod, until it is gone.
@@ -67,7 +68,7 @@ impl Forward {
                     "pod {pod} is not ready, and is asked as it runs: kubectl zonnet check says why"
                 )
             }),
-            host: format!("{SERVICE}.{}.svc", cluster.namespace()),
+            certified: format!("{SERVICE}.{}.svc", cluster.namespace()),
             target: Mutex::new(Some(target)),
             idle: Mutex::default(),
         })
@@ -128,7 +129,7 @@ impl Forward {
         token: Option<&str>,
     ) -> Result<Answer, String> {
         sender.ready().await.map_err(|error| causes(&error))?;
-        let mut request = Request::get(target).header(HOST, &self.host).header(
+        let mut request = Request::get(target).header(HOST, "localhost").header(
             USER_AGENT,
             concat!("kubectl-zonnet/", env!("CARGO_PKG_VERSION")),
         );
@@ -187,7 +188,7 @@ impl Forward {
         let sender = match &self.tls {
             None => self.shake_hands(stream).await?,
             Some(config) => {
-                let name = ServerName::try_from(self.host.clone())
+                let name = ServerName::try_from(self.certified.clone())
                     .map_err(|error| Failure::Usage(format!("--server-namespace: {error}")))?;
                 let connector = TlsConnector::from(Arc::clone(config));
                 match connector.connect(name, stream).await {

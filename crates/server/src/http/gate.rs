@@ -4,9 +4,10 @@
 //! too, and answers no stranger: without a token only who comes from the server's own host. That is where
 //! `kubectl port-forward` comes from, for which the API server has asked who it is. A page of somebody else
 //! in the same browser comes from there too, if its name leads there (DNS rebinding): it is told by the
-//! name in `Host`, which has to be one that nobody can register.
+//! name in `Host`, which has to be one that leads here without anybody's word. A name of the cluster does
+//! not: whoever runs the network that a laptop is on answers for what the world's registries do not know.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::uri::Authority;
@@ -76,7 +77,7 @@ impl Gate {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .is_some();
-        let is_here = |from: SocketAddr| is_loopback(from.ip());
+        let is_here = |from: SocketAddr| is_this_host(from.ip());
         if is_locked {
             let has_token = self.lets_in(headers);
             has_token.then_some(()).ok_or(Shut::WrongToken)
@@ -96,14 +97,17 @@ impl Gate {
 fn is_handed_over(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| {
         let name = name.as_str();
-        name == "forwarded" || name.starts_with("x-forwarded-") || name.starts_with("x-envoy-")
+        name == "forwarded"
+            || name.starts_with("x-forwarded-")
+            || name.starts_with("x-envoy-")
+            || name.starts_with("l5d-")
     })
 }
 
-/// Whether it is an address, or a name that no registry gives away: one without a dot, or of those kept for
-/// this host and for clusters. Browsers always send one.
+/// Whether it is an address, or the name that every browser knows for this host without asking. Browsers
+/// always send one.
 fn is_own_name(host: &HeaderValue) -> bool {
-    const KEPT: [&str; 3] = [".localhost", ".svc", ".cluster.local"];
+    const HERE: &str = "localhost";
     let Ok(Ok(authority)) = host.to_str().map(str::parse::<Authority>) else {
         return false;
     };
@@ -111,13 +115,18 @@ fn is_own_name(host: &HeaderValue) -> bool {
         .host()
         .trim_matches(['[', ']'])
         .to_ascii_lowercase();
-    name.parse::<IpAddr>().is_ok()
-        || !name.contains('.')
-        || KEPT.iter().any(|end| name.ends_with(end))
+    let is_below = |name: &str| {
+        let name = name.strip_suffix(HERE);
+        name.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    name.parse::<IpAddr>().is_ok() || is_below(&name)
 }
 
-fn is_loopback(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback()
+/// Whether somebody at this address is on this host. The rest of 127.0.0.0/8 is too, but proxies hand over from
+/// there what others ask: Istio's from 127.0.0.6.
+fn is_this_host(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    address == Ipv4Addr::LOCALHOST || address == Ipv6Addr::LOCALHOST
 }
 
 fn sha256(text: &str) -> [u8; 32] {
@@ -152,13 +161,9 @@ mod tests {
 
     #[test]
     fn without_a_token_questions_are_answered_to_this_host_only() {
-        let here = [
-            "127.0.0.1:1",
-            "127.8.8.8:1",
-            "[::1]:1",
-            "[::ffff:127.0.0.1]:1",
-        ];
+        let here = ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"];
         let elsewhere = [
+            "127.0.0.6:1",
             "10.0.0.1:1",
             "[fd00::1]:1",
             "[::ffff:10.0.0.1]:1",
@@ -193,12 +198,13 @@ mod tests {
 
     #[test]
     fn what_a_proxy_beside_the_server_hands_over_is_not_answered() {
-        let here = Some("127.0.0.6:1".parse().unwrap());
+        let here = Some("127.0.0.1:1".parse().unwrap());
         for name in [
             "forwarded",
             "x-forwarded-for",
             "x-forwarded-client-cert",
             "x-envoy-attempt-count",
+            "l5d-client-id",
         ] {
             let headers =
                 HeaderMap::from_iter([(name.parse::<HeaderName>().unwrap(), "x".parse().unwrap())]);
@@ -220,16 +226,16 @@ mod tests {
             "127.0.0.1:9779",
             "[::1]:8080",
             "10.0.0.1",
-            "bench",
-            "kubezonnet-server.kubezonnet.svc",
             "zonnet.localhost:1",
-            "a.b.svc.cluster.local",
         ];
         let others = [
             "evil.example",
             "localhost.evil.example:8080",
             "127.0.0.1.nip.io",
-            "a.svc.evil.example",
+            "evillocalhost",
+            "bench",
+            "kubezonnet-server.kubezonnet.svc",
+            "a.b.svc.cluster.local",
             "a b",
             "",
         ];

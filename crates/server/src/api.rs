@@ -49,7 +49,7 @@ use self::query::Query;
 use self::refusal::Refusal;
 use crate::export::pods::Pods;
 use crate::export::recent::Recent;
-use crate::history::{Answer, Past};
+use crate::history::{Answer, Past, Waiting};
 use crate::http::{Gate, Shut};
 use crate::pipeline::Pipeline;
 
@@ -169,6 +169,12 @@ async fn respond(
     } else {
         None
     };
+    // Who leaves drops all of this, and with it what says that somebody waits.
+    let waiting = Waiting::default();
+    let past = api
+        .past
+        .map(|past| Arc::new(waiting.on(past)) as Arc<dyn Past>);
+    let api = Api { past, ..api };
     // It may take hundreds of milliseconds: others are served meanwhile.
     let answer = tokio::task::spawn_blocking(move || {
         let answered = (endpoint.answer)(&api, &query, wanted);

@@ -12,6 +12,7 @@ mod answer;
 pub mod embedded;
 mod fold;
 pub(crate) mod part;
+mod patient;
 #[cfg(test)]
 pub(crate) mod plain;
 pub mod prometheus;
@@ -25,6 +26,7 @@ use kubezonnet_model::Timestamp;
 
 pub use self::answer::{Answer, Group, Measure, Reaches, Unpriced, Value};
 pub use self::fold::{Books, Fold, Row};
+pub use self::patient::{Patient, Waiting};
 pub use self::question::{By, EdgePart, Ends, Filter, PartyPart, Question, SidePart};
 pub use self::series::Series;
 
@@ -77,4 +79,10 @@ pub enum AskError {
     /// This source cannot tell that.
     #[error("{0}")]
     Unsupported(String),
+    /// Other questions of the same answer took too long before.
+    #[error("it takes too long: ask for a shorter range")]
+    TooLong,
+    /// Who wanted the answer has gone.
+    #[error("nobody waits for the answer")]
+    NobodyWaits,
 }

@@ -56,9 +56,10 @@ impl Refusal {
 impl From<AskError> for Refusal {
     fn from(error: AskError) -> Self {
         match error {
-            AskError::Unreadable(_) | AskError::Unanswered(_) => {
-                Self::unavailable(error.to_string())
-            }
+            AskError::Unreadable(_)
+            | AskError::Unanswered(_)
+            | AskError::TooLong
+            | AskError::NobodyWaits => Self::unavailable(error.to_string()),
             AskError::Unsupported(_) => Self::with(StatusCode::BAD_REQUEST, error.to_string()),
         }
     }

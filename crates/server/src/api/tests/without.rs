@@ -176,6 +176,38 @@ async fn a_question_that_does_not_get_its_turn_is_told_to_come_again() {
 }
 
 #[tokio::test]
+async fn for_who_leaves_the_past_is_asked_no_further() {
+    let slow = Arc::<Slow>::default();
+    let router = routes(api_of(&cluster(), Some(Arc::clone(&slow) as Arc<dyn Past>)));
+    let ask = || {
+        let request = Request::get("/api/v1/summary").body(Body::empty());
+        tokio::spawn(router.clone().oneshot(request.unwrap()))
+    };
+    let asked = |least| {
+        kubezonnet_testkit::wait_for("a question", Duration::from_secs(20), || {
+            Some(slow.asked.load(Ordering::SeqCst)).filter(|asked| *asked >= least)
+        })
+        .unwrap()
+    };
+    let users = Arc::strong_count(&slow);
+    let leaves = ask();
+    tokio::task::yield_now().await;
+    asked(1);
+
+    leaves.abort();
+    assert!(leaves.await.unwrap_err().is_cancelled());
+    *slow.may_answer.lock().unwrap() = true;
+    slow.told.notify_all();
+    while Arc::strong_count(&slow) > users {
+        tokio::task::yield_now().await;
+    }
+
+    assert_eq!(asked(1), 1);
+    assert_eq!(ask().await.unwrap().unwrap().status(), StatusCode::OK);
+    assert!(asked(2) > 2, "a summary is made of several");
+}
+
+#[tokio::test]
 async fn what_is_not_kept_in_memory_is_said_not_to_be() {
     let bare = Api {
         recent: None,

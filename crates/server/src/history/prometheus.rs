@@ -17,6 +17,7 @@ mod dialect;
 mod differences;
 mod ends;
 mod gathered;
+mod labels;
 mod plan;
 mod query;
 mod reply;

@@ -28,7 +28,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most that is read of an answer, however well it is compressed.
-const MOST_BYTES: u64 = 64 << 20;
+pub(super) const MOST_BYTES: u64 = 128 << 20;
 
 /// The most that is read of why there is none.
 const MOST_REASON_BYTES: u64 = 64 << 10;
@@ -116,7 +116,11 @@ pub enum QueryError {
         hint: &'static str,
     },
     /// Its answer is longer than there is room for.
-    #[error("the answer of {url} has more than {} MiB: ask of a shorter time, or by longer steps", MOST_BYTES >> 20)]
+    #[error(
+        "the answer of {url} has more than {} MiB: ask of a shorter time, by longer steps, or of some zones or \
+         localities only",
+        MOST_BYTES >> 20
+    )]
     TooLong {
         /// Which.
         url: String,

@@ -12,7 +12,7 @@ use kubezonnet_model::FlowCounters;
 use super::differences::{Shown, endings, rises};
 use super::ends::{Ends, Known};
 use super::gathered::{Gathered, Identity, What};
-use super::reply::Labels;
+use super::labels::Labels;
 use crate::books::Disposition;
 use crate::ledger::{Side, Who};
 

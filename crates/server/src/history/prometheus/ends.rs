@@ -9,7 +9,7 @@ use kubezonnet_model::{
     UnknownReason, Zone, ZoneId,
 };
 
-use super::reply::Labels;
+use super::labels::Labels;
 use crate::books::Disposition;
 use crate::ledger::edges::Class;
 use crate::ledger::{Place, Side, Who};
@@ -175,7 +175,7 @@ fn reason(source: &Who, destination: &Who) -> UnknownReason {
 }
 
 fn text<'a>(labels: &'a Labels, name: &str) -> &'a str {
-    labels.get(name).map_or("", String::as_str)
+    labels.get(name).unwrap_or_default()
 }
 
 #[cfg(test)]

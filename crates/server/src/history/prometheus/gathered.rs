@@ -6,12 +6,14 @@
 //! (`kubezonnet_store_created_timestamp_seconds`), and by the labels that we give them ourselves.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use foldhash::HashMap;
 use kubezonnet_model::Timestamp;
 
 use super::differences::{Shown, Store};
-use super::reply::{Labels, Sampled, timestamp};
+use super::labels::Labels;
+use super::reply::{Sampled, timestamp};
 
 /// The metrics that are asked for.
 pub(super) const BYTES: &str = "kubezonnet_workload_traffic_bytes_total";
@@ -34,7 +36,7 @@ const MOST_SAMPLES: usize = 2_000_000;
 pub(super) struct Gathered<'a> {
     times: &'a [Timestamp],
     pub(super) stores: Vec<KnownStore>,
-    by_name: HashMap<String, usize>,
+    by_name: HashMap<Arc<str>, usize>,
     /// By the labels that say from where: the stores that were there, and when.
     places: HashMap<Labels, BTreeMap<usize, Vec<bool>>>,
     counters: HashMap<Identity, Shown>,
@@ -107,12 +109,12 @@ impl<'a> Gathered<'a> {
         let named = |mut each: Sampled| (each.metric.remove(NAME).unwrap_or_default(), each);
         let series: Vec<_> = series.into_iter().map(named).collect();
         let (stores, others): (Vec<_>, Vec<_>) =
-            series.into_iter().partition(|(name, _)| name == CREATED);
+            series.into_iter().partition(|(name, _)| **name == *CREATED);
         for (name, each) in stores {
             self.add_store(&name, each)?;
         }
         for (name, each) in others {
-            match name.as_str() {
+            match &*name {
                 BYTES => self.add_counter(&name, What::Bytes, each)?,
                 PACKETS => self.add_counter(&name, What::Packets, each)?,
                 FOLDED => self.add_folded(&name, each)?,
@@ -171,39 +173,45 @@ impl<'a> Gathered<'a> {
     }
 
     fn add_counter(&mut self, name: &str, what: What, series: Sampled) -> Result<(), Strange> {
-        let (labels, place) = series
-            .metric
-            .into_iter()
-            .partition(|(name, _)| is_ours(name));
-        let place: Labels = place;
-        if !self.places.contains_key(&place) {
+        let (labels, place) = series.metric.partition(is_ours);
+        let Some(stores) = self.places.get(&place) else {
             self.strays += 1;
             return Ok(());
+        };
+        let mut samples = Vec::with_capacity(series.values.len());
+        for sample in &series.values {
+            let position = self.position(sample.at)?;
+            let value = whole(sample.value);
+            let value = value.ok_or_else(|| Strange::Value(name.to_owned(), sample.value))?;
+            // A page has both, so that one is there.
+            if let Some(store) = self.latest(stores, position) {
+                samples.push((store, (position, value)));
+            }
         }
         let mut identity = Identity {
             store: usize::MAX,
             what,
             labels,
         };
-        for sample in &series.values {
-            let position = self.position(sample.at)?;
-            let value = whole(sample.value);
-            let value = value.ok_or_else(|| Strange::Value(name.to_owned(), sample.value))?;
-            // A page has both, so that one is there.
-            if let Some(store) = self.store_at(&place, position) {
-                identity.store = store;
-                self.show(&identity, position, value)?;
-            }
+        // Labels are long, and looked up once for all samples of a store.
+        for of_one in samples.chunk_by(|(one, _), (next, _)| one == next) {
+            identity.store = of_one[0].0;
+            self.show(&identity, of_one.iter().map(|(_, sample)| *sample))?;
         }
         Ok(())
     }
 
-    fn show(&mut self, identity: &Identity, position: usize, value: u64) -> Result<(), Strange> {
+    fn show(
+        &mut self,
+        identity: &Identity,
+        samples: impl Iterator<Item = (usize, u64)>,
+    ) -> Result<(), Strange> {
         let shown = match self.counters.get_mut(identity) {
             Some(shown) => shown,
             None => self.counters.entry(identity.clone()).or_default(),
         };
-        self.samples += usize::from(show(shown, position, value));
+        let is_first = |(position, value)| show(shown, position, value);
+        self.samples += samples.map(is_first).filter(|is_first| *is_first).count();
         if self.samples > MOST_SAMPLES {
             return Err(Strange::TooMuch);
         }
@@ -211,7 +219,7 @@ impl<'a> Gathered<'a> {
     }
 
     fn add_folded(&mut self, name: &str, mut series: Sampled) -> Result<(), Strange> {
-        if own(&mut series.metric, "group") != "workloads" {
+        if &*own(&mut series.metric, "group") != "workloads" {
             return Ok(());
         }
         for sample in &series.values {
@@ -232,7 +240,7 @@ impl<'a> Gathered<'a> {
         let mut readings = ours.into_iter().map(|[has_id, has_region]| {
             let mut place = series.metric.clone();
             let mut take = |is_ours: bool, name| {
-                let told = is_ours.then(|| own(&mut place, name));
+                let told = is_ours.then(|| own(&mut place, name).to_string());
                 told.unwrap_or_default()
             };
             let told = [take(has_id, "zone_id"), take(has_region, "region")];
@@ -245,7 +253,7 @@ impl<'a> Gathered<'a> {
         for sample in &series.values {
             let position = self.position(sample.at)?;
             if let Some(store) = self.store_at(&place, position) {
-                let known = self.stores[store].zones.entry(zone.clone());
+                let known = self.stores[store].zones.entry(zone.to_string());
                 let known = known.or_default();
                 // The same whatever comes first.
                 *known = std::mem::take(known).max(told.clone());
@@ -254,11 +262,15 @@ impl<'a> Gathered<'a> {
         Ok(())
     }
 
-    /// Whose counters a place showed at a point in time: of two the one that was made later has taken the
-    /// place of the other.
+    /// Whose counters a place showed at a point in time.
     fn store_at(&self, place: &Labels, position: usize) -> Option<usize> {
-        let stores = self.places.get(place)?.iter();
-        let there = stores.filter(|(_, seen)| seen[position]);
+        self.latest(self.places.get(place)?, position)
+    }
+
+    /// Whose counters are shown where all these stores were: of two the one that was made later has taken the
+    /// place of the other.
+    fn latest(&self, stores: &BTreeMap<usize, Vec<bool>>, position: usize) -> Option<usize> {
+        let there = stores.iter().filter(|(_, seen)| seen[position]);
         let created = |store: &usize| self.stores[*store].store.created;
         there.map(|(store, _)| *store).max_by_key(created)
     }
@@ -292,7 +304,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// Takes a label that is ours off, so that those are left that say from where.
-fn own(labels: &mut Labels, name: &str) -> String {
+fn own(labels: &mut Labels, name: &str) -> Arc<str> {
     let renamed = labels.remove(&format!("{EXPORTED}{name}"));
     renamed.or_else(|| labels.remove(name)).unwrap_or_default()
 }
@@ -333,11 +345,12 @@ mod tests {
         let identity = |store| Identity {
             store,
             what: What::Bytes,
-            labels: Labels::new(),
+            labels: Labels::default(),
         };
 
-        assert_eq!(gathered.show(&identity(0), 0, 1), Ok(()));
-        assert_eq!(gathered.show(&identity(0), 0, 2), Ok(()));
-        assert_eq!(gathered.show(&identity(1), 0, 1), Err(Strange::TooMuch));
+        let mut show = |store, value| gathered.show(&identity(store), std::iter::once((0, value)));
+        assert_eq!(show(0, 1), Ok(()));
+        assert_eq!(show(0, 2), Ok(()));
+        assert_eq!(show(1, 1), Err(Strange::TooMuch));
     }
 }

@@ -4,8 +4,16 @@ use std::time::Duration;
 
 use kubezonnet_model::{Timestamp, Window};
 
+use super::client::MOST_BYTES;
+
 /// What an answer may have all together: some tens of megabytes of JSON.
 const MOST_SAMPLES: u64 = 1_000_000;
+
+/// What it may be long, of [`MOST_BYTES`] that are read of it; and what its parts are: the labels of a series,
+/// and a sample.
+const LONG: u64 = MOST_BYTES / 8 * 7;
+const SERIES_BYTES: u64 = 480;
+const SAMPLE_BYTES: u64 = 32;
 
 /// What a server answers at once at most: Prometheus has 11,000.
 const MOST_POINTS: u64 = 10_000;
@@ -78,8 +86,8 @@ pub(super) struct Plan {
 /// There is too much to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "too much for one answer: {series} series at {points} points in time; ask of a shorter time, or by \
-     longer steps"
+    "too much for one answer: {series} series at {points} points in time; ask of a shorter time, by longer \
+     steps, or of some zones or localities only"
 )]
 pub(super) struct TooMuch {
     series: u64,
@@ -137,7 +145,11 @@ impl Plan {
 
 /// At how many points in time so many series can be looked at.
 fn most_points(series: u64) -> u64 {
-    (MOST_SAMPLES / series.max(1)).clamp(1, MOST_POINTS)
+    let series = series.max(1);
+    let in_bytes = (LONG / series).saturating_sub(SERIES_BYTES) / SAMPLE_BYTES;
+    let in_samples = MOST_SAMPLES / series;
+    // The begin and the end there always are.
+    in_samples.min(in_bytes).clamp(2, MOST_POINTS)
 }
 
 /// The shortest cells for which a range of about so many series has a plan.
@@ -211,6 +223,10 @@ mod tests {
         assert_eq!(step(30 * DAY, Some(DAY), 2_000), Ok(90));
         assert_eq!(step(30 * DAY, Some(DAY), 20_000), Ok(24 * 60));
         assert_eq!(step(30 * DAY, None, 500_000), Ok(30 * 24 * 60));
+        // All that a server has by default: what its labels take is most of the answer.
+        assert_eq!(most_points(100_000), 10);
+        assert_eq!(most_points(200_000), 3);
+        assert_eq!(most_points(2_000_000), 2);
         let error = step(30 * DAY, Some(HOUR), 20_000).unwrap_err();
         assert!(error.to_string().contains("20000 series at 721 points"));
     }

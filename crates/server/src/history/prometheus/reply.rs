@@ -1,11 +1,12 @@
 //! What a Prometheus-compatible server answers, as JSON.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use kubezonnet_model::Timestamp;
-use serde::de::{self, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+
+use super::labels::{Labels, Texts};
 
 /// An answer to a query over a range.
 #[derive(Debug, Deserialize)]
@@ -23,20 +24,18 @@ pub(super) struct Reply {
 
 #[derive(Debug, Deserialize)]
 struct Data {
+    #[serde(deserialize_with = "series")]
     result: Vec<Sampled>,
 }
 
 /// A series, and its samples where it has any.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sampled {
     /// Its labels; the name is one of them.
     pub(super) metric: Labels,
     /// In the order of time.
     pub(super) values: Vec<Sample>,
 }
-
-/// Labels by their names.
-pub(super) type Labels = BTreeMap<String, String>;
 
 /// A value at a point in time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,6 +72,68 @@ impl Reply {
     }
 }
 
+fn series<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Sampled>, D::Error> {
+    deserializer.deserialize_seq(OfSeries)
+}
+
+/// All series, with the texts that they have in common.
+struct OfSeries;
+
+impl<'de> Visitor<'de> for OfSeries {
+    type Value = Vec<Sampled>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of series")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Vec<Sampled>, A::Error> {
+        let mut texts = Texts::default();
+        let mut all = Vec::new();
+        while let Some(series) = parts.next_element_seed(OfSampled(&mut texts))? {
+            all.push(series);
+        }
+        Ok(all)
+    }
+}
+
+struct OfSampled<'a>(&'a mut Texts);
+
+impl<'de> DeserializeSeed<'de> for OfSampled<'_> {
+    type Value = Sampled;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Sampled, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for OfSampled<'_> {
+    type Value = Sampled;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a series with its labels and samples")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sampled, A::Error> {
+        let (mut metric, mut values) = (None, None::<Vec<Sample>>);
+        while let Some(name) = map.next_key::<String>()? {
+            match name.as_str() {
+                "metric" => metric = Some(map.next_value_seed(&mut *self.0)?),
+                "values" => values = Some(map.next_value()?),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        let missing = de::Error::missing_field;
+        let mut values = values.ok_or_else(|| missing("values"))?;
+        values.shrink_to_fit();
+        Ok(Sampled {
+            metric: metric.ok_or_else(|| missing("metric"))?,
+            values,
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for Sample {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_seq(OfSample)
@@ -92,7 +153,7 @@ impl<'de> Visitor<'de> for OfSample {
         let missing = |position| de::Error::invalid_length(position, &self);
         let seconds: f64 = parts.next_element()?.ok_or_else(|| missing(0))?;
         let Quoted(value) = parts.next_element()?.ok_or_else(|| missing(1))?;
-        if parts.next_element::<de::IgnoredAny>()?.is_some() {
+        if parts.next_element::<IgnoredAny>()?.is_some() {
             return Err(missing(3));
         }
         Ok(Sample {
@@ -159,7 +220,7 @@ mod tests {
         let series = read(&one(r#"[1700000000.25,"12"],[1700000060,"1.5e3"]"#));
 
         let series = series.unwrap().unwrap();
-        assert_eq!(series[0].metric["a"], "b");
+        assert_eq!(series[0].metric.get("a"), Some("b"));
         let samples = [(1_700_000_000_250, 12.0), (1_700_000_060_000, 1500.0)];
         let samples = samples.map(|(at, value)| Sample {
             at: Timestamp(at),

@@ -45,7 +45,7 @@ fn put(labels: &mut Labels, end: &str, side: &Side) {
     ] {
         // Prometheus knows no labels that are empty.
         if !value.is_empty() {
-            labels.insert(format!("{end}_{name}"), value.to_owned());
+            labels.insert(&format!("{end}_{name}"), value);
         }
     }
 }
@@ -62,10 +62,10 @@ fn side(who: Who, zone: &str) -> Side {
 }
 
 fn labels(source: &Side, destination: &Side, locality: &str) -> Labels {
-    let mut labels = Labels::new();
+    let mut labels = Labels::default();
     put(&mut labels, "src", source);
     put(&mut labels, "dst", destination);
-    labels.insert("locality".to_owned(), locality.to_owned());
+    labels.insert("locality", locality);
     labels
 }
 
@@ -184,7 +184,7 @@ fn labels_for_charge_back_are_put_in_their_places() {
         ..Known::default()
     };
     let mut labels = labels(&side(Who::Other, "a"), &side(Who::Other, "a"), "same_zone");
-    labels.insert("dst_team".to_owned(), "blue".to_owned());
+    labels.insert("dst_team", "blue");
 
     let ends = known.ends(&labels, &HashMap::default()).unwrap();
 
@@ -215,7 +215,7 @@ fn labels_that_no_server_has_are_nobodys() {
             &side(Who::Other, "a"),
             "same_zone",
         );
-        labels.insert(name.to_owned(), value.to_owned());
+        labels.insert(name, value);
 
         assert_eq!(
             Known::default().ends(&labels, &HashMap::default()),

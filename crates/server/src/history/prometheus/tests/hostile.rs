@@ -37,7 +37,7 @@ fn what_is_no_answer_is_refused_with_what_to_do() {
         (Said::Body(String::new()), "is --prometheus-url right?"),
         (Said::Body(good[..good.len() - 5].to_owned()), "EOF"),
         (Said::Half(good.clone()), "cannot be asked"),
-        (Said::Endless(" ".to_owned()), "more than 64 MiB"),
+        (Said::Endless(" ".to_owned()), "more than 128 MiB"),
         (Said::Status(302, String::new()), "redirects"),
         (Said::Status(401, String::new()), "--prometheus-token-file"),
         (Said::Status(403, "no".repeat(100_000)), "not allowed"),

@@ -29,9 +29,7 @@ fn sampled(name: &str, labels: &[(&str, &str)], at: Timestamp, value: u64) -> Sa
     )]
     let value = value as f64;
     Sampled {
-        metric: labels
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect(),
+        metric: labels.copied().collect(),
         values: vec![Sample { at, value }],
     }
 }
@@ -371,8 +369,8 @@ fn a_name_that_no_server_has_is_nobodys_and_is_counted_as_such() {
     let name = "x".repeat(300);
     assert!(Name::new(&name).is_err());
     for series in &mut page {
-        if let Some(known) = series.metric.get_mut("src_workload") {
-            known.clone_from(&name);
+        if series.metric.get("src_workload").is_some() {
+            series.metric.insert("src_workload", &name);
         }
     }
     let mut gathered = Gathered::new(&times);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::{Answer, AskError, Past, Question, Status};
 
 /// How long all questions of one answer may take until the last is put: people wait for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Says that somebody waits, until it is dropped.
 #[derive(Debug, Default)]

@@ -2,6 +2,10 @@
 //! at what it shows.
 
 #![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
+#![expect(
+    clippy::print_stdout,
+    reason = "the output of a test says what was looked at"
+)]
 
 mod seed;
 

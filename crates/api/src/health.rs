@@ -122,9 +122,13 @@ pub struct History {
     pub behind_seconds: f64,
     /// Bytes on disk.
     pub bytes: u64,
-    /// What is wrong: it cannot be written, or not be read, or not all of it, or it may not grow.
+    /// Why it fails: it cannot be written, or not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing: Option<String>,
+    /// What answers lack, or will, though it is written and read: parts of it cannot be understood, or it may
+    /// not grow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacking: Option<String>,
     /// Windows and other changes that are counted and that it does not have, found out since the server
     /// started or when it did: it could not be written for long, could not keep up, or was taken away.
     #[serde(default)]

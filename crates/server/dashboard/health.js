@@ -39,6 +39,7 @@ const lines = ({ ready, not_ready: why, topology, store, history, prices, agents
         ? `History begins ${moment(history.since)}${history.bytes > 0 ? `, in ${bytes(history.bytes)}` : ""}${isBehind ? `, and is ${duration(history.behind_seconds)} behind` : ""}.`
         : "There is no history yet."],
   ];
+  if (history.lacking !== undefined) found.push([false, `Of the history: ${history.lacking}.`]);
   if (history.lost_changes > 0) {
     found.push([false, `The history lacks ${whole(history.lost_changes)} changes that the counters have: it could not be written then, or was taken away.`]);
   }

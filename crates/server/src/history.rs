@@ -59,8 +59,10 @@ pub struct Status {
     pub behind: Duration,
     /// What it takes on disk, in bytes.
     pub bytes: u64,
-    /// What is wrong: it cannot be written, or not be read, or not all of it.
+    /// Why it fails: it cannot be written, or not be read.
     pub failing: Option<String>,
+    /// What answers lack, or will, though it does not fail.
+    pub lacking: Option<String>,
     /// Changes since the start, or found out at it, that are counted and that it does not have.
     pub lost_changes: u64,
     /// How often since the start its file was damaged, put aside and begun anew.

@@ -348,6 +348,7 @@ pub(crate) fn health() -> Health {
             behind_seconds: 20.0,
             bytes: 55_000_000,
             failing: None,
+            lacking: None,
             lost_changes: 0,
             damaged_files: 0,
         },

@@ -139,6 +139,7 @@ fn each_problem_is_told_with_what_to_do() {
     health.topology.age_seconds = Some(1234.0);
     health.store.failing = Some("no space left on device".to_owned());
     health.history.behind_seconds = 4000.0;
+    health.history.lacking = Some("3 parts of it cannot be read".to_owned());
     health.history.lost_changes = 1234;
     health.history.damaged_files = 1;
     health.prices = None;
@@ -167,6 +168,41 @@ fn each_problem_is_told_with_what_to_do() {
     fake.tell("health", &health);
 
     check("check_bad", &fake, &["check"]);
+}
+
+#[test]
+fn advice_on_the_history_is_of_where_it_comes_from() {
+    let fake = Fake::usual();
+    let told = |source: &str, failing: Option<&str>, behind_seconds| {
+        let mut health = answers::health();
+        health.history.source = source.to_owned();
+        health.history.failing = failing.map(str::to_owned);
+        health.history.behind_seconds = behind_seconds;
+        fake.tell("health", &health);
+        let ended = run(&["check", &fake.flag()]);
+        (ended.status, ended.out)
+    };
+    let failing = Some("http://prometheus:9090 answers 503");
+
+    let (status, asked) = told("prometheus", failing, 0.0);
+    assert_eq!(status, 1, "{asked}");
+    assert!(
+        asked.contains("fails (prometheus): http://prometheus:9090 answers 503"),
+        "{asked}"
+    );
+    assert!(!asked.contains("what waits is written"), "{asked}");
+    assert!(asked.contains("--prometheus-url"), "{asked}");
+    let (status, kept) = told(
+        "embedded",
+        Some("it cannot be written: disk I/O error"),
+        0.0,
+    );
+    assert_eq!(status, 1, "{kept}");
+    assert!(kept.contains("what waits is written"), "{kept}");
+    let (status, behind) = told("prometheus", None, 4000.0);
+    assert_eq!(status, 0, "{behind}");
+    assert!(behind.contains("see its targets"), "{behind}");
+    assert!(!behind.contains("its disk may be"), "{behind}");
 }
 
 #[test]

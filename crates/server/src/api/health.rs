@@ -168,6 +168,7 @@ fn history(api: &Api) -> History {
             behind_seconds: 0.0,
             bytes: 0,
             failing: Some(super::NO_HISTORY.to_owned()),
+            lacking: None,
             lost_changes: 0,
             damaged_files: 0,
         };
@@ -179,6 +180,7 @@ fn history(api: &Api) -> History {
         behind_seconds: status.behind.as_secs_f64(),
         bytes: status.bytes,
         failing: status.failing,
+        lacking: status.lacking,
         lost_changes: status.lost_changes,
         damaged_files: status.damaged,
     }

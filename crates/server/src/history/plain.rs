@@ -63,6 +63,7 @@ impl Past for Plain {
             behind: Duration::ZERO,
             bytes: 0,
             failing: None,
+            lacking: None,
             lost_changes: 0,
             damaged: 0,
         }

@@ -42,6 +42,7 @@ pub(super) fn look(health: &Health, seen: &Seen) -> Vec<Finding> {
     findings.extend(zones(health, seen));
     findings.push(store(health));
     findings.push(history(health));
+    findings.extend(lacking(health));
     findings.extend(lost(health));
     findings.push(prices(health));
     findings.extend(budgets(health));
@@ -113,21 +114,44 @@ fn store(health: &Health) -> Finding {
 fn history(health: &Health) -> Finding {
     let history = &health.history;
     let source = &history.source;
+    let is_asked = source == "prometheus";
     match (&history.failing, &history.since) {
-        (Some(why), _) => Finding::problem("history", format!("cannot be asked ({source}): {why}"))
-            .advise("counting goes on, and what waits is written once it works: see \"the history\" in docs/troubleshooting.md"),
+        (Some(why), _) => {
+            let advice = if is_asked {
+                "counting goes on; where the history comes from says what to do: see \
+                 \"the server of --prometheus-url\" in docs/troubleshooting.md"
+            } else {
+                "counting goes on, and what waits is written once it works: see \"the history\" in \
+                 docs/troubleshooting.md"
+            };
+            Finding::problem("history", format!("fails ({source}): {why}")).advise(advice)
+        }
         (None, None) => Finding::look("history", format!("there is none yet ({source})"))
             .advise("it begins with the first minute that is counted"),
         (None, Some(since)) if history.behind_seconds > BEHIND_SECONDS => {
             let behind = text::span(whole(history.behind_seconds));
+            let advice = if is_asked {
+                "the server of --prometheus-url has not scraped every kubezonnet-server since: see its targets"
+            } else {
+                "its disk may be full or too slow: see \"the history\" in docs/troubleshooting.md"
+            };
             Finding::look(
                 "history",
                 format!("since {since}, {behind} behind ({source})"),
             )
-            .advise("its disk may be full or too slow: see \"the history\" in docs/troubleshooting.md")
+            .advise(advice)
         }
         (None, Some(since)) => Finding::good("history", format!("since {since} ({source})")),
     }
+}
+
+/// What answers go without though the history works.
+fn lacking(health: &Health) -> Option<Finding> {
+    let lacking = health.history.lacking.as_ref()?;
+    Some(
+        Finding::look("history", lacking)
+            .advise("for what to do, see \"the history\" in docs/troubleshooting.md"),
+    )
 }
 
 /// What the history does not have, and will not.

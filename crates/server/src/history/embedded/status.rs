@@ -134,23 +134,29 @@ impl HistoryCounts {
     }
 
     pub(super) fn status(&self) -> Status {
-        let failing = self.failing().iter().flatten().next().cloned();
-        let unreadable = || match self.unreadable() {
+        let failing = match &*self.failing() {
+            [Some(why), _] => Some(format!("it cannot be written: {why}")),
+            [None, why] => why.clone(),
+        };
+        let short = self.is_short().then(|| {
+            "the volume is nearly full: the history does not grow, and its oldest is deleted"
+                .to_owned()
+        });
+        let unreadable = match self.unreadable() {
             0 => None,
-            parts => Some(format!(
-                "{parts} parts of it cannot be read, and are left out: the log says which"
-            )),
+            1 => Some("a part of it cannot be read".to_owned()),
+            parts => Some(format!("{parts} parts of it cannot be read")),
         };
-        let short = || {
-            let why = "the volume is nearly full: it does not grow, and its oldest is deleted";
-            self.is_short().then(|| why.to_owned())
-        };
+        let unreadable =
+            unreadable.map(|parts| format!("{parts}, and answers go without: the log says more"));
+        let lacking: Vec<_> = [short, unreadable].into_iter().flatten().collect();
         Status {
             source: "embedded",
             since: self.since(),
             behind: self.behind(),
             bytes: self.bytes(),
-            failing: failing.or_else(short).or_else(unreadable),
+            failing,
+            lacking: (!lacking.is_empty()).then(|| lacking.join("; ")),
             lost_changes: self.lost_rows(),
             damaged: self.damaged(),
         }

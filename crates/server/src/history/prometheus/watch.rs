@@ -89,6 +89,8 @@ impl Watch {
             behind: behind.unwrap_or_default(),
             bytes: 0,
             failing: seen.failing.clone(),
+            // An answer that lacks something is refused.
+            lacking: None,
             lost_changes: 0,
             damaged: 0,
         }

@@ -261,10 +261,12 @@ fn what_cannot_be_understood_is_left_out_and_told() {
     assert_eq!(answer.groups[0].cells[0].bytes(), 1);
     assert_eq!(answer.currency, None);
     assert_eq!(both.past.counts().unreadable(), 3);
-    let failing = both.past.status().failing.unwrap();
+    let status = both.past.status();
+    assert_eq!(status.failing, None);
+    let lacking = status.lacking.unwrap();
     assert!(
-        failing.starts_with("3 parts of it cannot be read"),
-        "{failing}"
+        lacking.starts_with("3 parts of it cannot be read"),
+        "{lacking}"
     );
     total(&both.past, minutes(0, 120));
     assert_eq!(both.past.counts().unreadable(), 3);
@@ -302,7 +304,8 @@ fn what_cannot_be_written_waits_and_is_written_once() {
 
     let counts = both.past.counts();
     assert!(counts.is_failing() && counts.failures() >= 1);
-    assert!(both.past.status().failing.is_some());
+    let failing = both.past.status().failing.unwrap();
+    assert!(failing.starts_with("it cannot be written: "), "{failing}");
     assert!(both.past.is_through(3), "nobody waits for it");
     let asked = both.past.ask(&question(minutes(0, 60), By::Edges(vec![])));
     assert!(matches!(asked, Err(AskError::Unreadable(_))), "{asked:?}");

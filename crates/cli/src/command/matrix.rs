@@ -10,7 +10,7 @@ use crate::console::Console;
 use crate::entry::money;
 use crate::failure::Failure;
 use crate::key;
-use crate::listing::{about, at, footnotes, guarded, into_io};
+use crate::listing::{about, at, footnotes, guarded, into_io, left_out};
 use crate::text::{self, Cell, Column, Look, Micros, Scale, Table, Tone};
 
 /// Of when it is if nothing is said.
@@ -29,32 +29,40 @@ pub async fn run(args: &MatrixArgs, way: &Way, console: &mut Console) -> Result<
         let matrix: Matrix = client
             .ask(&Question::new("matrix").with(&asked).with(&by))
             .await?;
-        let asked = at(&asked, &matrix.range);
-        let summary: Summary = client.ask(&Question::new("summary").with(&asked)).await?;
+        // JSON is what the server says of the matrix, and nothing else.
+        let summary = if args.scope.output == Format::Json {
+            None
+        } else {
+            let asked = at(&asked, &matrix.range);
+            Some(client.ask(&Question::new("summary").with(&asked)).await?)
+        };
         Ok::<_, Failure>((client, summary, matrix))
     };
     let (client, summary, matrix) = console.wait("asking the server", matrix).await?;
     console.tell_of(&client);
-    match args.scope.output {
-        Format::Json => {
-            let text = serde_json::to_string_pretty(&matrix).map_err(std::io::Error::other)?;
-            console.print(&(text + "\n"))?;
+    let Some(summary): Option<Summary> = summary else {
+        let text = serde_json::to_string_pretty(&matrix).map_err(std::io::Error::other)?;
+        console.print(&(text + "\n"))?;
+        return Ok(());
+    };
+    if args.scope.output == Format::Csv {
+        write(&matrix, console)?;
+        for note in left_out(&summary) {
+            console.note(&note);
         }
-        Format::Csv => write(&matrix, console)?,
-        Format::Wide | Format::Table => {
-            let look = console.look();
-            let body = if args.scope.output == Format::Wide {
-                list(&matrix)?.render(Look {
-                    width: None,
-                    ..look
-                })
-            } else {
-                picture(&matrix, args, look)?
-            };
-            let (above, below) = (about(&summary, look)?, footnotes(&summary, look));
-            console.print(&format!("{above}\n{body}{below}"))?;
-        }
+        return Ok(());
     }
+    let look = console.look();
+    let body = if args.scope.output == Format::Wide {
+        list(&matrix)?.render(Look {
+            width: None,
+            ..look
+        })
+    } else {
+        picture(&matrix, args, look)?
+    };
+    let (above, below) = (about(&summary, look)?, footnotes(&summary, look));
+    console.print(&format!("{above}\n{body}{below}"))?;
     Ok(())
 }
 

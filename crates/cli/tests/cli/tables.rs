@@ -85,6 +85,21 @@ fn a_matrix_for_programs_has_a_line_for_each_cell() {
 }
 
 #[test]
+fn a_matrix_in_json_is_all_that_is_asked_for() {
+    let fake = Fake::usual();
+
+    let ended = run(&[&fake.flag(), "matrix", "-o", "json"]);
+
+    let answer: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(answer, serde_json::json!(answers::matrix()));
+    let asked = fake.asked();
+    assert!(
+        matches!(&*asked, [one] if one.starts_with("/api/v1/matrix?")),
+        "{asked:?}"
+    );
+}
+
+#[test]
 fn colours_are_there_when_they_are_asked_for() {
     check(
         "matrix_colours",

@@ -23,6 +23,7 @@ mod asked;
 mod columns;
 mod end;
 mod flows;
+mod formula;
 mod health;
 mod matrix;
 mod measure;
@@ -39,6 +40,7 @@ pub use asked::{
 };
 pub use end::{End, EndKind, Service, Workload};
 pub use flows::{Address, Flow, Flows};
+pub use formula::guarded;
 pub use health::{Agent, AgentState, Health, History, Prices, Store, Topology, UnseenBudget};
 pub use matrix::{Matrix, MatrixCell};
 pub use measure::{Gap, LocalityName, Measure, Measures, Money};

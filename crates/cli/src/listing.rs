@@ -14,7 +14,7 @@ use crate::text::{self, Align, Cell, Column, Look, Micros, Scale, Table, Tone};
 mod lines;
 mod notes;
 
-pub(crate) use self::lines::{guarded, into_io};
+pub(crate) use self::lines::into_io;
 pub use self::notes::{about, footnotes, left_out};
 
 /// The most items an answer has.

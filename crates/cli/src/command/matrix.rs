@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kubezonnet_api::{Matrix, MatrixAsked, MatrixCell, Measure, Summary};
+use kubezonnet_api::{Matrix, MatrixAsked, MatrixCell, Measure, Summary, guarded};
 
 use crate::args::{Format, MatrixArgs, PlacesChoice, Shown, Way};
 use crate::client::{Client, Question};
@@ -10,7 +10,7 @@ use crate::console::Console;
 use crate::entry::money;
 use crate::failure::Failure;
 use crate::key;
-use crate::listing::{about, at, footnotes, guarded, into_io, left_out};
+use crate::listing::{about, at, footnotes, into_io, left_out};
 use crate::text::{self, Cell, Column, Look, Micros, Scale, Table, Tone};
 
 /// Of when it is if nothing is said.

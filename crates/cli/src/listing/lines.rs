@@ -1,9 +1,8 @@
 //! A list for programs: values field by field, exact.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
-use kubezonnet_api::{Amount, Item, Measure, Measures, Money, Top};
+use kubezonnet_api::{Amount, Item, Measure, Measures, Money, Top, guarded};
 
 use crate::key;
 
@@ -73,16 +72,6 @@ pub(super) fn write(top: &Top, out: &mut impl Write) -> io::Result<()> {
             .map_err(into_io)?;
     }
     writer.flush()
-}
-
-/// A value, never a formula: a spreadsheet takes what begins so for one, and works it out. The server's own
-/// tables have the same guard.
-pub(crate) fn guarded(value: &str) -> Cow<'_, str> {
-    if value.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
-        Cow::Owned(format!("'{value}"))
-    } else {
-        Cow::Borrowed(value)
-    }
 }
 
 fn cost(amount: &Amount) -> Option<&Money> {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use axum::http::{HeaderMap, header};
+use kubezonnet_api::guarded;
 
 use super::query::Query;
 use super::refusal::Refusal;
@@ -48,15 +49,12 @@ impl<'a> Cell<'a> {
         text.map_or(Self::Empty, |text| Self::text(text))
     }
 
-    /// As it is written. A spreadsheet takes what begins so for a formula, and works it out.
+    /// As it is written.
     fn shown(&self) -> Cow<'_, str> {
         match self {
             Self::Empty => "".into(),
             Self::Number(number) => number.as_ref().into(),
-            Self::Text(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) => {
-                format!("'{text}").into()
-            }
-            Self::Text(text) => text.as_ref().into(),
+            Self::Text(text) => guarded(text),
         }
     }
 }

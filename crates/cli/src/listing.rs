@@ -2,6 +2,8 @@
 
 use kubezonnet_api::{Asked, Of, Range, Summary, Top, TopAsked};
 use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::args::Format;
 use crate::client::{Client, Question};
@@ -20,6 +22,10 @@ pub use self::notes::{about, footnotes, left_out};
 /// The most items an answer has.
 const PAGE: u32 = 10_000;
 
+/// How many minutes earlier the time of a list ends each time that it changed while it was read: windows come
+/// late, and later the more is wrong.
+const EARLIER: [i64; 4] = [2, 5, 15, 60];
+
 /// A list, and all there is in its time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listing {
@@ -36,6 +42,26 @@ impl Listing {
     ///
     /// If it does not answer.
     pub async fn ask(client: &Client, asked: &Asked, what: &TopAsked) -> Result<Self, Failure> {
+        let mut asked = asked.clone();
+        for minutes in EARLIER {
+            let (top, is_one) = Self::read(client, &asked, what).await?;
+            asked = at(&asked, &top.range);
+            if is_one {
+                let summary = client.ask(&Question::new("summary").with(&asked)).await?;
+                return Ok(Self { summary, top });
+            }
+            asked.to = asked.to.as_deref().map(|end| earlier(end, minutes));
+        }
+        Err(Failure::Unavailable(
+            "what was counted changed while its list was read, again and again: ask for a time that \
+             ended longer ago, with --to"
+                .to_owned(),
+        ))
+    }
+
+    /// Reads the pages of a list; and whether they are of one. The last minutes still grow, and what grows past
+    /// the end of a page that was read is in neither.
+    async fn read(client: &Client, asked: &Asked, what: &TopAsked) -> Result<(Top, bool), Failure> {
         let wanted = match what.limit {
             None | Some(0) => u32::MAX,
             Some(limit) => limit,
@@ -49,21 +75,21 @@ impl Listing {
         loop {
             let left = u64::from(wanted).saturating_sub(top.items.len() as u64);
             if left == 0 || top.next.is_none() {
-                break;
+                return Ok((top, true));
             }
             page.limit = Some(u32::try_from(left).unwrap_or(u32::MAX).min(PAGE));
             page.cursor.clone_from(&top.next);
             let more: Top = client.ask(&ask(&page)).await?;
+            if (&more.total, more.count) != (&top.total, top.count) {
+                return Ok((top, false));
+            }
             let is_end = more.items.is_empty();
             top.items.extend(more.items);
             top.next = more.next;
             if is_end {
-                break;
+                return Ok((top, true));
             }
         }
-        let asked = at(asked, &top.range);
-        let summary = client.ask(&Question::new("summary").with(&asked)).await?;
-        Ok(Self { summary, top })
     }
 
     /// Prints it; `has_pictures` with how it went over time.
@@ -272,6 +298,16 @@ pub(crate) fn at(asked: &Asked, range: &Range) -> Asked {
         from: Some(range.from.clone()),
         to: Some(range.to.clone()),
         ..asked.clone()
+    }
+}
+
+/// So many minutes before a time; the same if it is none.
+fn earlier(at: &str, minutes: i64) -> String {
+    let parsed = OffsetDateTime::parse(at, &Rfc3339);
+    let earlier = parsed.map(|at| (at - time::Duration::minutes(minutes)).format(&Rfc3339));
+    match earlier {
+        Ok(Ok(earlier)) => earlier,
+        Ok(Err(_)) | Err(_) => at.to_owned(),
     }
 }
 

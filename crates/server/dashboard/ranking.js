@@ -21,6 +21,8 @@ const PAGE = 500;
 /** How far from the top somebody may be for the list to follow what is new, in pixels. */
 const TOP = 40;
 
+const rowKey = (item) => JSON.stringify(item.key);
+
 const Name = ({ item, change }) => {
   if (item.key.type === "pair") return html`<${Pair} of=${item.key} change=${change} />`;
   const { kind, group, name } = named(item.key);
@@ -74,10 +76,13 @@ export const Ranking = ({ view, unit, hasTeams, change }) => {
   const rest = more.of === answer ? more : { of: answer, items: [], next: answer?.next };
   const rows = answer ? [...answer.items, ...rest.items] : [];
   const load = () => {
+    // The last minutes still grow: what was listed may have fallen behind the end of its page meanwhile.
+    const listed = new Set(rows.map(rowKey));
+    const isNew = (item) => !listed.has(rowKey(item));
     const put = (change) => setMore((before) => (before.of === answer ? { ...before, ...change } : before));
     setMore({ ...rest, isAsking: true, problem: undefined });
     ask("top", `${query}&cursor=${encodeURIComponent(rest.next)}`).then(
-      (page) => put({ items: [...rest.items, ...page.items], next: page.next, isAsking: false }),
+      (page) => put({ items: [...rest.items, ...page.items.filter(isNew)], next: page.next, isAsking: false }),
       (problem) => put({ problem, isAsking: false }),
     );
   };
@@ -88,7 +93,7 @@ export const Ranking = ({ view, unit, hasTeams, change }) => {
     note=${of === "pods" && (view.from || view.since !== "1h") ? "pods are known for an hour: this is the last one" : "what each sends and receives, and its own side of the cost"}
     tools=${html`<${Choice} label="Of what" choices=${kinds} chosen=${of} onChoose=${(next) => change({ of: next })} />`}
     empty=${(answer) => answer.items.length === 0 && "Nobody here in this range."}>
-    ${({ of: answered, currency, count, range }, now) => html`<${Table} caption=${caption} rows=${rows} count=${count} rowKey=${(item) => JSON.stringify(item.key)}
+    ${({ of: answered, currency, count, range }, now) => html`<${Table} caption=${caption} rows=${rows} count=${count} rowKey=${rowKey}
         columns=${columnsOf({ of: answered, by, unit, currency, range, now, change })} onSort=${(rank) => change({ by: rank })}
         onEnd=${canLoad && !rest.problem ? load : undefined} question=${query} onPlace=${(top) => setAtTop(top < TOP)} />
       <p class="sum" role="status">${whole(count)} in all${rows.length < count ? `, ${whole(rows.length)} read` : ""}.

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 
 const COUNT = 10_000;
 
-/** Many workloads, made of one that the server has, in pages as it answers them. */
-const many = async (route) => {
+/** Many workloads, made of one that the server has, in pages as it answers them; each begins with so many of the one before. */
+const many = async (route, repeated = 0) => {
   const url = new URL(route.request().url());
   if (url.searchParams.get("of") !== "workloads") return route.continue();
   const begin = Number(url.searchParams.get("cursor") ?? 0);
@@ -15,7 +15,7 @@ const many = async (route) => {
   const response = await route.fetch({ url: url.href });
   const answer = await response.json();
   const one = answer.items.find((item) => item.key.namespace);
-  const items = Array.from({ length: end - begin }, (_, index) => ({ ...one, key: { ...one.key, name: `job-${begin + index}` } }));
+  const items = Array.from({ length: end - begin + repeated }, (_, index) => ({ ...one, key: { ...one.key, name: `job-${begin - repeated + index}` } }));
   return route.fulfill({ response, json: { ...answer, count: COUNT, items, next: end < COUNT ? String(end) : undefined } });
 };
 
@@ -83,6 +83,22 @@ export const a_list_is_read_on_if_its_first_page_was_renewed_meanwhile = async (
   release.next();
 
   await page.locator("#ranking .sum", { hasText: "1,000 read" }).waitFor();
+};
+
+export const who_fell_behind_the_end_of_a_page_is_listed_once = async (visit) => {
+  let repeated;
+  const overlapping = async (route) => {
+    const cursor = new URL(route.request().url()).searchParams.get("cursor");
+    if (cursor !== null) repeated = Number(cursor) - 1;
+    return many(route, cursor === null ? 0 : 1);
+  };
+  const page = await visit.openWhole("?of=workloads", { prepare: (fresh) => fresh.route("**/api/v1/top?**", overlapping) });
+  const box = page.locator("#ranking .scroll");
+
+  await box.evaluate((one) => { one.scrollTop = one.scrollHeight; });
+  await page.locator("#ranking .sum", { hasText: "1,000 read" }).waitFor();
+
+  assert.equal(repeated, 499);
 };
 
 export const a_list_is_read_to_its_end_by_the_cursors_of_the_server = async (visit) => {

@@ -99,6 +99,29 @@ fn a_long_list_is_asked_for_page_by_page() {
 }
 
 #[test]
+fn pages_of_a_list_that_grew_meanwhile_are_asked_for_anew_of_a_time_that_ended_earlier() {
+    let fake = Fake::usual();
+    let mut first = answers::namespaces();
+    let last = first.items.split_off(1);
+    first.next = Some("more".to_owned());
+    let mut second = answers::namespaces();
+    second.items = last;
+    let mut grown = second.clone();
+    grown.total.bytes += 1;
+    fake.tell_in_turn("top", &[first.clone(), grown, first, second]);
+
+    let ended = run(&[&fake.flag(), "cost", "--limit", "0", "-o", "csv"]);
+
+    assert_eq!(ended.out.lines().count(), 4, "{}", ended.out);
+    let asked = fake.asked();
+    assert!(asked[1].ends_with("&cursor=more") && asked[3].ends_with("&cursor=more"));
+    assert!(
+        asked[2].contains("to=2026-11-21T11%3A58%3A00Z"),
+        "{asked:?}"
+    );
+}
+
+#[test]
 fn where_a_list_goes_on_stays_in_the_answer_for_programs() {
     let fake = Fake::usual();
     let mut top = answers::namespaces();

@@ -102,7 +102,9 @@ impl Api {
     fn shortest_step(&self, answer: &Answer) -> Duration {
         let length = answer.range.end.since(answer.range.start);
         let past = self.past.as_ref();
-        past.map_or(Duration::ZERO, |past| past.shortest_step(length))
+        // Of what cannot be told at all the past says so itself.
+        past.and_then(|past| past.shortest_step(length))
+            .unwrap_or_default()
     }
 }
 

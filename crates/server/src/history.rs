@@ -39,9 +39,9 @@ pub trait Past: fmt::Debug + Send + Sync {
     /// [`AskError`], which says why there is no answer.
     fn ask(&self, question: &Question) -> Result<Answer, AskError>;
 
-    /// The shortest step by which it can tell a range of that length.
-    fn shortest_step(&self, _length: Duration) -> Duration {
-        Duration::ZERO
+    /// The shortest step by which it can tell a range of that length; `None` if it cannot tell one.
+    fn shortest_step(&self, _length: Duration) -> Option<Duration> {
+        Some(Duration::ZERO)
     }
 
     /// How it is.

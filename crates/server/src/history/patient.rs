@@ -51,7 +51,7 @@ impl Past for Patient {
         self.past.ask(question)
     }
 
-    fn shortest_step(&self, length: Duration) -> Duration {
+    fn shortest_step(&self, length: Duration) -> Option<Duration> {
         self.past.shortest_step(length)
     }
 

@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! Question ─▶ Plan: points in time ─▶ Client: query_range ─▶ Gathered: counters by store
-//!                                                                   │ rises, endings
-//!                                                       Known::ends ▼
-//!                                                  Series + bytes ─▶ Fold ─▶ Answer
+//!                 ▲                                                 │ rises, endings
+//!                 │                                     Known::ends ▼
+//!                 └─ the next stretch ◀──────────── Series + bytes ─▶ Fold ─▶ Answer
 //! ```
 //!
 //! Asked are the counters between workloads as they are at points in time, and what they had in between is
@@ -25,9 +25,10 @@ mod reply;
 mod tests;
 mod watch;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 use kubezonnet_history::Resolution;
@@ -36,7 +37,7 @@ use kubezonnet_topology::{Clock, Topology};
 
 use self::client::Client;
 pub use self::client::{Options, QueryError};
-use self::counted::counters;
+use self::counted::settle;
 pub use self::ends::Column;
 use self::ends::Known;
 use self::gathered::{Gathered, Strange};
@@ -44,11 +45,14 @@ use self::plan::{Grid, Plan};
 use self::query::selector;
 use self::watch::Watch;
 use super::question::{By, EdgePart, PartyPart, SidePart};
-use super::{Answer, AskError, Books, Fold, Past, Question, Series, Status};
+use super::{Answer, AskError, Books, Fold, Past, Question, Status};
 
 /// The longest ranges that are answered by minute and by hour, as the embedded source has them.
 const BY_MINUTE: Duration = Duration::from_hours(48);
 const BY_HOUR: Duration = Duration::from_hours(100 * 24);
+
+/// How long all that a question asks for may take.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What this server knows that no counter tells.
 pub struct Here {
@@ -157,29 +161,119 @@ impl Prometheus {
         Ok(())
     }
 
-    fn gather<'a>(&self, plan: &'a Plan, selector: &str) -> Result<Gathered<'a>, AskError> {
-        let mut gathered = Gathered::new(&plan.times);
-        let add = |gathered: &mut Gathered<'a>, grid: Grid| {
-            let series = self.client.ask(|reading| reading.shown(selector), grid);
-            let series = series.map_err(|error| AskError::Unanswered(error.to_string()))?;
-            gathered.add(series).map_err(|strange| {
-                if strange == Strange::TooMuch {
-                    return AskError::Unsupported(strange.to_string());
+    /// Asks for all points of a plan, stretch by stretch, and adds what pairs had in each.
+    fn gather(
+        &self,
+        plan: &Plan,
+        selector: &str,
+        mut settle: impl FnMut(&mut Gathered),
+    ) -> Result<(), AskError> {
+        let until = Instant::now() + PATIENCE;
+        let mut gathered = Gathered::default();
+        let mut at_once = plan.at_once;
+        let mut has_before = false;
+        let grids = [Some(plan.within), plan.end].into_iter().flatten();
+        let mut left: VecDeque<_> = grids.collect();
+        while let Some(grid) = left.pop_front() {
+            let (stretch, rest) = grid.split(at_once);
+            let is_before = stretch.last < plan.within.first;
+            if is_before {
+                gathered.look_back(stretch);
+            } else {
+                gathered.begin(stretch);
+            }
+            match self.stretch(&mut gathered, selector, stretch, until) {
+                Ok(()) => {}
+                // There were more series then than there are now, or it lets nobody ask for so much.
+                Err(failed) if failed.is_of_length() && stretch.count() > 1 => {
+                    at_once = stretch.count() / 2;
+                    left.push_front(grid);
+                    continue;
                 }
+                Err(failed) => return Err(self.unanswered(failed)),
+            }
+            if !is_before && !has_before && gathered.lacks_one_of(plan.within.first) {
+                has_before = true;
+                left.push_front(grid);
+                left.push_front(plan.before);
+                continue;
+            }
+            settle(&mut gathered);
+            if let Some(rest) = rest {
+                left.push_front(rest);
+            }
+        }
+        if gathered.strays > 0 {
+            self.tell_of(gathered.strays);
+        }
+        Ok(())
+    }
+
+    fn stretch(
+        &self,
+        gathered: &mut Gathered,
+        selector: &str,
+        grid: Grid,
+        until: Instant,
+    ) -> Result<(), Failed> {
+        let patience = until.saturating_duration_since(Instant::now());
+        let series = self
+            .client
+            .ask_for(patience, |reading| reading.shown(selector), grid)?;
+        Ok(gathered.add(series)?)
+    }
+
+    fn unanswered(&self, failed: Failed) -> AskError {
+        match failed {
+            Failed::Query(error) => AskError::Unanswered(error.to_string()),
+            Failed::Strange(Strange::TooMuch) => {
+                AskError::Unsupported(Strange::TooMuch.to_string())
+            }
+            Failed::Strange(strange) => {
                 let url = self.client.url();
                 AskError::Unanswered(format!(
                     "{url} does not answer as Prometheus does: {strange}"
                 ))
-            })
-        };
-        add(&mut gathered, plan.within)?;
-        if let Some(end) = plan.end {
-            add(&mut gathered, end)?;
+            }
         }
-        if !gathered.has_all(plan.begin) {
-            add(&mut gathered, plan.before)?;
+    }
+
+    /// Tells once that there are series which are nobody's.
+    fn tell_of(&self, nobodys: usize) {
+        self.told.get_or_init(|| {
+            tracing::warn!(
+                series = nobodys,
+                "answers leave out counters that no kubezonnet-server of this version has"
+            );
+        });
+    }
+}
+
+/// Why a stretch cannot be had.
+enum Failed {
+    Query(QueryError),
+    Strange(Strange),
+}
+
+impl Failed {
+    /// Whether a shorter one may be had.
+    const fn is_of_length(&self) -> bool {
+        match self {
+            Self::Query(error) => error.is_of_length(),
+            Self::Strange(strange) => matches!(strange, Strange::TooMuch),
         }
-        Ok(gathered)
+    }
+}
+
+impl From<QueryError> for Failed {
+    fn from(error: QueryError) -> Self {
+        Self::Query(error)
+    }
+}
+
+impl From<Strange> for Failed {
+    fn from(strange: Strange) -> Self {
+        Self::Strange(strange)
     }
 }
 
@@ -208,7 +302,6 @@ impl Past for Prometheus {
         let now = self.here.clock.now();
         let plan = Plan::of(range, cell, now, self.watch.series());
         let plan = plan.map_err(|error| AskError::Unsupported(error.to_string()))?;
-        let gathered = self.gather(&plan, &selector(question))?;
         let networks = self.here.topology.networks();
         let known = Known {
             networks: networks
@@ -219,38 +312,17 @@ impl Past for Prometheus {
             columns: &self.here.columns,
             kept: self.here.topology.labels().names().len(),
         };
-        let mut nobodys = gathered.strays;
-        for (ends, counters) in counters(&gathered, &known, &mut nobodys) {
-            let row = fold.row(&Series {
-                source: &ends.source,
-                destination: &ends.destination,
-                class: ends.class,
-                service: None,
-                prices,
-            });
-            let Some(row) = row else { continue };
-            for (position, counters) in counters {
-                // What came up to a point is of the time before it.
-                let from = plan.times[position - 1];
-                if position > plan.begin
-                    && let Some(position) = fold.position(from)
-                {
-                    fold.add(row, position, counters);
-                }
-            }
-        }
+        let mut nobodys = 0;
+        self.gather(&plan, &selector(question), |gathered| {
+            nobodys += settle(gathered, &known, prices, &mut fold);
+        })?;
         if nobodys > 0 {
-            self.told.get_or_init(|| {
-                tracing::warn!(
-                    series = nobodys,
-                    "answers leave out counters that no kubezonnet-server of this version has"
-                );
-            });
+            self.tell_of(nobodys);
         }
         Ok(fold.answer([self.status().since; Resolution::ALL.len()]))
     }
 
-    fn shortest_step(&self, length: Duration) -> Duration {
+    fn shortest_step(&self, length: Duration) -> Option<Duration> {
         plan::shortest_step(length, self.watch.series())
     }
 

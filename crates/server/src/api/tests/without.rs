@@ -43,9 +43,9 @@ impl Past for Coarse {
         }
     }
 
-    fn shortest_step(&self, length: Duration) -> Duration {
+    fn shortest_step(&self, length: Duration) -> Option<Duration> {
         assert!(length >= Duration::from_hours(24), "{length:?}");
-        self.1
+        Some(self.1)
     }
 
     fn status(&self) -> Status {

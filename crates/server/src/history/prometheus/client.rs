@@ -147,6 +147,18 @@ pub enum QueryError {
 }
 
 impl QueryError {
+    /// Whether an answer for fewer points may be had.
+    pub(super) const fn is_of_length(&self) -> bool {
+        matches!(
+            self,
+            Self::TooLong { .. }
+                | Self::Refused {
+                    status: 400 | 413 | 422,
+                    ..
+                }
+        )
+    }
+
     /// Whether the server takes the query for a mistake.
     fn is_mistake(&self) -> bool {
         matches!(
@@ -197,9 +209,20 @@ impl Client {
         query: impl Fn(Reading) -> String,
         grid: Grid,
     ) -> Result<Vec<Sampled>, QueryError> {
-        let dialect = self.dialect(grid)?;
+        self.ask_for(self.patience, query, grid)
+    }
+
+    /// The same, by somebody who does not wait for longer than that.
+    pub(super) fn ask_for(
+        &self,
+        patience: Duration,
+        query: impl Fn(Reading) -> String,
+        grid: Grid,
+    ) -> Result<Vec<Sampled>, QueryError> {
+        let patience = patience.min(self.patience);
+        let dialect = self.dialect(grid, patience)?;
         let (rounded, later) = grid.rounded();
-        let answer = self.answer(&query(Reading { dialect, later }), rounded);
+        let answer = self.answer(&query(Reading { dialect, later }), rounded, patience);
         if dialect == Dialect::MetricsQl && answer.as_ref().is_err_and(QueryError::is_mistake) {
             // Another server may have come in its place.
             *self.known_dialect() = None;
@@ -212,12 +235,12 @@ impl Client {
     }
 
     /// What the server understands; asked at the end of a grid if that is not known yet.
-    fn dialect(&self, grid: Grid) -> Result<Dialect, QueryError> {
+    fn dialect(&self, grid: Grid, patience: Duration) -> Result<Dialect, QueryError> {
         if let Some(known) = *self.known_dialect() {
             return Ok(known);
         }
         let (at, _) = Grid::at(grid.last).rounded();
-        let dialect = match self.answer(&Dialect::probe(), at) {
+        let dialect = match self.answer(&Dialect::probe(), at, patience) {
             Ok(_) => Dialect::MetricsQl,
             Err(error) if error.is_mistake() => Dialect::PromQl,
             Err(error) => return Err(error),
@@ -231,8 +254,13 @@ impl Client {
     }
 
     /// What a query has at points in time, as the server answers.
-    fn answer(&self, query: &str, grid: Grid) -> Result<Vec<Sampled>, QueryError> {
-        let response = self.runtime.block_on(self.send(query, grid))?;
+    fn answer(
+        &self,
+        query: &str,
+        grid: Grid,
+        patience: Duration,
+    ) -> Result<Vec<Sampled>, QueryError> {
+        let response = self.runtime.block_on(self.send(query, grid, patience))?;
         let body = Body {
             response,
             runtime: &self.runtime,
@@ -270,7 +298,12 @@ impl Client {
         self.options.url.as_str().trim_end_matches('/').to_owned()
     }
 
-    async fn send(&self, query: &str, grid: Grid) -> Result<Response, QueryError> {
+    async fn send(
+        &self,
+        query: &str,
+        grid: Grid,
+        patience: Duration,
+    ) -> Result<Response, QueryError> {
         let mut url = self.options.url.clone();
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{path}/api/v1/query_range"));
@@ -289,6 +322,7 @@ impl Client {
         form.append_pair("dedup", "false");
         form.append_pair("max_source_resolution", "0s");
         let request = self.http()?.post(url).headers(self.headers()?);
+        let request = request.timeout(patience);
         let sent = request.body(form.finish()).send().await;
         let response = sent.map_err(|error| self.unreachable(&error))?;
         if response.status().is_success() {
@@ -344,7 +378,6 @@ impl Client {
         }
         let builder = Http::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(self.patience)
             // A redirected POST would arrive without its body.
             .redirect(redirect::Policy::none())
             // The server is where the flag says, whatever the environment has for other programs.

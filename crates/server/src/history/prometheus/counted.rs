@@ -1,4 +1,4 @@
-//! From counters at points in time to what each series had, and of whom. Pure.
+//! From counters at points in time to what each pair had, stretch by stretch, and of whom. Pure.
 //!
 //! When there are too many pairs the smallest are folded: they end, and `other` rises by all they had. What
 //! ended where a server says that it folded is taken off again, as it was counted before. One that is folded
@@ -8,70 +8,118 @@ use std::collections::BTreeMap;
 
 use foldhash::HashMap;
 use kubezonnet_model::FlowCounters;
+use kubezonnet_pricing::Version;
 
-use super::differences::{Shown, endings, rises};
+use super::differences::{Held, endings, rises};
 use super::ends::{Ends, Known};
-use super::gathered::{Gathered, Identity, What};
-use super::labels::Labels;
+use super::gathered::{Gathered, Goes, What};
 use crate::books::Disposition;
+use crate::history::{Fold, Series};
 use crate::ledger::{Side, Who};
 
-/// What a series had, by the positions of the points up to which.
-pub(super) type Had = BTreeMap<usize, FlowCounters>;
-
-/// What each series had, without what only moved from one to another.
-pub(super) fn counters(
-    gathered: &Gathered<'_>,
+/// Adds what pairs had in a stretch, without what only moved from one to another, and holds what the next
+/// stretch needs. Says how many pairs came that nobody has.
+pub(super) fn settle(
+    gathered: &mut Gathered,
     known: &Known<'_>,
-    nobodys: &mut usize,
-) -> Vec<(Ends, Had)> {
-    let mut all: Vec<(&Identity, &Shown, Ends)> = Vec::new();
-    for (identity, shown) in gathered.counters() {
-        let zones = &gathered.stores[identity.store].zones;
-        match known.ends(&identity.labels, zones) {
-            Some(ends) => all.push((identity, shown, ends)),
-            None => *nobodys += 1,
-        }
-    }
+    prices: Option<Version>,
+    fold: &mut Fold<'_>,
+) -> usize {
     let folds = folds(gathered);
-    let mut moved = moved(gathered, &all, &folds);
-    let mut series: HashMap<(usize, &Labels), (Ends, Had)> = HashMap::default();
-    for (identity, shown, ends) in all {
-        let store = &gathered.stores[identity.store].store;
-        let mut moved = moved.remove(&Folded::of(identity, &ends));
-        let key = (identity.store, &identity.labels);
-        let (_, had) = series.entry(key).or_insert_with(|| (ends, Had::new()));
-        for (position, mut rise) in rises(shown, store, gathered.times(), &folds[identity.store]) {
-            if let Some(moved) = moved.as_mut().and_then(|moved| moved.get_mut(&position)) {
-                let taken = rise.min(*moved);
-                *moved -= taken;
-                rise -= taken;
+    let mut moved = moved(gathered, known, &folds);
+    let mut nobodys = 0;
+    let is_told: Vec<_> = (0..gathered.stores.len())
+        .map(|store| gathered.is_told(store))
+        .collect();
+    let Gathered {
+        times,
+        stores,
+        counters,
+        ..
+    } = gathered;
+    for (identity, counter) in counters {
+        if !is_told[identity.store] {
+            continue;
+        }
+        let of = &stores[identity.store];
+        let ends = || known.ends(&identity.labels, &of.zones);
+        let goes = match counter.goes {
+            Some((telling, goes)) if telling == of.tellings => goes,
+            _ => {
+                let goes = goes(ends(), prices, fold);
+                nobodys += usize::from(matches!(goes, Goes::Nowhere));
+                goes
             }
-            let had = had.entry(position).or_default();
-            match identity.what {
-                What::Bytes => had.bytes += rise,
-                What::Packets => had.packets += rise,
+        };
+        counter.goes = Some((of.tellings, goes));
+        let (row, ends) = match goes {
+            Goes::Nowhere | Goes::Aside => (None, None),
+            Goes::To(row) => (Some(row), None),
+            Goes::Others(row) if moved.is_empty() => (Some(row), None),
+            Goes::Others(row) => (Some(row), ends()),
+        };
+        let others = ends.map(|ends| Folded::of(identity.store, &ends));
+        let mut moved = others.and_then(|others| moved.get_mut(&others));
+        let nothing = Held::nothing(&of.store);
+        let held = counter.held.get_or_insert([nothing; 2]);
+        for (what, (shown, held)) in What::ALL.into_iter().zip(counter.shown.iter().zip(held)) {
+            let has_folds = |position| folds[identity.store].contains_key(&position);
+            for (position, mut rise) in rises(shown, &of.store, times, has_folds, held) {
+                if let Some(moved) = moved.as_mut().and_then(|moved| moved.get_mut(&position)) {
+                    let moved = what.of(moved);
+                    let taken = rise.min(*moved);
+                    *moved -= taken;
+                    rise -= taken;
+                }
+                // What came up to a point is of the time before it.
+                let from = position.checked_sub(1).map(|before| times[before]);
+                let cell = from.and_then(|from| fold.position(from));
+                if let (Some(row), Some(cell)) = (row, cell) {
+                    let mut had = FlowCounters::ZERO;
+                    *what.of(&mut had) = rise;
+                    fold.add(row, cell, had);
+                }
             }
+            held.show(shown, &of.store);
         }
     }
-    series.into_values().collect()
+    gathered.end();
+    nobodys
 }
 
-/// A counter of those that are folded together.
+/// Where a pair of these goes.
+fn goes(ends: Option<Ends>, prices: Option<Version>, fold: &mut Fold<'_>) -> Goes {
+    let Some(ends) = ends else {
+        return Goes::Nowhere;
+    };
+    let row = fold.row(&Series {
+        source: &ends.source,
+        destination: &ends.destination,
+        class: ends.class,
+        service: None,
+        prices,
+    });
+    let is_others = [&ends.source, &ends.destination].map(|side| side.who == Who::Other);
+    match row {
+        None => Goes::Aside,
+        Some(row) if is_others.contains(&true) => Goes::Others(row),
+        Some(row) => Goes::To(row),
+    }
+}
+
+/// A pair that others are folded into.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Folded {
     store: usize,
-    what: What,
     source: Side,
     destination: Side,
     locality: Disposition,
 }
 
 impl Folded {
-    fn of(identity: &Identity, ends: &Ends) -> Self {
+    fn of(store: usize, ends: &Ends) -> Self {
         Self {
-            store: identity.store,
-            what: identity.what,
+            store,
             source: ends.source.clone(),
             destination: ends.destination.clone(),
             locality: Disposition::from(ends.class.locality()),
@@ -88,39 +136,69 @@ impl Folded {
     }
 }
 
-/// Up to which points each store folded pairs.
-fn folds(gathered: &Gathered<'_>) -> Vec<Vec<usize>> {
-    let stores = gathered.stores.iter();
-    stores
-        .map(|known| {
-            let folds = rises(&known.folded, &known.store, gathered.times(), &[]);
-            folds.map(|(position, _)| position).collect()
-        })
-        .collect()
+/// How many pairs each store folded up to which points.
+fn folds(gathered: &mut Gathered) -> Vec<BTreeMap<usize, u64>> {
+    let mut all = Vec::new();
+    for store in 0..gathered.stores.len() {
+        let is_told = gathered.is_told(store);
+        let known = &mut gathered.stores[store];
+        let mut folds = BTreeMap::new();
+        if is_told {
+            let nothing = Held::nothing(&known.store);
+            let held = known.held.get_or_insert(nothing);
+            let times = &gathered.times;
+            folds.extend(rises(&known.folded, &known.store, times, |_| false, held));
+        }
+        all.push(folds);
+    }
+    all
 }
 
-/// What counters have that went and were folded: their bytes are among those of others from then on, and
-/// were counted before.
+/// What pairs had that went and were folded: their bytes are among those of others from then on, and were
+/// counted before.
 fn moved(
-    gathered: &Gathered<'_>,
-    all: &[(&Identity, &Shown, Ends)],
-    folds: &[Vec<usize>],
-) -> HashMap<Folded, BTreeMap<usize, u64>> {
-    let mut moved: HashMap<Folded, BTreeMap<usize, u64>> = HashMap::default();
-    for (identity, shown, ends) in all {
+    gathered: &Gathered,
+    known: &Known<'_>,
+    folds: &[BTreeMap<usize, u64>],
+) -> HashMap<Folded, BTreeMap<usize, FlowCounters>> {
+    let mut moved: HashMap<Folded, BTreeMap<usize, FlowCounters>> = HashMap::default();
+    for (identity, counter) in &gathered.counters {
         let folds = &folds[identity.store];
         if folds.is_empty() {
             continue;
         }
-        let ended = endings(shown, &gathered.stores[identity.store].store);
-        for (position, had) in ended.filter(|(position, _)| folds.contains(position)) {
-            let others = Folded::of(identity, ends).others();
-            *moved
-                .entry(others)
-                .or_default()
-                .entry(position)
-                .or_default() += had;
+        let of = &gathered.stores[identity.store];
+        let mut ended: BTreeMap<usize, FlowCounters> = BTreeMap::new();
+        for what in What::ALL {
+            let shown = &counter.shown[what as usize];
+            let held = counter.held.map(|held| held[what as usize]);
+            let held = held.unwrap_or(Held::nothing(&of.store));
+            for (position, had) in endings(shown, &of.store, held) {
+                if folds.contains_key(&position) {
+                    *what.of(ended.entry(position).or_default()) = had;
+                }
+            }
+        }
+        if ended.is_empty() {
+            continue;
+        }
+        let Some(ends) = known.ends(&identity.labels, &of.zones) else {
+            continue;
+        };
+        let others = Folded::of(identity.store, &ends).others();
+        let sums = moved.entry(others).or_default();
+        for (position, had) in ended {
+            *sums.entry(position).or_default() += had;
         }
     }
     moved
+}
+
+impl What {
+    fn of(self, counters: &mut FlowCounters) -> &mut u64 {
+        match self {
+            Self::Bytes => &mut counters.bytes,
+            Self::Packets => &mut counters.packets,
+        }
+    }
 }

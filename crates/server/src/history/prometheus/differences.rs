@@ -21,36 +21,62 @@ pub(super) type Shown = Vec<(usize, u64)>;
 pub(super) struct Store {
     /// When they began at zero.
     pub(super) created: Timestamp,
-    /// At which points in time they are there.
+    /// At which points in time of this stretch they are there.
     pub(super) seen: Vec<bool>,
+    /// They were there in a stretch before.
+    pub(super) is_known: bool,
     /// Two showed them at once.
     pub(super) is_doubled: bool,
 }
 
-/// By how much a counter rose up to each point in time, where it did.
+/// What is held of a counter from one stretch to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Up to where it is counted; nothing before its store was seen.
+    pub(super) counted: Option<u64>,
+    /// What it showed where its store was seen last, if it was there.
+    pub(super) shown: Option<u64>,
+}
+
+impl Held {
+    /// What is held of one that was not there where its store was seen last.
+    pub(super) fn nothing(store: &Store) -> Self {
+        Self {
+            counted: store.is_known.then_some(0),
+            shown: None,
+        }
+    }
+
+    /// Notes what it showed last in a stretch.
+    pub(super) fn show(&mut self, shown: &[(usize, u64)], store: &Store) {
+        if let Some((_, last)) = points(shown, store).last() {
+            self.shown = last;
+        }
+    }
+}
+
+/// By how much a counter rose up to each point in time, where it did; what is held of it goes on.
 ///
 /// Before its store is seen nothing is known of it. What it shows first is new if its store is: made after
 /// the point before, or [not long](GRACE) before that. Otherwise nobody looked until then, and when it rose
 /// is not known.
 ///
 /// What fell began anew, but where two show the same and one of them is gone. Even then it did where pairs
-/// were folded meanwhile (`folds`): who shows more of these than before is not late.
+/// were folded meanwhile (`has_folds`): who shows more of these than before is not late.
 pub(super) fn rises(
     shown: &[(usize, u64)],
     store: &Store,
     times: &[Timestamp],
-    folds: &[usize],
+    has_folds: impl Fn(usize) -> bool,
+    held: &mut Held,
 ) -> impl Iterator<Item = (usize, u64)> {
-    let mut last = None;
     points(shown, store).filter_map(move |(position, shown)| {
         let now = shown.unwrap_or(0);
-        let before = last.replace(now);
+        let before = held.counted.replace(now);
         let rise = match before {
             Some(before) if before <= now => now - before,
-            Some(before)
-                if store.is_doubled && is_late(before, now) && !folds.contains(&position) =>
-            {
-                last = Some(before);
+            Some(before) if store.is_doubled && is_late(before, now) && !has_folds(position) => {
+                held.counted = Some(before);
                 0
             }
             // It began anew.
@@ -75,8 +101,12 @@ fn is_new(store: &Store, position: usize, times: &[Timestamp]) -> bool {
 
 /// What counters showed before they went or began anew, by when that was seen; nothing of those of which
 /// nothing is known.
-pub(super) fn endings(shown: &[(usize, u64)], store: &Store) -> impl Iterator<Item = (usize, u64)> {
-    let mut last = None;
+pub(super) fn endings(
+    shown: &[(usize, u64)],
+    store: &Store,
+    held: Held,
+) -> impl Iterator<Item = (usize, u64)> {
+    let mut last = held.shown;
     points(shown, store).filter_map(move |(position, shown)| {
         let before = std::mem::replace(&mut last, shown);
         match (before, shown) {
@@ -129,11 +159,14 @@ mod tests {
         let store = Store {
             created: Timestamp(created * MINUTE),
             seen: shown.iter().map(|shown| *shown != "?").collect(),
+            is_known: false,
             is_doubled,
         };
         let times = times(shown.len());
         let shown = at(shown.iter().map(|shown| shown.parse().ok()));
-        rises(&shown, &store, &times, folds).collect()
+        let has_folds = |position| folds.contains(&position);
+        let mut held = Held::nothing(&store);
+        rises(&shown, &store, &times, has_folds, &mut held).collect()
     }
 
     fn at(shown: impl IntoIterator<Item = Option<u64>>) -> Shown {
@@ -190,10 +223,13 @@ mod tests {
         let store = Store {
             created: Timestamp(0),
             seen: vec![true, true, false, true, true, true],
+            is_known: false,
             is_doubled: false,
         };
 
-        let ends = |shown: [Option<u64>; 6]| endings(&at(shown), &store).collect::<Vec<_>>();
+        let nothing = Held::nothing(&store);
+        let ends =
+            |shown: [Option<u64>; 6]| endings(&at(shown), &store, nothing).collect::<Vec<_>>();
 
         assert_eq!(
             ends([Some(1), Some(3), None, None, Some(2), None]),
@@ -222,9 +258,10 @@ mod tests {
                 [first, .., last] => last - first,
                 _ => 0,
             };
-            let store = Store { created: Timestamp(0), seen, is_doubled: false };
+            let store = Store { created: Timestamp(0), seen, is_known: false, is_doubled: false };
+            let mut held = Held::nothing(&store);
 
-            let sum: u64 = rises(&at(shown), &store, &times, &[]).map(|(_, rise)| rise).sum();
+            let sum: u64 = rises(&at(shown), &store, &times, |_| false, &mut held).map(|(_, rise)| rise).sum();
 
             prop_assert_eq!(sum, expected);
         }

@@ -11,9 +11,11 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use kubezonnet_model::Timestamp;
 
-use super::differences::{Shown, Store};
+use super::differences::{Held, Shown, Store};
 use super::labels::Labels;
+use super::plan::Grid;
 use super::reply::{Sampled, timestamp};
+use crate::history::Row;
 
 /// The metrics that are asked for.
 pub(super) const BYTES: &str = "kubezonnet_workload_traffic_bytes_total";
@@ -28,46 +30,85 @@ const NAME: &str = "__name__";
 /// Who scrapes gives our label this prefix, if it has one of that name itself.
 const EXPORTED: &str = "exported_";
 
-/// The most samples that are held: twice as many as are planned for, as series come and go.
+/// The most samples that are held of a stretch: twice as many as are planned for, as series come and go.
 const MOST_SAMPLES: usize = 2_000_000;
 
-/// All that was answered.
-#[derive(Debug)]
-pub(super) struct Gathered<'a> {
-    times: &'a [Timestamp],
+/// What was answered, stretch by stretch: of those before this one what is needed to go on.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    /// The points in time of this stretch, behind the last one of the stretch before.
+    pub(super) times: Vec<Timestamp>,
+    /// The last point of the stretches before.
+    before: Option<Timestamp>,
+    /// This stretch is before those that were taken: of stores that are known it tells nothing.
+    is_back: bool,
     pub(super) stores: Vec<KnownStore>,
     by_name: HashMap<Arc<str>, usize>,
     /// By the labels that say from where: the stores that were there, and when.
     places: HashMap<Labels, BTreeMap<usize, Vec<bool>>>,
-    counters: HashMap<Identity, Shown>,
+    pub(super) counters: HashMap<Identity, Counter>,
     samples: usize,
-    /// Series of which no store is known.
+    /// Series of which no store is known, in the stretch that has most.
     pub(super) strays: usize,
+    /// Those of this stretch.
+    strays_here: usize,
 }
 
 /// A store, and what it says of itself.
 #[derive(Debug)]
 pub(super) struct KnownStore {
     pub(super) store: Store,
-    /// How many pairs were folded into others.
+    /// How many pairs were folded into others, in this stretch.
     pub(super) folded: Shown,
+    /// What is held of that.
+    pub(super) held: Option<Held>,
     /// The ids and regions of zones, empty where they are not known.
     pub(super) zones: HashMap<String, [String; 2]>,
+    /// How often these changed.
+    pub(super) tellings: u32,
+}
+
+/// What a pair shows in this stretch, and what is held of it.
+#[derive(Debug, Default)]
+pub(super) struct Counter {
+    /// By [`What`].
+    pub(super) shown: [Shown; 2],
+    /// Likewise; nothing of one that was not there in the stretch before.
+    pub(super) held: Option<[Held; 2]>,
+    /// Where it goes, and at which telling of its store that was found.
+    pub(super) goes: Option<(u32, Goes)>,
+}
+
+/// Where a pair goes in the answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Goes {
+    /// No server has it.
+    Nowhere,
+    /// It is not asked for.
+    Aside,
+    /// There.
+    To(Row),
+    /// There, and others are folded into it.
+    Others(Row),
 }
 
 /// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum What {
     Bytes,
     Packets,
 }
 
-/// What tells a counter from any other.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+impl What {
+    /// Both.
+    pub(super) const ALL: [Self; 2] = [Self::Bytes, Self::Packets];
+}
+
+/// What tells a pair from any other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
     /// Its position.
     pub(super) store: usize,
-    pub(super) what: What,
     /// The labels that we give it.
     pub(super) labels: Labels,
 }
@@ -90,18 +131,61 @@ pub(super) enum Strange {
     Created(String, f64),
 }
 
-impl<'a> Gathered<'a> {
-    /// Nothing yet, of these points in time.
-    pub(super) fn new(times: &'a [Timestamp]) -> Self {
-        Self {
-            times,
-            stores: Vec::new(),
-            by_name: HashMap::default(),
-            places: HashMap::default(),
-            counters: HashMap::default(),
-            samples: 0,
-            strays: 0,
+impl Gathered {
+    /// Begins a stretch after those that were taken, or begins one again that could not be had.
+    pub(super) fn begin(&mut self, grid: Grid) {
+        self.clear();
+        self.is_back = false;
+        self.set_times(self.before.into_iter().chain(grid.points()).collect());
+    }
+
+    /// Begins one before the range: what it tells is of use for stores that were not seen yet.
+    pub(super) fn look_back(&mut self, grid: Grid) {
+        self.clear();
+        self.is_back = true;
+        self.set_times(grid.points().collect());
+    }
+
+    fn set_times(&mut self, times: Vec<Timestamp>) {
+        for known in &mut self.stores {
+            known.store.seen = vec![false; times.len()];
         }
+        self.times = times;
+    }
+
+    fn clear(&mut self) {
+        for known in &mut self.stores {
+            known.folded.clear();
+        }
+        // What came with a stretch that could not be had was never there.
+        self.counters.retain(|_, counter| {
+            counter.shown = Default::default();
+            counter.held.is_some()
+        });
+        self.places.clear();
+        self.samples = 0;
+        self.strays_here = 0;
+    }
+
+    /// Whether this stretch tells something of a store.
+    pub(super) fn is_told(&self, store: usize) -> bool {
+        !(self.is_back && self.stores[store].store.is_known)
+    }
+
+    /// What of this stretch the next ones need is held.
+    pub(super) fn end(&mut self) {
+        for store in 0..self.stores.len() {
+            let is_told = self.is_told(store);
+            let known = &mut self.stores[store].store;
+            known.is_known |= is_told && known.seen.contains(&true);
+        }
+        // One that is not there while its store is begins at zero when it comes again.
+        self.counters.retain(|_, counter| {
+            let held = counter.held.iter().flatten();
+            held.into_iter().any(|held| held.shown.is_some())
+        });
+        self.before = self.before.max(self.times.last().copied());
+        self.strays = self.strays.max(self.strays_here);
     }
 
     /// Takes an answer to one query, with all that it has of each of its points in time.
@@ -126,21 +210,13 @@ impl<'a> Gathered<'a> {
         Ok(())
     }
 
-    /// The points in time.
-    pub(super) fn times(&self) -> &'a [Timestamp] {
-        self.times
-    }
-
-    /// The counters, with the positions of their stores.
-    pub(super) fn counters(&self) -> impl Iterator<Item = (&Identity, &Shown)> {
-        self.counters.iter()
-    }
-
-    /// Whether all stores that were there before are there at a point in time.
-    pub(super) fn has_all(&self, position: usize) -> bool {
-        let at = self.times[position];
-        let is_there = |known: &KnownStore| known.store.seen[position] || known.store.created > at;
-        self.stores.iter().all(is_there)
+    /// Whether a store that is new to this stretch, and was made before a point in time, was not there then.
+    pub(super) fn lacks_one_of(&self, at: Timestamp) -> bool {
+        self.stores.iter().any(|known| {
+            let first = known.store.seen.iter().position(|seen| *seen);
+            let is_late = first.is_some_and(|position| self.times[position] > at);
+            !known.store.is_known && known.store.created <= at && is_late
+        })
     }
 
     fn add_store(&mut self, name: &str, mut series: Sampled) -> Result<(), Strange> {
@@ -155,10 +231,13 @@ impl<'a> Gathered<'a> {
                     store: Store {
                         created,
                         seen: vec![false; count],
+                        is_known: false,
                         is_doubled: false,
                     },
                     folded: Shown::new(),
+                    held: None,
                     zones: HashMap::default(),
+                    tellings: 0,
                 });
                 self.stores.len() - 1
             });
@@ -175,7 +254,7 @@ impl<'a> Gathered<'a> {
     fn add_counter(&mut self, name: &str, what: What, series: Sampled) -> Result<(), Strange> {
         let (labels, place) = series.metric.partition(is_ours);
         let Some(stores) = self.places.get(&place) else {
-            self.strays += 1;
+            self.strays_here += 1;
             return Ok(());
         };
         let mut samples = Vec::with_capacity(series.values.len());
@@ -190,13 +269,12 @@ impl<'a> Gathered<'a> {
         }
         let mut identity = Identity {
             store: usize::MAX,
-            what,
             labels,
         };
         // Labels are long, and looked up once for all samples of a store.
         for of_one in samples.chunk_by(|(one, _), (next, _)| one == next) {
             identity.store = of_one[0].0;
-            self.show(&identity, of_one.iter().map(|(_, sample)| *sample))?;
+            self.show(&identity, what, of_one.iter().map(|(_, sample)| *sample))?;
         }
         Ok(())
     }
@@ -204,12 +282,14 @@ impl<'a> Gathered<'a> {
     fn show(
         &mut self,
         identity: &Identity,
+        what: What,
         samples: impl Iterator<Item = (usize, u64)>,
     ) -> Result<(), Strange> {
-        let shown = match self.counters.get_mut(identity) {
-            Some(shown) => shown,
+        let counter = match self.counters.get_mut(identity) {
+            Some(counter) => counter,
             None => self.counters.entry(identity.clone()).or_default(),
         };
+        let shown = &mut counter.shown[what as usize];
         let is_first = |(position, value)| show(shown, position, value);
         self.samples += samples.map(is_first).filter(|is_first| *is_first).count();
         if self.samples > MOST_SAMPLES {
@@ -253,10 +333,13 @@ impl<'a> Gathered<'a> {
         for sample in &series.values {
             let position = self.position(sample.at)?;
             if let Some(store) = self.store_at(&place, position) {
-                let known = self.stores[store].zones.entry(zone.to_string());
-                let known = known.or_default();
+                let store = &mut self.stores[store];
+                let known = store.zones.entry(zone.to_string()).or_default();
                 // The same whatever comes first.
-                *known = std::mem::take(known).max(told.clone());
+                if *known < told {
+                    known.clone_from(&told);
+                    store.tellings += 1;
+                }
             }
         }
         Ok(())
@@ -339,18 +422,21 @@ mod tests {
 
     #[test]
     fn more_samples_than_there_is_room_for_are_refused() {
-        let times = [Timestamp(0)];
-        let mut gathered = Gathered::new(&times);
-        gathered.samples = MOST_SAMPLES - 1;
+        let mut gathered = Gathered {
+            samples: MOST_SAMPLES - 1,
+            ..Gathered::default()
+        };
         let identity = |store| Identity {
             store,
-            what: What::Bytes,
             labels: Labels::default(),
         };
 
-        let mut show = |store, value| gathered.show(&identity(store), std::iter::once((0, value)));
-        assert_eq!(show(0, 1), Ok(()));
-        assert_eq!(show(0, 2), Ok(()));
-        assert_eq!(show(1, 1), Err(Strange::TooMuch));
+        let mut show = |what, value| {
+            let samples = std::iter::once((0, value));
+            gathered.show(&identity(0), what, samples)
+        };
+        assert_eq!(show(What::Bytes, 1), Ok(()));
+        assert_eq!(show(What::Bytes, 2), Ok(()));
+        assert_eq!(show(What::Packets, 1), Err(Strange::TooMuch));
     }
 }

@@ -4,6 +4,7 @@ use kubezonnet_model::{Name, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
+use crate::history::Value;
 use crate::history::prometheus::reply::{Sample, Sampled};
 
 const MINUTE: u64 = 60_000;
@@ -103,23 +104,52 @@ impl Counting {
     }
 }
 
-/// Bytes by the name of who sent them.
-fn counted(times: &[Timestamp], pages: Vec<Vec<Sampled>>) -> BTreeMap<String, u64> {
-    let mut gathered = Gathered::new(times);
-    for page in pages {
-        gathered.add(page).unwrap();
-    }
+/// Bytes by the name of who sent them, looked at so many points at once.
+fn counted_by(
+    times: &[Timestamp],
+    pages: &[Vec<Sampled>],
+    at_once: usize,
+) -> BTreeMap<String, u64> {
+    let question = Question {
+        range: Window {
+            start: times[0],
+            end: *times.last().unwrap(),
+        },
+        by: By::Edges(vec![EdgePart::Source(SidePart::Who)]),
+        ..question()
+    };
+    let books = Books::default();
+    let mut fold = Fold::new(&question, &books, Resolution::Minute);
+    let mut gathered = Gathered::default();
     let mut nobodys = 0;
-    let all = counters(&gathered, &Known::default(), &mut nobodys);
-    assert_eq!((nobodys, gathered.strays), (0, 0));
-    let mut sums = BTreeMap::new();
-    for (ends, had) in all {
-        let bytes: u64 = had.values().map(|counters| counters.bytes).sum();
-        let name = ends.source.who.labels()[2].to_owned();
-        *sums.entry(name).or_default() += bytes;
+    for points in times.chunks(at_once) {
+        gathered.begin(Grid {
+            first: points[0],
+            last: *points.last().unwrap(),
+            step: MINUTE,
+        });
+        for page in pages {
+            if points.contains(&page[0].values[0].at) {
+                gathered.add(page.clone()).unwrap();
+            }
+        }
+        nobodys += settle(&mut gathered, &Known::default(), None, &mut fold);
     }
-    sums.retain(|_, bytes| *bytes > 0);
-    sums
+    assert_eq!((nobodys, gathered.strays), (0, 0));
+    let groups = fold.answer([None; 3]).groups.into_iter().map(|group| {
+        let [Value::Who(who)] = &group.key[..] else {
+            panic!("{:?}", group.key);
+        };
+        (who.labels()[2].to_owned(), group.cells[0].sent.bytes)
+    });
+    groups.filter(|(_, bytes)| *bytes > 0).collect()
+}
+
+/// The same, at once and point by point.
+fn counted(times: &[Timestamp], pages: &[Vec<Sampled>]) -> BTreeMap<String, u64> {
+    let counted = counted_by(times, pages, times.len());
+    assert_eq!(counted_by(times, pages, 1), counted);
+    counted
 }
 
 /// What happens after a scrape.
@@ -158,7 +188,10 @@ fn history() -> impl Strategy<Value = Vec<([u64; WORKLOADS], Event)>> {
 
 proptest! {
     #[test]
-    fn what_servers_counted_is_counted_once_whatever_happens_to_them(histories in proptest::array::uniform2(history())) {
+    fn what_servers_counted_is_counted_once_whatever_happens_to_them(
+        histories in proptest::array::uniform2(history()),
+        at_once in 1..45_usize,
+    ) {
         let longest = histories.iter().map(Vec::len).max().unwrap_or(0);
         let times = minutes(longest as u64 + 2);
         let mut pages = Vec::new();
@@ -216,7 +249,7 @@ proptest! {
             pages.push(server.page(times[history.len() + 1], "a"));
         }
 
-        let counted = counted(&times, pages);
+        let counted = counted_by(&times, &pages, at_once);
         prop_assert_eq!(counted.values().sum::<u64>(), expected.values().sum::<u64>());
         if is_named {
             prop_assert_eq!(counted, expected);
@@ -238,7 +271,7 @@ fn others_have_what_came_to_them_beside_what_was_folded() {
     server.others += 4;
     let third = server.page(times[2], "a");
 
-    let counted = counted(&times, vec![first, second, third]);
+    let counted = counted(&times, &[first, second, third]);
 
     assert_eq!(counted, [("other".to_owned(), 314)].into());
 }
@@ -255,7 +288,7 @@ fn a_pair_that_is_folded_and_listed_again_before_it_is_looked_is_counted_once() 
         server.shown[0] = Some(again);
         let second = server.page(times[1], "a");
 
-        let counted = counted(&times, vec![first, second]);
+        let counted = counted(&times, &[first, second]);
 
         assert_eq!(counted, [("w0".to_owned(), again)].into());
     }
@@ -272,7 +305,7 @@ fn others_lose_nothing_to_a_pair_that_is_gone_while_nothing_is_folded() {
     server.others = 2_000;
     let second = server.page(times[1], "a");
 
-    let counted = counted(&times, vec![first, second]);
+    let counted = counted(&times, &[first, second]);
 
     assert_eq!(counted, [("other".to_owned(), 1_990)].into());
 }
@@ -294,7 +327,7 @@ fn two_who_scrape_the_same_count_once_and_one_that_stops_takes_nothing_back() {
     shows(2, 1_119, "a");
     shows(3, 1_200, "a");
 
-    let counted = counted(&times, pages);
+    let counted = counted(&times, &pages);
 
     assert_eq!(counted, [("w0".to_owned(), 190)].into());
 }
@@ -329,7 +362,8 @@ fn labels_that_are_named_as_ours_are_told_from_ours() {
             5,
         ),
     ];
-    let mut gathered = Gathered::new(&times);
+    let mut gathered = Gathered::default();
+    gathered.begin(Grid::at(times[0]));
 
     gathered.add(page).unwrap();
 
@@ -337,7 +371,7 @@ fn labels_that_are_named_as_ours_are_told_from_ours() {
     assert_eq!(gathered.stores.len(), 1);
     let zones = &gathered.stores[0].zones;
     assert_eq!(zones["a"], ["id".to_owned(), "r1".to_owned()]);
-    assert_eq!(gathered.counters().count(), 1);
+    assert_eq!(gathered.counters.len(), 1);
 }
 
 #[test]
@@ -352,7 +386,8 @@ fn a_label_of_ours_that_is_empty_is_not_taken_from_where_it_was_scraped() {
         with(&[("store", "s")], CREATED),
         with(&[("exported_zone", "a"), ("zone_id", "id")], ZONES),
     ];
-    let mut gathered = Gathered::new(&times);
+    let mut gathered = Gathered::default();
+    gathered.begin(Grid::at(times[0]));
 
     gathered.add(page).unwrap();
 
@@ -373,11 +408,15 @@ fn a_name_that_no_server_has_is_nobodys_and_is_counted_as_such() {
             series.metric.insert("src_workload", &name);
         }
     }
-    let mut gathered = Gathered::new(&times);
+    let mut gathered = Gathered::default();
+    gathered.begin(Grid::at(times[0]));
     gathered.add(page).unwrap();
-    let mut nobodys = 0;
+    let question = question();
+    let books = Books::default();
+    let mut fold = Fold::new(&question, &books, Resolution::Minute);
 
-    let all = counters(&gathered, &Known::default(), &mut nobodys);
+    let nobodys = settle(&mut gathered, &Known::default(), None, &mut fold);
 
-    assert_eq!((all.len(), nobodys), (0, 1));
+    assert_eq!(nobodys, 1);
+    assert_eq!(fold.answer([None; 3]).groups, []);
 }

@@ -1,0 +1,104 @@
+//! A range that has more points than are asked for at once.
+
+use super::*;
+use crate::history::Value;
+
+const MINUTE: u64 = 60;
+const DAY: u64 = 24 * 60 * MINUTE;
+
+/// What a job sends each night.
+const NIGHTLY: u64 = 1_000_000_000;
+
+/// What another workload sends in a second.
+const STEADILY: u64 = 1_000;
+
+/// A query, and the points that it asks for, in seconds: as they are asked for, and as they are meant.
+pub(super) fn points(request: &str) -> (String, Vec<[u64; 2]>) {
+    let form = request.rsplit("\r\n").next().unwrap();
+    let pairs: BTreeMap<_, _> = form_urlencoded::parse(form.as_bytes())
+        .into_owned()
+        .collect();
+    let millis = |name: &str| pairs[name].replace('.', "").parse::<u64>().unwrap();
+    let query = &pairs["query"];
+    let offset = query.split_once("offset ").map_or(0, |(_, rest)| {
+        let digits = rest.split("ms").next().unwrap();
+        digits.parse().unwrap()
+    });
+    let step = usize::try_from(millis("step")).unwrap();
+    let points = (millis("start")..=millis("end")).step_by(step);
+    let points = points.map(|at| [at, at - offset].map(|millis| millis / 1000));
+    let points = points.collect();
+    (query.clone(), points)
+}
+
+/// A series of what this says of each point.
+fn series(labels: &str, points: &[[u64; 2]], of: impl Fn(u64) -> Option<u64>) -> Option<String> {
+    let shown = points.iter().filter_map(|[at, meant]| {
+        let value = of(*meant)?;
+        Some(format!(r#"[{at},"{value}"]"#))
+    });
+    let shown: Vec<_> = shown.collect();
+    let shown = (!shown.is_empty()).then(|| shown.join(","));
+    shown.map(|shown| format!(r#"{{"metric":{{"instance":"a",{labels}}},"values":[{shown}]}}"#))
+}
+
+/// A server that has a job which is shown from 02:05 to 02:35 each night, and a workload that never rests.
+fn page(points: &[[u64; 2]]) -> String {
+    let pair = |name: &str| {
+        format!(
+            r#""__name__":"{BYTES}","src_namespace":"shop","src_kind":"Job","src_workload":"{name}","dst_kind":"Internet","locality":"internet""#
+        )
+    };
+    let is_shown = |at: u64| (125..155).contains(&(at % DAY / MINUTE));
+    let created = format!(r#""__name__":"{CREATED}","store":"s""#);
+    let all = [
+        series(&created, points, |_| Some(1)),
+        series(&pair("nightly"), points, |at| {
+            is_shown(at).then_some(NIGHTLY)
+        }),
+        series(&pair("steady"), points, |at| Some(at * STEADILY)),
+    ];
+    let all: Vec<_> = all.iter().flatten().map(String::as_str).collect();
+    answer(&all)
+}
+
+/// One that is said to have many series, and refuses to be asked for more than 500 points at once.
+fn serve(request: &str) -> Said {
+    let (query, points) = points(request);
+    if query.contains("count(") {
+        let [at, _] = points[0];
+        let count = format!(r#"{{"metric":{{}},"values":[[{at},"2000"]]}}"#);
+        return Said::Body(answer(&[&count]));
+    }
+    if points.len() > 500 {
+        return Said::Status(422, String::new());
+    }
+    Said::Body(page(&points))
+}
+
+#[test]
+fn what_comes_and_goes_is_seen_in_the_longest_range_and_its_parts_sum_to_it() {
+    let server = Server::saying(Said::Asked(serve));
+    let asking = asking(&server, cluster());
+    asking.look();
+    let mut whole = question();
+    whole.range.start = NOW.minus(30 * 24 * HOUR);
+    whole.by = By::Edges(vec![EdgePart::Source(SidePart::Who)]);
+    let mut by_day = whole.clone();
+    by_day.step = Some(24 * HOUR);
+
+    let whole = asking.ask(&whole).unwrap();
+    let by_day = asking.ask(&by_day).unwrap();
+
+    for (answer, cells) in [(whole, 1), (by_day, 30)] {
+        let sum = |name: &str| {
+            let mut groups = answer.groups.iter();
+            let is_of = |value: &Value| format!("{value:?}").contains(name);
+            let group = groups.find(|group| is_of(&group.key[0])).unwrap();
+            assert_eq!(group.cells.len(), cells);
+            group.cells.iter().map(|cell| cell.sent.bytes).sum::<u64>()
+        };
+        assert_eq!(sum("nightly"), 30 * NIGHTLY);
+        assert_eq!(sum("steady"), 30 * DAY * STEADILY);
+    }
+}

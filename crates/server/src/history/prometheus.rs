@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 use kubezonnet_history::Resolution;
+use kubezonnet_model::Timestamp;
 use kubezonnet_pricing::PriceBook;
 use kubezonnet_topology::{Clock, Topology};
 
@@ -319,7 +320,12 @@ impl Past for Prometheus {
         if nobodys > 0 {
             self.tell_of(nobodys);
         }
-        Ok(fold.answer([self.status().since; Resolution::ALL.len()]))
+        let reaches = self.watch.reaches();
+        let mut answer = fold.answer([reaches; Resolution::ALL.len()]);
+        // How far back it was looked is not when it began.
+        let is_begin = |since: &Timestamp| self.status().since == Some(*since);
+        answer.since = answer.since.filter(is_begin);
+        Ok(answer)
     }
 
     fn shortest_step(&self, length: Duration) -> Option<Duration> {

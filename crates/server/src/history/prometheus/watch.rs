@@ -33,11 +33,20 @@ const NOTHING: &str =
 #[derive(Debug, Default)]
 pub(super) struct Watch(Mutex<Seen>);
 
+/// Since when there is anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Since {
+    /// Since then at least.
+    at_least: Timestamp,
+    /// It began then: what was before could be looked at, and there was nothing.
+    is_begin: bool,
+}
+
 /// What was seen at the last look.
 #[derive(Debug, Default)]
 struct Seen {
     /// Since when there is anything, and when that was looked at.
-    since: Option<(Timestamp, Timestamp)>,
+    since: Option<(Since, Timestamp)>,
     /// That it cannot be asked was told.
     told_since: bool,
     /// How many days it can be asked of, if that is not all.
@@ -85,7 +94,10 @@ impl Watch {
         let behind = latest.map(|latest| seen.looked.since(latest));
         Status {
             source: "prometheus",
-            since: seen.since.map(|(since, _)| since),
+            since: seen
+                .since
+                .filter(|(since, _)| since.is_begin)
+                .map(|(since, _)| since.at_least),
             behind: behind.unwrap_or_default(),
             bytes: 0,
             failing: seen.failing.clone(),
@@ -94,6 +106,11 @@ impl Watch {
             lost_changes: 0,
             damaged: 0,
         }
+    }
+
+    /// Since when there is anything at least; when it began may not be known.
+    pub(super) fn reaches(&self) -> Option<Timestamp> {
+        self.seen().since.map(|(since, _)| since.at_least)
     }
 
     /// How many series there were.
@@ -162,12 +179,13 @@ impl Watch {
 }
 
 /// Since when there is anything, in so many days: to the day, and then to the minute. A server that refuses
-/// to be asked of so many is asked of half of them, down to one.
+/// to be asked of so many is asked of half of them, down to one. Where there is something at the first minute
+/// that is looked at, nobody knows what was before.
 fn look_back(
     client: &Client,
     now: Timestamp,
     reach: &mut u64,
-) -> Result<Option<Timestamp>, QueryError> {
+) -> Result<Option<Since>, QueryError> {
     let query = |reading: Reading| format!("count({})", reading.shown(CREATED));
     let today = now.0 / DAY * DAY;
     let days = loop {
@@ -191,7 +209,11 @@ fn look_back(
         step: MINUTE,
     };
     let minute = first(&client.ask(query, by_minute)?).map(|(minute, _)| minute);
-    Ok(minute.or(day.map(Timestamp)))
+    let at_least = minute.or(day.map(Timestamp));
+    Ok(at_least.map(|at_least| Since {
+        at_least,
+        is_begin: at_least > by_minute.first,
+    }))
 }
 
 fn first(series: &[Sampled]) -> Option<(Timestamp, f64)> {

@@ -2,6 +2,8 @@
 
 use super::*;
 
+const DAY: u64 = 86_400_000;
+
 /// What a query of the watch is answered with: each has this, a minute ago.
 fn sample() -> String {
     let seconds = NOW.0 / 1000;
@@ -103,4 +105,54 @@ fn a_server_that_never_looks_back_tells_all_else() {
         .filter_map(|request| days(request))
         .collect();
     assert_eq!(asked, [800, 400, 200, 100, 50, 25, 12, 6, 3, 1, 2, 1]);
+}
+
+/// What a server has that has something at each point in time for so many days, and refuses to be asked of
+/// more than a month at once.
+fn having(request: &str, kept: u64) -> Said {
+    if days(request).is_some_and(|days| days > 31) {
+        return Said::Status(422, "too long".to_owned());
+    }
+    let (_, points) = stretches::points(request);
+    let began = NOW.0 / 1000 - kept * 86_400;
+    let has = points.into_iter().filter(|[_, meant]| *meant >= began);
+    let values = has
+        .map(|[at, _]| format!(r#"[{at},"1"]"#))
+        .collect::<Vec<_>>();
+    if values.is_empty() {
+        return Said::Body(answer(&[]));
+    }
+    let values = values.join(",");
+    Said::Body(answer(&[&format!(
+        r#"{{"metric":{{}},"values":[{values}]}}"#
+    )]))
+}
+
+#[test]
+fn how_far_it_was_looked_back_is_not_when_history_began() {
+    let server = Server::saying(Said::Asked(|request| having(request, 60)));
+    let asking = asking(&server, cluster());
+    let mut question = question();
+    question.range.start = NOW.minus(30 * 24 * HOUR);
+
+    asking.look();
+    let answer = asking.ask(&question).unwrap();
+
+    assert_eq!(asking.status().since, None);
+    assert_eq!(answer.since, None);
+    // Of what is looked at all is there: the time before another one can be compared with it.
+    let today = NOW.0 / DAY * DAY;
+    assert_eq!(answer.reaches[0], Some(Timestamp(today - 26 * DAY)));
+}
+
+#[test]
+fn when_history_began_is_told_where_there_was_nothing_before() {
+    let server = Server::saying(Said::Asked(|request| having(request, 20)));
+    let asking = asking(&server, cluster());
+
+    asking.look();
+
+    let began = NOW.minus(20 * 24 * HOUR);
+    assert_eq!(asking.status().since, Some(began));
+    assert_eq!(asking.ask(&question()).unwrap().since, Some(began));
 }

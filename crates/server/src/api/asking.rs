@@ -87,6 +87,21 @@ impl<'a> Asking<'a> {
         Ok(past.ask(&question)?)
     }
 
+    /// Where the part of a range ends that the past can tell at once: so many steps, or fewer, one at least.
+    pub(super) fn tellable(&self, range: Window, step: Duration, most: u32) -> Timestamp {
+        let mut steps = most.max(1);
+        loop {
+            let end = range.start.plus(step * steps).min(range.end);
+            let length = end.since(range.start);
+            let shortest = self.past.map(|past| past.shortest_step(length));
+            let is_told = shortest.is_none_or(|shortest| shortest.is_some_and(|each| each <= step));
+            if is_told || steps == 1 {
+                return end;
+            }
+            steps /= 2;
+        }
+    }
+
     /// Since when there is any history, where that is known.
     pub(super) fn since(&self) -> Option<Timestamp> {
         self.past.and_then(|past| past.status().since)

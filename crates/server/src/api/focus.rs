@@ -23,8 +23,8 @@ const MOST_ROWS: usize = 100_000;
 /// The most hours or days: 400 days of hours.
 const MOST_PERIODS: u64 = 400 * 24;
 
-/// Of so many hours or days history is asked at once: what an answer takes of memory is as many times as
-/// large as there are workloads.
+/// Of so many hours or days history is asked at once, or fewer if it cannot tell these: what an answer takes of
+/// memory is as many times as large as there are workloads.
 const AT_ONCE: u32 = 24;
 
 const COLUMNS: [&str; 22] = [
@@ -98,7 +98,7 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Costs, Refusal> {
         rows: Vec::new(),
     };
     while range.start < range.end {
-        let end = range.start.plus(step * AT_ONCE).min(range.end);
+        let end = asking.tellable(range, step, AT_ONCE);
         let part = Window {
             start: range.start,
             end,

@@ -9,6 +9,7 @@ use axum::http::Request;
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
+use super::csv::table;
 use super::seeded::{api, api_of, ask, get, plain, right};
 use super::*;
 use crate::history::plain::Plain;
@@ -72,6 +73,43 @@ async fn steps_that_the_question_leaves_open_are_as_long_as_the_past_needs() {
     let (status, _) = get(&api, "/api/v1/series?since=24h&step=1h").await;
 
     assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+/// A past that can tell so much at once.
+#[derive(Debug)]
+struct Short(Plain, Duration);
+
+impl Past for Short {
+    fn ask(&self, question: &Question) -> Result<Answer, AskError> {
+        let length = question.range.end.since(question.range.start);
+        if length > self.1 {
+            return Err(AskError::Unsupported("too much".to_owned()));
+        }
+        self.0.ask(question)
+    }
+
+    fn shortest_step(&self, length: Duration) -> Option<Duration> {
+        (length <= self.1).then_some(Duration::from_mins(1))
+    }
+
+    fn status(&self) -> Status {
+        self.0.status()
+    }
+}
+
+#[tokio::test]
+async fn costs_are_asked_for_in_parts_that_the_past_can_tell() {
+    let path = "/api/v1/costs.csv?since=5h&granularity=hour";
+    let (_, expected) = table(&api(plain()), path, None).await;
+    assert!(expected.len() > 1);
+    for hours in [1, 2, 4] {
+        let past = Short(plain(), Duration::from_hours(hours));
+        let api = api_of(&cluster(), Some(Arc::new(past)));
+
+        let (_, rows) = table(&api, path, None).await;
+
+        assert_eq!(rows, expected, "{hours}");
+    }
 }
 
 /// A past whose answers wait until they may come.

@@ -1,16 +1,18 @@
 //! From counters at points in time to what each pair had, stretch by stretch, and of whom. Pure.
 //!
 //! When there are too many pairs the smallest are folded: they end, and `other` rises by all they had. What
-//! ended where a server says that it folded is taken off again, as it was counted before. One that is folded
+//! was folded is taken off again, as it was counted before. Of what ended where a server says that it folded,
+//! that is no more than it says, and nothing that is larger than what stayed: that is gone. One that is folded
 //! and sends again is listed again: what fell there ended, and began anew.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use foldhash::HashMap;
 use kubezonnet_model::FlowCounters;
 use kubezonnet_pricing::Version;
 
-use super::differences::{Held, endings, rises};
+use super::differences::{Held, endings, rises, stays};
 use super::ends::{Ends, Known};
 use super::gathered::{Gathered, Goes, What};
 use crate::books::Disposition;
@@ -154,44 +156,82 @@ fn folds(gathered: &mut Gathered) -> Vec<BTreeMap<usize, u64>> {
     all
 }
 
-/// What pairs had that went and were folded: their bytes are among those of others from then on, and were
-/// counted before.
+/// A pair that ended where its store folded some.
+struct Ended {
+    had: FlowCounters,
+    others: Folded,
+}
+
+/// What pairs had that were folded: their bytes are among those of others from then on, and were counted before.
 fn moved(
     gathered: &Gathered,
     known: &Known<'_>,
     folds: &[BTreeMap<usize, u64>],
 ) -> HashMap<Folded, BTreeMap<usize, FlowCounters>> {
-    let mut moved: HashMap<Folded, BTreeMap<usize, FlowCounters>> = HashMap::default();
+    let mut ended: HashMap<(usize, usize), Vec<Ended>> = HashMap::default();
+    // The smallest that could have been folded and was not.
+    let mut stayed: HashMap<(usize, usize), u64> = HashMap::default();
     for (identity, counter) in &gathered.counters {
-        let folds = &folds[identity.store];
+        let number = identity.store;
+        let folds = &folds[number];
         if folds.is_empty() {
             continue;
         }
-        let of = &gathered.stores[identity.store];
-        let mut ended: BTreeMap<usize, FlowCounters> = BTreeMap::new();
+        let of = &gathered.stores[number];
+        let nothing = Held::nothing(&of.store);
+        let held = counter.held.unwrap_or([nothing; 2]);
+        let ends = OnceCell::new();
+        let ends = || {
+            ends.get_or_init(|| known.ends(&identity.labels, &of.zones))
+                .as_ref()
+        };
+        let mut had: BTreeMap<usize, FlowCounters> = BTreeMap::new();
         for what in What::ALL {
             let shown = &counter.shown[what as usize];
-            let held = counter.held.map(|held| held[what as usize]);
-            let held = held.unwrap_or(Held::nothing(&of.store));
-            for (position, had) in endings(shown, &of.store, held) {
+            for (position, before) in endings(shown, &of.store, held[what as usize]) {
                 if folds.contains_key(&position) {
-                    *what.of(ended.entry(position).or_default()) = had;
+                    *what.of(had.entry(position).or_default()) = before;
                 }
             }
         }
-        if ended.is_empty() {
-            continue;
+        let [bytes, _] = &counter.shown;
+        for (position, now) in stays(bytes, &of.store, held[What::Bytes as usize]) {
+            if folds.contains_key(&position) {
+                let least = stayed.entry((number, position)).or_insert(u64::MAX);
+                if now < *least && ends().is_some_and(can_fold) {
+                    *least = now;
+                }
+            }
         }
-        let Some(ends) = known.ends(&identity.labels, &of.zones) else {
-            continue;
-        };
-        let others = Folded::of(identity.store, &ends).others();
-        let sums = moved.entry(others).or_default();
-        for (position, had) in ended {
-            *sums.entry(position).or_default() += had;
+        for (position, had) in had {
+            if let Some(ends) = ends().filter(|ends| can_fold(ends)) {
+                let others = Folded::of(number, ends).others();
+                let ended = ended.entry((number, position)).or_default();
+                ended.push(Ended { had, others });
+            }
+        }
+    }
+    let mut moved: HashMap<Folded, BTreeMap<usize, FlowCounters>> = HashMap::default();
+    for ((store, position), mut ended) in ended {
+        let least = stayed.get(&(store, position)).copied();
+        ended.retain(|each| each.had.bytes <= least.unwrap_or(u64::MAX));
+        ended.sort_by_key(|each| each.had.bytes);
+        // An edge each: of a pair there can be several.
+        let most = folds[store].get(&position).copied().unwrap_or_default();
+        for each in ended
+            .into_iter()
+            .take(usize::try_from(most).unwrap_or(usize::MAX))
+        {
+            let sums = moved.entry(each.others).or_default();
+            *sums.entry(position).or_default() += each.had;
         }
     }
     moved
+}
+
+/// Whether a pair can be folded with others.
+fn can_fold(ends: &Ends) -> bool {
+    ends.source.who.can_fold() || ends.destination.who.can_fold()
 }
 
 impl What {

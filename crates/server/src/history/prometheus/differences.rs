@@ -106,16 +106,35 @@ pub(super) fn endings(
     store: &Store,
     held: Held,
 ) -> impl Iterator<Item = (usize, u64)> {
-    let mut last = held.shown;
-    points(shown, store).filter_map(move |(position, shown)| {
-        let before = std::mem::replace(&mut last, shown);
-        match (before, shown) {
-            (Some(before), None) => Some((position, before)),
-            // It went, and came again.
-            (Some(before), Some(now)) if now < before => Some((position, before)),
-            _ => None,
-        }
+    steps(shown, store, held).filter_map(|(position, before, shown)| match (before, shown) {
+        (Some(before), None) => Some((position, before)),
+        // It went, and came again.
+        (Some(before), Some(now)) if now < before => Some((position, before)),
+        _ => None,
     })
+}
+
+/// What counters show that were there before and did not fall.
+pub(super) fn stays(
+    shown: &[(usize, u64)],
+    store: &Store,
+    held: Held,
+) -> impl Iterator<Item = (usize, u64)> {
+    steps(shown, store, held).filter_map(|(position, before, shown)| {
+        let now = shown?;
+        (before? <= now).then_some((position, now))
+    })
+}
+
+/// What a counter showed before, and shows, at the points where its store is there.
+fn steps(
+    shown: &[(usize, u64)],
+    store: &Store,
+    held: Held,
+) -> impl Iterator<Item = (usize, Option<u64>, Option<u64>)> {
+    let mut last = held.shown;
+    points(shown, store)
+        .map(move |(position, shown)| (position, std::mem::replace(&mut last, shown), shown))
 }
 
 /// What a counter shows at the points where its store is there.

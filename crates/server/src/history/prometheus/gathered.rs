@@ -40,8 +40,8 @@ pub(super) struct Gathered {
     pub(super) times: Vec<Timestamp>,
     /// The last point of the stretches before.
     before: Option<Timestamp>,
-    /// This stretch is before those that were taken: of stores that are known it tells nothing.
-    is_back: bool,
+    /// Where this stretch begins: of stores that were seen there, or later, it tells nothing.
+    first: Timestamp,
     pub(super) stores: Vec<KnownStore>,
     by_name: HashMap<Arc<str>, usize>,
     /// By the labels that say from where: the stores that were there, and when.
@@ -62,6 +62,8 @@ pub(super) struct KnownStore {
     pub(super) folded: Shown,
     /// What is held of that.
     pub(super) held: Option<Held>,
+    /// When it was seen last, in the stretches that were taken.
+    seen_last: Option<Timestamp>,
     /// The ids and regions of zones, empty where they are not known.
     pub(super) zones: HashMap<String, [String; 2]>,
     /// How often these changed.
@@ -135,14 +137,14 @@ impl Gathered {
     /// Begins a stretch after those that were taken, or begins one again that could not be had.
     pub(super) fn begin(&mut self, grid: Grid) {
         self.clear();
-        self.is_back = false;
+        self.first = grid.first;
         self.set_times(self.before.into_iter().chain(grid.points()).collect());
     }
 
     /// Begins one before the range: what it tells is of use for stores that were not seen yet.
     pub(super) fn look_back(&mut self, grid: Grid) {
         self.clear();
-        self.is_back = true;
+        self.first = grid.first;
         self.set_times(grid.points().collect());
     }
 
@@ -169,15 +171,21 @@ impl Gathered {
 
     /// Whether this stretch tells something of a store.
     pub(super) fn is_told(&self, store: usize) -> bool {
-        !(self.is_back && self.stores[store].store.is_known)
+        self.stores[store]
+            .seen_last
+            .is_none_or(|seen| seen < self.first)
     }
 
     /// What of this stretch the next ones need is held.
     pub(super) fn end(&mut self) {
         for store in 0..self.stores.len() {
             let is_told = self.is_told(store);
-            let known = &mut self.stores[store].store;
-            known.is_known |= is_told && known.seen.contains(&true);
+            let known = &mut self.stores[store];
+            let last = known.store.seen.iter().rposition(|seen| *seen);
+            if let Some(last) = last.filter(|_| is_told) {
+                known.store.is_known = true;
+                known.seen_last = Some(self.times[last]);
+            }
         }
         // One that is not there while its store is begins at zero when it comes again.
         self.counters.retain(|_, counter| {
@@ -236,6 +244,7 @@ impl Gathered {
                     },
                     folded: Shown::new(),
                     held: None,
+                    seen_last: None,
                     zones: HashMap::default(),
                     tellings: 0,
                 });

@@ -102,3 +102,27 @@ fn what_comes_and_goes_is_seen_in_the_longest_range_and_its_parts_sum_to_it() {
         assert_eq!(sum("steady"), 30 * DAY * STEADILY);
     }
 }
+
+/// A store that is away from ten minutes before the range to half an hour after its begin; never asked for more
+/// than four points at once.
+fn serve_away(request: &str) -> Said {
+    let (_, points) = points(request);
+    if points.len() > 4 {
+        return Said::Status(422, String::new());
+    }
+    let end = NOW.0 / 1000;
+    let is_there = |at: u64| at <= end - 70 * MINUTE || at >= end - 30 * MINUTE;
+    let seen: Vec<_> = points.into_iter().filter(|[_, at]| is_there(*at)).collect();
+    Said::Body(page(&seen))
+}
+
+#[test]
+fn what_a_store_had_before_the_range_is_looked_for_in_stretches_too() {
+    let server = Server::saying(Said::Asked(serve_away));
+    let asking = asking(&server, cluster());
+
+    let answer = asking.ask(&question()).unwrap();
+
+    let sum = answer.groups.iter().map(|group| group.cells[0].sent.bytes);
+    assert_eq!(sum.sum::<u64>(), 70 * MINUTE * STEADILY);
+}

@@ -218,10 +218,10 @@ impl Prometheus {
         until: Instant,
     ) -> Result<(), Failed> {
         let patience = until.saturating_duration_since(Instant::now());
-        let series = self
+        let answered = self
             .client
             .ask_for(patience, |reading| reading.shown(selector), grid)?;
-        Ok(gathered.add(series)?)
+        Ok(gathered.add(answered.series)?)
     }
 
     fn unanswered(&self, failed: Failed) -> AskError {

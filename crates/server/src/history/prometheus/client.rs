@@ -74,6 +74,15 @@ pub(super) struct Client {
     patience: Duration,
     /// What the server understands, once that is known.
     dialect: Mutex<Option<Dialect>>,
+    /// Whose answer is read: one takes tens of megabytes.
+    reading: Mutex<()>,
+}
+
+/// The series of an answer. No other one is read while there is this one.
+#[derive(Debug)]
+pub(super) struct Answered<'a> {
+    pub(super) series: Vec<Sampled>,
+    _reading: MutexGuard<'a, ()>,
 }
 
 /// Why there is no answer.
@@ -191,6 +200,7 @@ impl Client {
             http: Mutex::new(None),
             patience,
             dialect: Mutex::default(),
+            reading: Mutex::default(),
         };
         client.http()?;
         client.headers()?;
@@ -209,7 +219,8 @@ impl Client {
         query: impl Fn(Reading) -> String,
         grid: Grid,
     ) -> Result<Vec<Sampled>, QueryError> {
-        self.ask_for(self.patience, query, grid)
+        let answered = self.ask_for(self.patience, query, grid)?;
+        Ok(answered.series)
     }
 
     /// The same, by somebody who does not wait for longer than that.
@@ -218,7 +229,7 @@ impl Client {
         patience: Duration,
         query: impl Fn(Reading) -> String,
         grid: Grid,
-    ) -> Result<Vec<Sampled>, QueryError> {
+    ) -> Result<Answered<'_>, QueryError> {
         let patience = patience.min(self.patience);
         let dialect = self.dialect(grid, patience)?;
         let (rounded, later) = grid.rounded();
@@ -227,11 +238,12 @@ impl Client {
             // Another server may have come in its place.
             *self.known_dialect() = None;
         }
-        let mut series = answer?;
-        for sample in series.iter_mut().flat_map(|each| &mut each.values) {
+        let mut answered = answer?;
+        let series = answered.series.iter_mut();
+        for sample in series.flat_map(|each| &mut each.values) {
             sample.at = sample.at.minus(Duration::from_millis(later));
         }
-        Ok(series)
+        Ok(answered)
     }
 
     /// What the server understands; asked at the end of a grid if that is not known yet.
@@ -259,8 +271,9 @@ impl Client {
         query: &str,
         grid: Grid,
         patience: Duration,
-    ) -> Result<Vec<Sampled>, QueryError> {
+    ) -> Result<Answered<'_>, QueryError> {
         let response = self.runtime.block_on(self.send(query, grid, patience))?;
+        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let body = Body {
             response,
             runtime: &self.runtime,
@@ -289,7 +302,10 @@ impl Client {
                 url: self.url(),
                 lack: shortened(&lack),
             }),
-            None => Ok(series),
+            None => Ok(Answered {
+                series,
+                _reading: reading,
+            }),
         }
     }
 

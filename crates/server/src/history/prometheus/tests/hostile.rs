@@ -123,6 +123,31 @@ fn who_does_not_answer_is_not_waited_for() {
 }
 
 #[test]
+fn one_answer_is_read_at_a_time() {
+    let server = Server::saying(Said::Body(answer(&[])));
+    let client = {
+        let _in_runtime = server.runtime.enter();
+        Client::new(server.options()).unwrap()
+    };
+    let ask = || {
+        let patience = Duration::from_mins(1);
+        client.ask_for(patience, |_| "up".to_owned(), Grid::at(NOW))
+    };
+    let (told, answers) = std::sync::mpsc::channel();
+    let first = ask().unwrap();
+
+    std::thread::scope(|scope| {
+        scope.spawn(|| told.send(ask().is_ok()).unwrap());
+        let while_first = answers.recv_timeout(Duration::from_millis(300));
+        drop(first);
+        let after = answers.recv_timeout(Duration::from_mins(1));
+
+        assert!(while_first.is_err());
+        assert_eq!(after, Ok(true));
+    });
+}
+
+#[test]
 fn who_is_not_there_is_told_with_the_address_and_no_more() {
     let server = Server::saying(Said::Nothing);
     let mut options = server.options();

@@ -20,7 +20,7 @@ mod question;
 mod series;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kubezonnet_model::Timestamp;
 
@@ -39,6 +39,15 @@ pub trait Past: fmt::Debug + Send + Sync {
     /// [`AskError`], which says why there is no answer.
     fn ask(&self, question: &Question) -> Result<Answer, AskError>;
 
+    /// The same, by somebody who may go: whoever has long to do looks now and then.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError`] likewise, and what is said of who waits.
+    fn ask_while(&self, question: &Question, _until: &dyn Until) -> Result<Answer, AskError> {
+        self.ask(question)
+    }
+
     /// The shortest step by which it can tell a range of that length; `None` if it cannot tell one.
     fn shortest_step(&self, _length: Duration) -> Option<Duration> {
         Some(Duration::ZERO)
@@ -46,6 +55,24 @@ pub trait Past: fmt::Debug + Send + Sync {
 
     /// How it is.
     fn status(&self) -> Status;
+}
+
+/// How long somebody waits for an answer.
+pub trait Until {
+    /// How much longer.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError`] if that is over.
+    fn left(&self) -> Result<Duration, AskError>;
+}
+
+/// Somebody who waits until then.
+impl Until for Instant {
+    fn left(&self) -> Result<Duration, AskError> {
+        let left = self.checked_duration_since(Self::now());
+        left.filter(|left| !left.is_zero()).ok_or(AskError::TooLong)
+    }
 }
 
 /// How whoever is asked of the past is.

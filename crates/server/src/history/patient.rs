@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Answer, AskError, Past, Question, Status};
+use super::{Answer, AskError, Past, Question, Status, Until};
 
 /// How long all questions of one answer may take until the last is put: people wait for it.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -40,15 +40,19 @@ impl Drop for Waiting {
     }
 }
 
-impl Past for Patient {
-    fn ask(&self, question: &Question) -> Result<Answer, AskError> {
+impl Until for Patient {
+    fn left(&self) -> Result<Duration, AskError> {
         if self.has_gone.load(Ordering::Relaxed) {
             return Err(AskError::NobodyWaits);
         }
-        if Instant::now() >= self.until {
-            return Err(AskError::TooLong);
-        }
-        self.past.ask(question)
+        self.until.left()
+    }
+}
+
+impl Past for Patient {
+    fn ask(&self, question: &Question) -> Result<Answer, AskError> {
+        self.left()?;
+        self.past.ask_while(question, self)
     }
 
     fn shortest_step(&self, length: Duration) -> Option<Duration> {

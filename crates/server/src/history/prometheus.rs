@@ -46,13 +46,13 @@ use self::plan::{Grid, Plan};
 use self::query::selector;
 use self::watch::Watch;
 use super::question::{By, EdgePart, PartyPart, SidePart};
-use super::{Answer, AskError, Books, Fold, Past, Question, Status};
+use super::{Answer, AskError, Books, Fold, Past, Question, Status, Until};
 
 /// The longest ranges that are answered by minute and by hour, as the embedded source has them.
 const BY_MINUTE: Duration = Duration::from_hours(48);
 const BY_HOUR: Duration = Duration::from_hours(100 * 24);
 
-/// How long all that a question asks for may take.
+/// How long all that a question asks for may take, where nobody says how long he waits.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What this server knows that no counter tells.
@@ -167,9 +167,9 @@ impl Prometheus {
         &self,
         plan: &Plan,
         selector: &str,
+        until: &dyn Until,
         mut settle: impl FnMut(&mut Gathered),
     ) -> Result<(), AskError> {
-        let until = Instant::now() + PATIENCE;
         let mut gathered = Gathered::default();
         let mut at_once = plan.at_once;
         let mut has_before = false;
@@ -183,7 +183,7 @@ impl Prometheus {
             } else {
                 gathered.begin(stretch);
             }
-            match self.stretch(&mut gathered, selector, stretch, until) {
+            match self.stretch(&mut gathered, selector, stretch, until.left()?) {
                 Ok(()) => {}
                 // There were more series then than there are now, or it lets nobody ask for so much.
                 Err(failed) if failed.is_of_length() && stretch.count() > 1 => {
@@ -215,9 +215,8 @@ impl Prometheus {
         gathered: &mut Gathered,
         selector: &str,
         grid: Grid,
-        until: Instant,
+        patience: Duration,
     ) -> Result<(), Failed> {
-        let patience = until.saturating_duration_since(Instant::now());
         let answered = self
             .client
             .ask_for(patience, |reading| reading.shown(selector), grid)?;
@@ -280,6 +279,10 @@ impl From<Strange> for Failed {
 
 impl Past for Prometheus {
     fn ask(&self, question: &Question) -> Result<Answer, AskError> {
+        self.ask_while(question, &(Instant::now() + PATIENCE))
+    }
+
+    fn ask_while(&self, question: &Question, until: &dyn Until) -> Result<Answer, AskError> {
         self.check(question)?;
         let book = (self.here.book)();
         let prices = book.as_ref().map(PriceBook::version);
@@ -314,7 +317,7 @@ impl Past for Prometheus {
             kept: self.here.topology.labels().names().len(),
         };
         let mut nobodys = 0;
-        self.gather(&plan, &selector(question), |gathered| {
+        self.gather(&plan, &selector(question), until, |gathered| {
             nobodys += settle(gathered, &known, prices, &mut fold);
         })?;
         if nobodys > 0 {

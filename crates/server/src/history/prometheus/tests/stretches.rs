@@ -126,3 +126,27 @@ fn what_a_store_had_before_the_range_is_looked_for_in_stretches_too() {
     let sum = answer.groups.iter().map(|group| group.cells[0].sent.bytes);
     assert_eq!(sum.sum::<u64>(), 70 * MINUTE * STEADILY);
 }
+
+/// Somebody who goes after so many looks.
+struct Impatient(std::cell::Cell<u32>);
+
+impl Until for Impatient {
+    fn left(&self) -> Result<Duration, AskError> {
+        let left = self.0.get().checked_sub(1).ok_or(AskError::NobodyWaits)?;
+        self.0.set(left);
+        Ok(Duration::from_mins(1))
+    }
+}
+
+#[test]
+fn nothing_more_is_asked_for_who_has_gone() {
+    let server = Server::saying(Said::Asked(serve_away));
+    let asking = asking(&server, cluster());
+    let mut question = question();
+    question.range.start = NOW.minus(24 * HOUR);
+
+    let answer = asking.ask_while(&question, &Impatient(7.into()));
+
+    assert_eq!(answer, Err(AskError::NobodyWaits));
+    assert_eq!(server.asked().len(), 7);
+}

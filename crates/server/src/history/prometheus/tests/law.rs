@@ -487,3 +487,19 @@ fn no_more_pairs_are_taken_for_folded_than_were_folded() {
 
     assert_eq!(counted, [("other".to_owned(), 300)].into());
 }
+
+#[test]
+fn pairs_that_had_more_than_can_be_summed_take_no_more_off_others_than_these_have() {
+    let times = minutes(2);
+    let mut server = Counting::new("s", Timestamp(0));
+    server.shown = [Some(1 << 63), Some(1 << 63), None, None];
+    let first = server.page(times[0], "a");
+    server.shown = [None; WORKLOADS];
+    server.folds = 2;
+    server.others = 5;
+    let second = server.page(times[1], "a");
+
+    let counted = counted(&times, &[first, second]);
+
+    assert_eq!(counted, BTreeMap::new());
+}

@@ -6,8 +6,14 @@ import { useEffect, useRef, useState } from "./vendor/htm-preact.js";
 /** How often it is asked, in milliseconds: windows come every ten seconds. */
 const BEAT = 15_000;
 
-/** How long an answer may take. It may be longer than a beat: a question is let go on, not begun anew. */
+/** How long an answer may take, in milliseconds. It may be longer than a beat: a question is let go on, not begun anew. */
 const PATIENCE = 20_000;
+
+/** The same where the server asks another for history: it gives that a minute, and then says so itself. */
+const LONG_PATIENCE = 65_000;
+
+/** What the server knows without looking into history. */
+const KNOWN = ["health", "version"];
 
 /** An answer that is older is not of now, in milliseconds. */
 export const FRESH = 2 * BEAT;
@@ -73,7 +79,7 @@ export const ask = async (path, query = "", signal = undefined) => {
   const used = token.text ? token.count : undefined;
   if (token.text) headers.authorization = `Bearer ${token.text}`;
   const patience = new AbortController();
-  const timer = setTimeout(() => patience.abort(), PATIENCE);
+  const timer = setTimeout(() => patience.abort(), KNOWN.includes(path) ? PATIENCE : LONG_PATIENCE);
   const give = () => patience.abort();
   signal?.addEventListener("abort", give);
   try {

@@ -62,6 +62,30 @@ export const a_server_that_never_answers_is_not_called_live_and_not_asked_twice_
   await page.getByText("Live, ").waitFor();
 };
 
+export const an_answer_that_takes_long_is_waited_for = async (visit) => {
+  let release;
+  const held = new Promise((resolve) => { release = resolve; });
+  let asked = 0;
+  const slow = async (route) => {
+    asked += 1;
+    await held;
+    return route.continue();
+  };
+  const page = await visit.open("", {
+    prepare: async (fresh) => {
+      await fresh.clock.install();
+      await fresh.route("**/api/v1/summary?**", slow);
+    },
+  });
+  await visit.until(async () => assert.equal(asked, 1));
+
+  for (let second = 0; second < 45; second += 1) await page.clock.fastForward(1_000);
+  release();
+
+  await visit.whole(page);
+  assert.equal(asked, 1);
+};
+
 export const something_else_that_answers_is_not_taken_for_the_server = async (visit) => {
   const page = await visit.open("", {
     prepare: (fresh) => fresh.route(API, (route) => route.fulfill({ contentType: "text/html", body: "<title>Sign in</title>" })),

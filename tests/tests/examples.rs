@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Flags of other programs that are told of.
-const FOREIGN: [&str; 1] = ["--node-ip"];
+const FOREIGN: [&str; 2] = ["--node-ip", "--endpoint-strict"];
 
 /// What scraping adds to every series, and what labels for charge-back are called in examples.
 const ADDED: [&str; 6] = ["cluster", "instance", "job", "pod", "src_team", "dst_team"];

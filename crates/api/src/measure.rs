@@ -92,7 +92,7 @@ impl Measures {
 }
 
 /// What has no price must not look as if it cost nothing.
-fn known(cost: Option<&Money>, unpriced_bytes: u64) -> Option<&Money> {
+pub(crate) fn known(cost: Option<&Money>, unpriced_bytes: u64) -> Option<&Money> {
     cost.filter(|cost| unpriced_bytes == 0 || !cost.is_nothing())
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::measure::known;
 use crate::{Key, Measure, Money, Range};
 
 /// Lines over time, the largest first.
@@ -40,4 +41,21 @@ pub struct Point {
     /// What it costs; none without prices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Money>,
+    /// Bytes of it that have no price, where there are some: nothing of them is in `cost`. If that is nothing
+    /// then, it is no price of it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unpriced_bytes: u64,
+}
+
+impl Point {
+    /// What it costs, as far as that is known: not if there is something without a price, and the rest costs
+    /// nothing.
+    pub fn known_cost(&self) -> Option<&Money> {
+        known(self.cost.as_ref(), self.unpriced_bytes)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_none(bytes: &u64) -> bool {
+    *bytes == 0
 }

@@ -22,8 +22,10 @@ pub struct Summary {
     pub localities: Vec<LocalityShare>,
     /// How fast it is now.
     pub rate: RateNow,
-    /// The calendar month (UTC) that it is now.
-    pub month: Month,
+    /// The calendar month (UTC) that it is now; none where history is asked of another server, which would take
+    /// too long to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub month: Option<Month>,
     /// What is unknown, by why.
     pub unknown: Vec<UnknownShare>,
     /// Bytes that have no price, by why; they are in the total, and nothing of them in its cost.

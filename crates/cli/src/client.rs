@@ -20,7 +20,7 @@ mod tls;
 pub use self::cluster::{Cluster, SERVICE};
 
 /// How long an answer may take: the longest questions are of months of history.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(75);
 
 /// The largest answer that is read.
 const MOST_BYTES: usize = 256 << 20;

@@ -1,6 +1,6 @@
 //! Lists of the largest with what belongs to them: what `cost` prints, and `top` where it prints once.
 
-use kubezonnet_api::{Asked, Of, Range, Summary, Top, TopAsked};
+use kubezonnet_api::{Asked, Of, Range, ResolutionName, Summary, Top, TopAsked};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -22,9 +22,9 @@ pub use self::notes::{about, footnotes, left_out};
 /// The most items an answer has.
 const PAGE: u32 = 10_000;
 
-/// How many minutes earlier the time of a list ends each time that it changed while it was read: windows come
-/// late, and later the more is wrong.
-const EARLIER: [i64; 4] = [2, 5, 15, 60];
+/// How many minutes, hours or days earlier the time of a list ends each time that it changed while it was read:
+/// what it is of is whole ones of these, the last of which still grows, and windows come late.
+const EARLIER: [i32; 2] = [1, 3];
 
 /// A list, and all there is in its time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,6 +33,9 @@ pub struct Listing {
     pub summary: Summary,
     /// The list.
     pub top: Top,
+    /// Whether it ends earlier than was asked for, as the last minutes changed while it was read.
+    #[serde(skip)]
+    pub is_earlier: bool,
 }
 
 impl Listing {
@@ -43,14 +46,25 @@ impl Listing {
     /// If it does not answer.
     pub async fn ask(client: &Client, asked: &Asked, what: &TopAsked) -> Result<Self, Failure> {
         let mut asked = asked.clone();
-        for minutes in EARLIER {
+        let mut is_earlier = false;
+        for slots in EARLIER.map(Some).into_iter().chain([None]) {
             let (top, is_one) = Self::read(client, &asked, what).await?;
             asked = at(&asked, &top.range);
             if is_one {
                 let summary = client.ask(&Question::new("summary").with(&asked)).await?;
-                return Ok(Self { summary, top });
+                return Ok(Self {
+                    summary,
+                    top,
+                    is_earlier,
+                });
             }
-            asked.to = asked.to.as_deref().map(|end| earlier(end, minutes));
+            let Some(slots) = slots else { break };
+            let end = earlier(&top.range, slots);
+            if end <= top.range.from {
+                break;
+            }
+            asked.to = Some(end);
+            is_earlier = true;
         }
         Err(Failure::Unavailable(
             "what was counted changed while its list was read, again and again: ask for a time that \
@@ -80,7 +94,8 @@ impl Listing {
             page.limit = Some(u32::try_from(left).unwrap_or(u32::MAX).min(PAGE));
             page.cursor.clone_from(&top.next);
             let more: Top = client.ask(&ask(&page)).await?;
-            if (&more.total, more.count) != (&top.total, top.count) {
+            // Pods are known for an hour up to now: of another time they cannot be asked.
+            if what.of != Of::Pods && (&more.total, more.count) != (&top.total, top.count) {
                 return Ok((top, false));
             }
             let is_end = more.items.is_empty();
@@ -115,6 +130,12 @@ impl Listing {
             }
             Format::Csv => {
                 lines::write(&self.top, console.out())?;
+                if self.is_earlier {
+                    let end = &self.top.range.to;
+                    console.note(&format!(
+                        "What came while it was read is not in it: it ends at {end}."
+                    ));
+                }
                 for note in left_out(&self.summary) {
                     console.note(&note);
                 }
@@ -301,13 +322,18 @@ pub(crate) fn at(asked: &Asked, range: &Range) -> Asked {
     }
 }
 
-/// So many minutes before a time; the same if it is none.
-fn earlier(at: &str, minutes: i64) -> String {
-    let parsed = OffsetDateTime::parse(at, &Rfc3339);
-    let earlier = parsed.map(|at| (at - time::Duration::minutes(minutes)).format(&Rfc3339));
+/// So many minutes, hours or days before the end of a range, whichever it is made of; the end if that is no time.
+fn earlier(range: &Range, slots: i32) -> String {
+    let slot = match range.resolution {
+        ResolutionName::Minute => time::Duration::MINUTE,
+        ResolutionName::Hour => time::Duration::HOUR,
+        ResolutionName::Day => time::Duration::DAY,
+    };
+    let end = OffsetDateTime::parse(&range.to, &Rfc3339);
+    let earlier = end.map(|end| (end - slot * slots).format(&Rfc3339));
     match earlier {
         Ok(Ok(earlier)) => earlier,
-        Ok(Err(_)) | Err(_) => at.to_owned(),
+        Ok(Err(_)) | Err(_) => range.to.clone(),
     }
 }
 

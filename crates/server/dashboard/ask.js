@@ -9,8 +9,8 @@ const BEAT = 15_000;
 /** How long an answer may take, in milliseconds. It may be longer than a beat: a question is let go on, not begun anew. */
 const PATIENCE = 20_000;
 
-/** The same where the server asks another for history: it gives that a minute, and then says so itself. */
-const LONG_PATIENCE = 65_000;
+/** The same where the server asks another for history: it gives that a minute after its turn, and then says so itself. */
+const LONG_PATIENCE = 75_000;
 
 /** What the server knows without looking into history. */
 const KNOWN = ["health", "version"];

@@ -37,7 +37,7 @@ const lines = ({ ready, not_ready: why, topology, store, history, prices, agents
       ? [false, `The history fails: ${history.failing}.${isBehind ? ` It is ${duration(history.behind_seconds)} behind.` : ""}`]
       : [!isBehind, history.since
         ? `History begins ${moment(history.since)}${history.bytes > 0 ? `, in ${bytes(history.bytes)}` : ""}${isBehind ? `, and is ${duration(history.behind_seconds)} behind` : ""}.`
-        : "There is no history yet."],
+        : history.source === "prometheus" && !isBehind ? "There is history; since when, nobody can tell." : "There is no history yet."],
   ];
   if (history.lacking !== undefined) found.push([false, `Of the history: ${history.lacking}.`]);
   if (history.lost_changes > 0) {

@@ -48,7 +48,7 @@ const Culprit = ({ pairs, unit, currency, change }) => {
  */
 export const Summary = ({ view, state, unit, pairs, change }) => html`<${Panel} id="summary" state=${state} lines=${3}
   title=${unit === "cost" ? "What it costs" : "What crosses zones"}
-  empty=${(answer) => answer.total.bytes === 0 && answer.month.so_far.bytes === 0 &&
+  empty=${(answer) => answer.total.bytes === 0 && !(answer.month?.so_far.bytes > 0) &&
     "Nothing was counted here yet. Numbers come with the first windows of the agents, within half a minute; with filters, it may be that nobody matches."}>
   ${(answer, at) => {
     const { currency, rate, month } = answer;
@@ -58,16 +58,18 @@ export const Summary = ({ view, state, unit, pairs, change }) => html`<${Panel} 
     // Whole minutes are told: a server that has just begun has none yet.
     const isYoung = rate.bytes_per_second === 0 && answer.total.bytes > 0 && new Date(answer.range.history_since) > at - 360_000;
     if (isYoung) now.value = "–";
-    const until = new Date(new Date(month.to) - 1);
+    const until = month && new Date(new Date(month.to) - 1);
+    const untold = "what is asked for history takes too long to tell";
     return html`<dl class="tiles">
       <${Tile} name="now" label="Now" value=${now.value} title=${now.title}>
         ${isYoung ? "after the first whole minutes" : unit === "cost" ? `an hour, as ${bytes(rate.crossing_bytes_per_second)}/s cross` : "over the last 5 minutes"}<//>
       <${Tile} name="range" label=${rangeName(view)} ...${written(answer.total, unit, currency)}>
         <${Against} now=${answer.total} before=${answer.before} unit=${unit} currency=${currency}
           words="the time before" none="no history of the time before" /><//>
-      <${Tile} name="month" label="Since ${day(month.from)}" ...${written(month.so_far, unit, currency)}>this month (UTC) so far<//>
-      <${Tile} name="projected" label="By ${day(until)}" ...${written(month.projected, unit, currency)}>
-        ${month.projected
+      <${Tile} name="month" label=${month ? `Since ${day(month.from)}` : "This month"} ...${written(month?.so_far, unit, currency)}>
+        ${month ? "this month (UTC) so far" : untold}<//>
+      <${Tile} name="projected" label=${month ? `By ${day(until)}` : "By its end"} ...${written(month?.projected, unit, currency)}>
+        ${!month ? untold : month.projected
           ? html`<${Against} now=${month.projected} before=${month.before} unit=${unit} currency=${currency}
               words="last month" none="projected, if it goes on like this" />`
           : "projected after an hour"}<//>

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 const COUNT = 10_000;
 
 /** Many workloads, made of one that the server has, in pages as it answers them; each begins with so many of the one before. */
-const many = async (route, repeated = 0) => {
+const pages = (repeated) => async (route) => {
   const url = new URL(route.request().url());
   if (url.searchParams.get("of") !== "workloads") return route.continue();
   const begin = Number(url.searchParams.get("cursor") ?? 0);
@@ -18,6 +18,8 @@ const many = async (route, repeated = 0) => {
   const items = Array.from({ length: end - begin + repeated }, (_, index) => ({ ...one, key: { ...one.key, name: `job-${begin - repeated + index}` } }));
   return route.fulfill({ response, json: { ...answer, count: COUNT, items, next: end < COUNT ? String(end) : undefined } });
 };
+
+const many = pages(0);
 
 export const ten_thousand_rows_are_scrolled_through_with_few_in_the_document = async (visit) => {
   const page = await visit.openWhole("?of=workloads", { prepare: (fresh) => fresh.route("**/api/v1/top?**", many) });
@@ -90,7 +92,7 @@ export const who_fell_behind_the_end_of_a_page_is_listed_once = async (visit) =>
   const overlapping = async (route) => {
     const cursor = new URL(route.request().url()).searchParams.get("cursor");
     if (cursor !== null) repeated = Number(cursor) - 1;
-    return many(route, cursor === null ? 0 : 1);
+    return pages(cursor === null ? 0 : 1)(route);
   };
   const page = await visit.openWhole("?of=workloads", { prepare: (fresh) => fresh.route("**/api/v1/top?**", overlapping) });
   const box = page.locator("#ranking .scroll");

@@ -86,6 +86,19 @@ export const an_answer_that_takes_long_is_waited_for = async (visit) => {
   assert.equal(asked, 1);
 };
 
+export const a_month_that_cannot_be_told_in_time_has_a_dash = async (visit) => {
+  const without = async (route) => {
+    const response = await route.fetch();
+    const { month, ...json } = await response.json();
+    assert.ok(month);
+    return route.fulfill({ response, json });
+  };
+  const page = await visit.openWhole("", { prepare: (fresh) => fresh.route("**/api/v1/summary?**", without) });
+
+  const told = await page.locator("#summary .tiles").innerText();
+  assert.equal(told.match(/takes too long to tell/g).length, 2, told);
+};
+
 export const something_else_that_answers_is_not_taken_for_the_server = async (visit) => {
   const page = await visit.open("", {
     prepare: (fresh) => fresh.route(API, (route) => route.fulfill({ contentType: "text/html", body: "<title>Sign in</title>" })),

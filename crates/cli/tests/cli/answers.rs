@@ -70,13 +70,13 @@ pub(crate) fn summary() -> Summary {
             crossing_bytes_per_second: 6_530_000,
             cost_per_hour: Some(money("0.424107")),
         },
-        month: Month {
+        month: Some(Month {
             from: "2026-11-01T00:00:00Z".to_owned(),
             to: "2026-12-01T00:00:00Z".to_owned(),
             so_far: measure(30_000_000_000_000, "208.100000"),
             projected: Some(measure(43_000_000_000_000, "304.400000")),
             before: None,
-        },
+        }),
         unknown: vec![
             UnknownShare {
                 reason: "missing_zone".to_owned(),

@@ -21,7 +21,11 @@ fn state(arguments: &[&str]) -> State {
 }
 
 fn answer(state: &mut State, summary: Summary, top: kubezonnet_api::Top) {
-    let listing = Listing { summary, top };
+    let listing = Listing {
+        summary,
+        top,
+        is_earlier: false,
+    };
     state.take(Answered::read(state.wanted(), listing).unwrap());
 }
 

@@ -1,5 +1,7 @@
 //! What is asked of the server, and what is wrong with flags.
 
+use kubezonnet_api::ResolutionName;
+
 use crate::answers;
 use crate::fake::Fake;
 use crate::program::run;
@@ -100,25 +102,47 @@ fn a_long_list_is_asked_for_page_by_page() {
 
 #[test]
 fn pages_of_a_list_that_grew_meanwhile_are_asked_for_anew_of_a_time_that_ended_earlier() {
+    for (resolution, end) in [
+        (ResolutionName::Minute, "2026-11-21T11%3A59%3A00Z"),
+        (ResolutionName::Hour, "2026-11-21T11%3A00%3A00Z"),
+        (ResolutionName::Day, "2026-11-20T12%3A00%3A00Z"),
+    ] {
+        let fake = Fake::usual();
+        let mut first = answers::namespaces();
+        first.range.resolution = resolution;
+        let last = first.items.split_off(1);
+        first.next = Some("more".to_owned());
+        let mut second = answers::namespaces();
+        second.items = last;
+        let mut grown = second.clone();
+        grown.total.bytes += 1;
+        fake.tell_in_turn("top", &[first.clone(), grown, first, second]);
+
+        let ended = run(&[&fake.flag(), "cost", "--limit", "0", "-o", "csv"]);
+
+        assert_eq!(ended.out.lines().count(), 4, "{}", ended.out);
+        assert!(ended.err.contains("it ends at"), "{}", ended.err);
+        let asked = fake.asked();
+        assert!(asked[1].ends_with("&cursor=more") && asked[3].ends_with("&cursor=more"));
+        assert!(asked[2].contains(&format!("to={end}")), "{asked:?}");
+    }
+}
+
+#[test]
+fn a_list_that_never_stands_still_is_given_up_in_words() {
     let fake = Fake::usual();
     let mut first = answers::namespaces();
     let last = first.items.split_off(1);
     first.next = Some("more".to_owned());
-    let mut second = answers::namespaces();
-    second.items = last;
-    let mut grown = second.clone();
+    let mut grown = answers::namespaces();
+    grown.items = last;
     grown.total.bytes += 1;
-    fake.tell_in_turn("top", &[first.clone(), grown, first, second]);
+    fake.tell_in_turn("top", &[&first, &grown, &first, &grown, &first, &grown]);
 
     let ended = run(&[&fake.flag(), "cost", "--limit", "0", "-o", "csv"]);
 
-    assert_eq!(ended.out.lines().count(), 4, "{}", ended.out);
-    let asked = fake.asked();
-    assert!(asked[1].ends_with("&cursor=more") && asked[3].ends_with("&cursor=more"));
-    assert!(
-        asked[2].contains("to=2026-11-21T11%3A58%3A00Z"),
-        "{asked:?}"
-    );
+    assert_eq!(ended.out, "");
+    assert!(ended.err.contains("--to"), "{}", ended.err);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::HashSet;
 use kubezonnet_api::Asked;
 use kubezonnet_history::Resolution;
 use kubezonnet_model::{Timestamp, Window};
@@ -11,7 +12,7 @@ use kubezonnet_topology::KeptLabels;
 use super::query::Query;
 use super::refusal::Refusal;
 use super::{Api, filter, when};
-use crate::history::{Answer, By, Filter, Past, Question, Value};
+use crate::history::{Answer, AskError, By, Filter, Past, Question, Value};
 
 /// A question on its way.
 pub(super) struct Asking<'a> {
@@ -73,18 +74,39 @@ impl<'a> Asking<'a> {
         by: By,
         only: Option<Vec<Vec<Value>>>,
     ) -> Result<Answer, Refusal> {
-        let question = Question {
+        let only = only.map(|only| only.into_iter().collect());
+        let question = self.question(which, by, only);
+        Ok(self.past()?.ask(&question)?)
+    }
+
+    /// Asks for what an answer can be without: none where another server that is asked takes too long for it,
+    /// or cannot tell it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if there is no answer for another reason.
+    pub(super) fn ask_beside(&self, which: Part, by: By) -> Result<Option<Answer>, Refusal> {
+        match self.past()?.ask(&self.question(which, by, None)) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(AskError::Unanswered(_) | AskError::Unsupported(_) | AskError::TooLong) => Ok(None),
+            Err(error @ (AskError::Unreadable(_) | AskError::NobodyWaits)) => Err(error.into()),
+        }
+    }
+
+    fn past(&self) -> Result<&Arc<dyn Past>, Refusal> {
+        let past = self.past;
+        past.ok_or_else(|| Refusal::unavailable(super::NO_HISTORY))
+    }
+
+    fn question(&self, which: Part, by: By, only: Option<HashSet<Vec<Value>>>) -> Question {
+        Question {
             range: which.range,
             resolution: which.resolution,
             step: which.step,
             by,
-            only: only.map(|only| only.into_iter().collect()),
+            only,
             filter: self.filter.clone(),
-        };
-        let past = self
-            .past
-            .ok_or_else(|| Refusal::unavailable(super::NO_HISTORY))?;
-        Ok(past.ask(&question)?)
+        }
     }
 
     /// Where the part of a range ends that the past can tell at once: so many steps, or fewer, one at least.

@@ -116,6 +116,7 @@ fn lines(apart: Apart, answer: &Answer, shown: Vec<Key>, purse: Purse) -> Vec<Li
                     .map(|(cell, units)| Point {
                         bytes: cell.bytes(),
                         cost: purse.money(units),
+                        unpriced_bytes: cell.unpriced_bytes(),
                     })
                     .collect(),
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kubezonnet_api::{LocalityName, LocalityShare, Measure, Month, RateNow, Summary, UnknownShare};
 use kubezonnet_model::{Locality, Timestamp, Window};
 
-use super::asking::Asking;
+use super::asking::{Asking, Part};
 use super::money::{DIGITS, Purse, sum, units, unpriced};
 use super::query::Query;
 use super::refusal::Refusal;
@@ -31,8 +31,8 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Summary, Refusal> {
     let by = || By::Edges(vec![EdgePart::Locality]);
     let answer = asking.all(asking.range, by())?;
     let before = Asking::before(&answer);
-    let before = before.map(|before| asking.ask(before, by(), None));
-    let before = before.transpose()?;
+    let before = before.map(|before| asking.ask_beside(before, by()));
+    let before = before.transpose()?.flatten();
     let purse = Purse::of(&answer);
     let shares = Shares::of(&answer, purse);
     let before = before.map(|before| Shares::of(&before, purse));
@@ -143,42 +143,48 @@ fn rate(asking: &Asking<'_>, purse: Purse) -> Result<RateNow, Refusal> {
     })
 }
 
-/// The calendar month.
-fn month(asking: &Asking<'_>, purse: Purse) -> Result<Month, Refusal> {
+/// The calendar month, if that can be told in time: whoever asks of an hour is not to wait for a month.
+fn month(asking: &Asking<'_>, purse: Purse) -> Result<Option<Month>, Refusal> {
     let now = asking.now;
     let (start, end) = (when::month_of(now), when::month_after(now));
     let all = |range| -> Result<_, Refusal> {
-        let answer = asking.all(range, By::Edges(Vec::new()))?;
-        let measure = sum(answer.groups.iter().flat_map(|group| &group.cells));
-        Ok((answer, measure))
+        let answer = asking.ask_beside(Part::of(range), By::Edges(Vec::new()))?;
+        Ok(answer.map(|answer| {
+            let measure = sum(answer.groups.iter().flat_map(|group| &group.cells));
+            (answer, measure)
+        }))
     };
-    let (answer, so_far) = all(Window { start, end: now })?;
-    let since = answer.since;
+    let Some((answer, so_far)) = all(Window { start, end: now })? else {
+        return Ok(None);
+    };
+    // Where nobody knows when history began, it is known how far back there is all of it.
+    let reaches = answer.reaches.into_iter().flatten().min();
+    let since = answer.since.or(reaches);
     let before = Window {
         start: when::month_of(start.minus(Duration::from_hours(1))),
         end: start,
     };
     let is_whole = since.is_some_and(|since| since <= before.start);
-    let before = is_whole.then(|| all(before)).transpose()?;
+    let before = is_whole.then(|| all(before)).transpose()?.flatten();
     let known = since.map(|since| now.since(since)).unwrap_or_default();
-    let projected = if known < LEAST_HISTORY {
-        None
-    } else {
-        let (answer, week) = all(Window {
-            start: now.minus(WEEK),
-            end: now,
-        })?;
+    let week = Window {
+        start: now.minus(WEEK),
+        end: now,
+    };
+    let is_told = known >= LEAST_HISTORY;
+    let week = is_told.then(|| all(week)).transpose()?.flatten();
+    let projected = week.map(|(answer, week)| {
         let begin = answer.range.start.max(since.unwrap_or_default());
         let like = now.since(begin);
-        Some(projected(&so_far, &week, (end.since(now), like), purse))
-    };
-    Ok(Month {
-        from: when::text(start.max(since.unwrap_or_default()).min(now)),
+        projected(&so_far, &week, (end.since(now), like), purse)
+    });
+    Ok(Some(Month {
+        from: when::text(start.max(answer.since.unwrap_or_default()).min(now)),
         to: when::text(end),
         so_far: purse.whole(&so_far),
         projected,
         before: before.map(|(_, before)| purse.whole(&before)),
-    })
+    }))
 }
 
 /// What there is so far, and as much for the rest of the time as there was in a like time.

@@ -115,13 +115,11 @@ impl Table for Series {
     fn rows(&self) -> Vec<Vec<Cell<'_>>> {
         let mut rows = Vec::new();
         for line in &self.lines {
-            let has_price = line.total.known_cost().is_some();
             for (time, point) in self.times.iter().zip(&line.points) {
                 let mut row = vec![Cell::text(time)];
                 row.extend(key(&line.key));
                 row.push(Cell::number(point.bytes));
-                let cost = point.cost.as_ref().filter(|_| has_price);
-                row.extend(money(cost, self.currency.as_ref()));
+                row.extend(money(point.known_cost(), self.currency.as_ref()));
                 rows.push(row);
             }
         }

@@ -126,6 +126,10 @@ fn history(health: &Health) -> Finding {
             };
             Finding::problem("history", format!("fails ({source}): {why}")).advise(advice)
         }
+        (None, None) if is_asked && history.behind_seconds <= BEHIND_SECONDS => Finding::good(
+            "history",
+            format!("there is some; since when, nobody can tell ({source})"),
+        ),
         (None, None) => Finding::look("history", format!("there is none yet ({source})"))
             .advise("it begins with the first minute that is counted"),
         (None, Some(since)) if history.behind_seconds > BEHIND_SECONDS => {

@@ -61,11 +61,14 @@ fn now(summary: &Summary) -> Vec<Vec<Span<'static>>> {
     };
     let hour = strong(format!(" {} {currency}/h", amount(hour)));
     let mut pieces = vec![vec![hour, Span::raw(" now")]];
-    if let Some(so_far) = read(summary.month.so_far.cost.as_ref()) {
-        let month = strong(format!("  {} {currency}", amount(so_far)));
-        pieces.push(vec![month, Span::raw(" this month")]);
+    let Some(month) = &summary.month else {
+        return pieces;
+    };
+    if let Some(so_far) = read(month.so_far.cost.as_ref()) {
+        let so_far = strong(format!("  {} {currency}", amount(so_far)));
+        pieces.push(vec![so_far, Span::raw(" this month")]);
     }
-    let projected = summary.month.projected.as_ref();
+    let projected = month.projected.as_ref();
     if let Some(projected) = projected.and_then(|all| read(all.cost.as_ref())) {
         let text = format!(", {} by its end", amount(projected));
         pieces.push(vec![Span::raw(text)]);

@@ -14,6 +14,7 @@ use super::seeded::{api, api_of, ask, get, plain, right};
 use super::*;
 use crate::history::plain::Plain;
 use crate::history::{Answer, AskError, Question, Status};
+use crate::testing::NOW;
 
 /// What is asked of the past.
 const OF_THE_PAST: [&str; 5] = ["summary", "matrix", "top", "series", "costs.csv"];
@@ -110,6 +111,80 @@ async fn costs_are_asked_for_in_parts_that_the_past_can_tell() {
 
         assert_eq!(rows, expected, "{hours}");
     }
+}
+
+/// A past that nobody knows the begin of, and all of which there is for a year.
+#[derive(Debug)]
+struct Endless(Plain);
+
+impl Past for Endless {
+    fn ask(&self, question: &Question) -> Result<Answer, AskError> {
+        Ok(Answer {
+            since: None,
+            reaches: [Some(NOW.minus(Duration::from_hours(365 * 24))); 3],
+            ..self.0.ask(question)?
+        })
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            since: None,
+            ..self.0.status()
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_knows_when_history_began_a_month_is_compared_and_projected_all_the_same() {
+    let api = api_of(&cluster(), Some(Arc::new(Endless(plain()))));
+
+    let month = right(&api, "/api/v1/summary").await["month"].take();
+
+    assert!(month["before"].is_object(), "{month}");
+    assert!(month["projected"].is_object(), "{month}");
+    let begin = month["from"].as_str().unwrap();
+    assert!(begin.ends_with("-01T00:00:00Z"), "{begin}");
+}
+
+/// A past that cannot tell of more than two hours.
+#[derive(Debug)]
+struct Hasty(Plain, AskError);
+
+impl Past for Hasty {
+    fn ask(&self, question: &Question) -> Result<Answer, AskError> {
+        let range = question.range;
+        if range.end.since(range.start) > Duration::from_hours(2) {
+            return Err(self.1.clone());
+        }
+        self.0.ask(question)
+    }
+
+    fn status(&self) -> Status {
+        self.0.status()
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_of_an_hour_does_not_wait_for_a_month_that_cannot_be_told() {
+    let of_an_hour = async |error| {
+        let past = Hasty(plain(), error);
+        let api = api_of(&cluster(), Some(Arc::new(past)));
+        get(&api, "/api/v1/summary?since=1h").await
+    };
+
+    for error in [
+        AskError::TooLong,
+        AskError::Unsupported("too much".to_owned()),
+        AskError::Unanswered("timed out".to_owned()),
+    ] {
+        let (status, summary) = of_an_hour(error).await;
+
+        assert_eq!(status, StatusCode::OK, "{summary}");
+        assert!(summary["total"]["bytes"].as_u64() > Some(0), "{summary}");
+        assert!(summary.get("month").is_none(), "{summary}");
+    }
+    let (status, _) = of_an_hour(AskError::Unreadable("disk".to_owned())).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 /// A past whose answers wait until they may come.

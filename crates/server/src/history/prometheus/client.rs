@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use reqwest::header::{
@@ -18,6 +18,7 @@ use reqwest::{Certificate, Client as Http, Response, StatusCode, Url, redirect};
 use tokio::runtime::Handle;
 
 use super::dialect::{Dialect, Reading};
+use super::gathered::CREATED;
 use super::plan::Grid;
 use super::reply::{Reply, Sampled};
 
@@ -26,6 +27,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an answer may take: people wait for it.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How soon a server that speaks as Prometheus is asked again: another one may have come in its place.
+const PROBE_AGAIN: Duration = Duration::from_mins(5);
 
 /// The most that is read of an answer, however well it is compressed.
 pub(super) const MOST_BYTES: u64 = 128 << 20;
@@ -72,8 +76,8 @@ pub(super) struct Client {
     http: Mutex<Option<(Vec<u8>, Http)>>,
     /// How long an answer may take.
     patience: Duration,
-    /// What the server understands, once that is known.
-    dialect: Mutex<Option<Dialect>>,
+    /// What the server understands, once that is known, and when it was asked.
+    dialect: Mutex<Option<(Dialect, Instant)>>,
     /// Whose answer is read: one takes tens of megabytes.
     reading: Mutex<()>,
 }
@@ -82,7 +86,16 @@ pub(super) struct Client {
 #[derive(Debug)]
 pub(super) struct Answered<'a> {
     pub(super) series: Vec<Sampled>,
-    _reading: MutexGuard<'a, ()>,
+    _reading: Option<MutexGuard<'a, ()>>,
+}
+
+/// How much an answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Length {
+    /// Some numbers.
+    Short,
+    /// All there is.
+    Long,
 }
 
 /// Why there is no answer.
@@ -219,13 +232,24 @@ impl Client {
         query: impl Fn(Reading) -> String,
         grid: Grid,
     ) -> Result<Vec<Sampled>, QueryError> {
-        let answered = self.ask_for(self.patience, query, grid)?;
+        let answered = self.ask_as(Length::Short, self.patience, query, grid)?;
         Ok(answered.series)
     }
 
-    /// The same, by somebody who does not wait for longer than that.
+    /// The same where it is long, by somebody who does not wait for longer than that: one at a time is read, and
+    /// held until what is answered is dropped.
     pub(super) fn ask_for(
         &self,
+        patience: Duration,
+        query: impl Fn(Reading) -> String,
+        grid: Grid,
+    ) -> Result<Answered<'_>, QueryError> {
+        self.ask_as(Length::Long, patience, query, grid)
+    }
+
+    fn ask_as(
+        &self,
+        length: Length,
         patience: Duration,
         query: impl Fn(Reading) -> String,
         grid: Grid,
@@ -233,7 +257,12 @@ impl Client {
         let patience = patience.min(self.patience);
         let dialect = self.dialect(grid, patience)?;
         let (rounded, later) = grid.rounded();
-        let answer = self.answer(&query(Reading { dialect, later }), rounded, patience);
+        let answer = self.answer(
+            &query(Reading { dialect, later }),
+            rounded,
+            patience,
+            length,
+        );
         if dialect == Dialect::MetricsQl && answer.as_ref().is_err_and(QueryError::is_mistake) {
             // Another server may have come in its place.
             *self.known_dialect() = None;
@@ -248,20 +277,27 @@ impl Client {
 
     /// What the server understands; asked at the end of a grid if that is not known yet.
     fn dialect(&self, grid: Grid, patience: Duration) -> Result<Dialect, QueryError> {
-        if let Some(known) = *self.known_dialect() {
-            return Ok(known);
+        if let Some((dialect, asked)) = *self.known_dialect()
+            && (dialect == Dialect::MetricsQl || asked.elapsed() < PROBE_AGAIN)
+        {
+            return Ok(dialect);
         }
         let (at, _) = Grid::at(grid.last).rounded();
-        let dialect = match self.answer(&Dialect::probe(), at, patience) {
+        let ask = |dialect: Dialect| {
+            let reading = Reading { dialect, later: 0 };
+            self.answer(&reading.shown(CREATED), at, patience, Length::Short)
+        };
+        let dialect = match ask(Dialect::MetricsQl) {
             Ok(_) => Dialect::MetricsQl,
-            Err(error) if error.is_mistake() => Dialect::PromQl,
+            // It may refuse anything for a while: only the word that makes it another dialect is a mistake.
+            Err(error) if error.is_mistake() => ask(Dialect::PromQl).map(|_| Dialect::PromQl)?,
             Err(error) => return Err(error),
         };
-        *self.known_dialect() = Some(dialect);
+        *self.known_dialect() = Some((dialect, Instant::now()));
         Ok(dialect)
     }
 
-    fn known_dialect(&self) -> MutexGuard<'_, Option<Dialect>> {
+    fn known_dialect(&self) -> MutexGuard<'_, Option<(Dialect, Instant)>> {
         self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -271,9 +307,11 @@ impl Client {
         query: &str,
         grid: Grid,
         patience: Duration,
+        length: Length,
     ) -> Result<Answered<'_>, QueryError> {
         let response = self.runtime.block_on(self.send(query, grid, patience))?;
-        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = || self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let reading = (length == Length::Long).then(turn);
         let body = Body {
             response,
             runtime: &self.runtime,
@@ -397,7 +435,9 @@ impl Client {
             // A redirected POST would arrive without its body.
             .redirect(redirect::Policy::none())
             // The server is where the flag says, whatever the environment has for other programs.
-            .no_proxy();
+            .no_proxy()
+            // Answers that wait to be read would stop the one that is read if they shared a connection.
+            .http1_only();
         let builder = if self.options.url.scheme() == "https" {
             builder.tls_certs_merge(authorities)
         } else {

@@ -5,8 +5,6 @@
 //! for a time that is guessed for each series, and that of a store can be another than that of its counters.
 //! So there the same is asked for by name.
 
-use super::gathered::CREATED;
-
 /// What a server understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
@@ -22,17 +20,6 @@ pub(super) struct Reading {
     pub(super) dialect: Dialect,
     /// By how many milliseconds the points that are asked for are later than those that are meant.
     pub(super) later: u64,
-}
-
-impl Dialect {
-    /// What only one that has `MetricsQL` answers, and any other refuses as a mistake.
-    pub(super) fn probe() -> String {
-        let reading = Reading {
-            dialect: Self::MetricsQl,
-            later: 0,
-        };
-        reading.shown(CREATED)
-    }
 }
 
 impl Reading {
@@ -85,7 +72,5 @@ mod tests {
             victoria.sampled("up"),
             "timestamp(up[5m] offset 1500ms) and default_rollup(up[5m] offset 1500ms)"
         );
-        let probe = "default_rollup(kubezonnet_store_created_timestamp_seconds[5m])";
-        assert_eq!(Dialect::probe(), probe);
     }
 }

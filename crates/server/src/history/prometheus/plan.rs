@@ -115,9 +115,8 @@ pub(super) struct Plan {
 /// There is too much to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "too much for one answer: {series} series at {points} points in time; ask of a shorter time{}, or of some \
-     zones or localities only",
-    if *step < LONGEST { ", by longer steps" } else { "" }
+    "too much for one answer: {series} series at {points} points in time; ask of a shorter time{}",
+    if *step < LONGEST { ", or by longer steps" } else { "" }
 )]
 pub(super) struct TooMuch {
     series: u64,

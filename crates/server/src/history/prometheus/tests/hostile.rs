@@ -40,7 +40,6 @@ fn what_is_no_answer_is_refused_with_what_to_do() {
         (Said::Body(String::new()), "is --prometheus-url right?"),
         (Said::Body(good[..good.len() - 5].to_owned()), "EOF"),
         (Said::Half(good.clone()), "cannot be asked"),
-        (Said::Endless(" ".to_owned()), "more than 128 MiB"),
         (Said::Status(302, String::new()), "redirects"),
         (Said::Status(401, String::new()), "--prometheus-token-file"),
         (Said::Status(403, "no".repeat(100_000)), "not allowed"),
@@ -120,6 +119,43 @@ fn who_does_not_answer_is_not_waited_for() {
         error.to_string().contains("did not answer in time"),
         "{error}"
     );
+}
+
+#[test]
+fn an_answer_without_end_is_read_no_further_than_there_is_room() {
+    let server = Server::saying(Said::Endless(" ".to_owned()));
+    let client = {
+        let _in_runtime = server.runtime.enter();
+        // However long a busy machine takes for it.
+        Client::patient(server.options(), Duration::from_mins(10)).unwrap()
+    };
+
+    let error = client.ask(|_| "up".to_owned(), Grid::at(NOW)).unwrap_err();
+
+    let told = error.to_string();
+    assert!(told.contains("more than 128 MiB"), "{told}");
+}
+
+#[test]
+fn what_is_refused_for_a_while_tells_nothing_of_the_dialect() {
+    let server = Server::of(
+        Dialect::MetricsQl,
+        Said::Status(422, "a store is away".to_owned()),
+    );
+    let client = {
+        let _in_runtime = server.runtime.enter();
+        Client::new(server.options()).unwrap()
+    };
+    let ask = || client.ask(|reading| reading.shown("up"), Grid::at(NOW));
+    let error = ask().unwrap_err().to_string();
+    assert!(error.contains("a store is away"), "{error}");
+
+    server.say(Said::Body(answer(&[])));
+
+    assert_eq!(ask().unwrap(), []);
+    let asked = server.asked();
+    let last = asked.last().unwrap();
+    assert!(last.contains("default_rollup"), "{last}");
 }
 
 #[test]

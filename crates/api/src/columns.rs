@@ -1,7 +1,7 @@
 //! The columns of tables, for whoever writes one: the server, and kubectl-zonnet. What is the same has the
 //! same name in both.
 
-use crate::{End, EndKind, Key, LocalityName, Measure, Measures};
+use crate::{End, EndKind, Key, LocalityName, Measure, Measures, Of};
 
 impl Key {
     /// The columns of whom an item or a line is of.
@@ -126,6 +126,21 @@ impl Measures {
         "cost",
         "currency",
     ];
+}
+
+impl Of {
+    /// Whether a list of these has what each sent and received; else what went between two, once.
+    pub const fn is_of_parties(self) -> bool {
+        match self {
+            Self::Pairs | Self::Services => false,
+            Self::Pods
+            | Self::Workloads
+            | Self::Namespaces
+            | Self::Teams
+            | Self::Networks
+            | Self::Zones => true,
+        }
+    }
 }
 
 impl LocalityName {

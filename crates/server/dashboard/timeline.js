@@ -165,7 +165,7 @@ const Numbers = ({ answer, unit }) => {
       <caption class="spoken">Over time, the newest first</caption>
       <thead><tr><th scope="col">From</th>${answer.lines.map((line) => html`<th scope="col" class="number">${LOCALITIES[line.key.locality] ?? "Rest"}</th>`)}</tr></thead>
       <tbody>${answer.times.map((time, index) => html`<tr key=${time}><th scope="row">${moment(time)}</th>
-        ${answer.lines.map((line) => html`<td class="number"><${Amount} of=${{ ...line.points[index], unpriced_bytes: line.total.unpriced_bytes }} unit=${unit} currency=${answer.currency} /></td>`)}</tr>`).reverse()}
+        ${answer.lines.map((line) => html`<td class="number"><${Amount} of=${line.points[index]} unit=${unit} currency=${answer.currency} /></td>`)}</tr>`).reverse()}
       </tbody></table></div>`}</details>`;
 };
 

@@ -297,8 +297,10 @@ async fn keep_up(pipeline: Arc<Pipeline>, clock: Clock) {
             _ = forget.tick() => {
                 warning.give(&pipeline.uplinks(), now);
                 pipeline.prices().tell(pipeline.topology(), now);
-                pipeline.tell_of_budgets();
-                tokio::task::spawn_blocking(move || pipeline.forget(now))
+                tokio::task::spawn_blocking(move || {
+                    pipeline.tell_of_budgets();
+                    pipeline.forget(now);
+                })
             }
         };
         if let Err(error) = work.await {

@@ -12,19 +12,13 @@ const BEFORE: [&str; 2] = ["before_bytes", "before_cost"];
 /// Names of the values of a line: those of the server's own tables.
 pub(super) fn titles(top: &Top) -> Vec<&'static str> {
     let mut titles = key::columns(top.of).to_vec();
-    titles.extend(if is_of_parties(top) {
+    titles.extend(if top.of.is_of_parties() {
         &Measures::COLUMNS[..]
     } else {
         &Measure::COLUMNS[..]
     });
     titles.extend(BEFORE);
     titles
-}
-
-/// Whether each has what it sent and received. The server answers with one kind or the other.
-fn is_of_parties(top: &Top) -> bool {
-    let first = top.items.first().map(|item| &item.amount);
-    matches!(first, Some(Amount::Party(_)))
 }
 
 /// The values of an item.
@@ -44,7 +38,7 @@ pub(super) fn values(top: &Top, item: &Item) -> Vec<String> {
         Amount::Between(between) => {
             let mut numbers = vec![between.bytes.to_string(), between.packets.to_string()];
             // A mixture keeps its columns.
-            let columns = if is_of_parties(top) { 5 } else { 2 };
+            let columns = if top.of.is_of_parties() { 5 } else { 2 };
             numbers.resize(columns, String::new());
             numbers
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use kubezonnet_api::{
-    Address, Amount, Flows, Item, Key, Matrix, Measure, Measures, Money, Of, Series, Summary, Top,
+    Address, Amount, Flows, Item, Key, Matrix, Measure, Measures, Money, Series, Summary, Top,
 };
 
 use super::csv::{Cell, Table};
@@ -85,11 +85,10 @@ impl Table for Matrix {
 
 impl Table for Top {
     fn columns(&self) -> Vec<Cow<'static, str>> {
-        let amount: &[&str] = match self.of {
-            Of::Pairs | Of::Services => &Measure::COLUMNS,
-            Of::Pods | Of::Workloads | Of::Namespaces | Of::Teams | Of::Networks | Of::Zones => {
-                &Measures::COLUMNS
-            }
+        let amount: &[&str] = if self.of.is_of_parties() {
+            &Measures::COLUMNS
+        } else {
+            &Measure::COLUMNS
         };
         columns(&[&Key::COLUMNS, amount])
     }

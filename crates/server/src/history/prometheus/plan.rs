@@ -245,13 +245,12 @@ mod tests {
         assert_eq!(most_at_once(200_000), 3);
         assert_eq!(most_at_once(2_000_000), 1);
         let error = plan(20_000).unwrap_err().to_string();
-        let expected =
-            "20000 series at 2881 points in time; ask of a shorter time, or of some zones";
-        assert!(error.contains(expected), "{error}");
+        let expected = "20000 series at 2881 points in time; ask of a shorter time";
+        assert!(error.ends_with(expected), "{error}");
         let error = Plan::of(range(30 * DAY), Some(MINUTE), now, 1_000);
         let error = error.unwrap_err().to_string();
         assert!(
-            error.contains("a shorter time, by longer steps, or"),
+            error.ends_with("a shorter time, or by longer steps"),
             "{error}"
         );
     }

@@ -138,10 +138,8 @@ fn an_answer_without_end_is_read_no_further_than_there_is_room() {
 
 #[test]
 fn what_is_refused_for_a_while_tells_nothing_of_the_dialect() {
-    let server = Server::of(
-        Dialect::MetricsQl,
-        Said::Status(422, "a store is away".to_owned()),
-    );
+    let away = r#"{"status":"error","errorType":"422","error":"a store is away"}"#;
+    let server = Server::of(Dialect::MetricsQl, Said::Status(422, away.to_owned()));
     let client = {
         let _in_runtime = server.runtime.enter();
         Client::new(server.options()).unwrap()

@@ -30,10 +30,12 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Summary, Refusal> {
     let asking = Asking::of(api, query)?;
     let by = || By::Edges(vec![EdgePart::Locality]);
     let answer = asking.all(asking.range, by())?;
+    let purse = Purse::of(&answer);
+    // Before what may take long and can be left out.
+    let rate = rate(&asking, purse)?;
     let before = Asking::before(&answer);
     let before = before.map(|before| asking.ask_beside(before, by()));
     let before = before.transpose()?.flatten();
-    let purse = Purse::of(&answer);
     let shares = Shares::of(&answer, purse);
     let before = before.map(|before| Shares::of(&before, purse));
     let localities = shares
@@ -61,7 +63,7 @@ pub(super) fn answer(api: &Api, query: &Query) -> Result<Summary, Refusal> {
         localities: localities.collect(),
         total: shares.total,
         before: before.map(|before| before.total),
-        rate: rate(&asking, purse)?,
+        rate,
         month: month(&asking, purse)?,
         unknown: shares.unknown,
         unpriced: unpriced(&sum(answer.groups.iter().flat_map(|group| &group.cells))),

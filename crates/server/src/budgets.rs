@@ -140,6 +140,11 @@ impl BudgetFile {
         Some(spending.idle(absent))
     }
 
+    /// Whether it was said in the log who of them is not seen.
+    pub fn has_told_unseen(&self) -> bool {
+        self.told_unseen.get().is_some()
+    }
+
     /// Says in the log, once, who of them is not seen. To be called when it is known who there is.
     pub fn tell_unseen(&self, unseen: &[&Account]) {
         let budgets = self.path.display();

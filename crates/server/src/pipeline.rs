@@ -549,6 +549,9 @@ impl Pipeline {
 
     /// Says in the log, once, if budgets do not go with the prices, and whose name nobody has.
     pub fn tell_of_budgets(&self) {
+        if self.budgets.has_told_unseen() {
+            return;
+        }
         if let Some(unseen) = self.unseen_budgets() {
             self.budgets.tell(self.prices.in_force(&self.topology));
             self.budgets.tell_unseen(&unseen);
